@@ -1,0 +1,28 @@
+"""The `doeks` command. Exit codes: 0 fine, 1 findings, 2 usage, 3 over budget."""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+COMMANDS: dict[str, str] = {  # command -> "module:attribute"; imported when used
+}
+
+
+class _LazyGroup(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        module, attribute = COMMANDS[name].split(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+
+@click.command(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="airflow-doeks")
+def main() -> None:
+    """Spark and Flink pipelines for Data on EKS: check, run, price and explain them."""

@@ -1,0 +1,72 @@
+"""Everything of Airflow core that this package uses, one name each; the only file that knows versions.
+
+No logic: a name is bound to what the installed Airflow calls it. Paths were read in Airflow 2.10.3, 2.11.2, 3.0.6,
+3.2.1 and 3.3.2 (November 2026).
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from airflow import __version__ as _airflow_version
+from airflow.configuration import conf
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+AIRFLOW_VERSION: tuple[int, int] = tuple(int(part) for part in _airflow_version.split(".")[:2])  # type: ignore[assignment]
+IS_AIRFLOW_3 = AIRFLOW_VERSION >= (3, 0)
+HAS_TASK_STATE_STORE = AIRFLOW_VERSION >= (3, 3)
+HAS_TRIGGER_ON_KILL = AIRFLOW_VERSION >= (3, 3)
+
+_SDK = "airflow.sdk"
+_PATHS: dict[str, tuple[tuple[tuple[int, int], str], ...]] = {
+    # name -> ((first version, "module:attribute"), ...), newest first
+    "DAG": (((3, 0), f"{_SDK}:DAG"), ((2, 0), "airflow.models.dag:DAG")),
+    "Asset": (((3, 0), f"{_SDK}:Asset"), ((2, 0), "airflow.datasets:Dataset")),
+    "AssetAny": (((3, 0), f"{_SDK}:AssetAny"), ((2, 0), "airflow.datasets:DatasetAny")),
+    "AssetAll": (((3, 0), f"{_SDK}:AssetAll"), ((2, 0), "airflow.datasets:DatasetAll")),
+    "BaseOperator": (((3, 0), f"{_SDK}:BaseOperator"), ((2, 0), "airflow.models.baseoperator:BaseOperator")),
+    "BaseOperatorLink": (
+        ((3, 0), f"{_SDK}:BaseOperatorLink"),
+        ((2, 0), "airflow.models.baseoperatorlink:BaseOperatorLink"),
+    ),
+    "BaseSensorOperator": (((3, 0), f"{_SDK}:BaseSensorOperator"), ((2, 0), "airflow.sensors.base:BaseSensorOperator")),
+    "BaseHook": (((3, 1), f"{_SDK}:BaseHook"), ((2, 0), "airflow.hooks.base:BaseHook")),
+    "Param": (((3, 0), f"{_SDK}:Param"), ((2, 0), "airflow.models.param:Param")),
+    "TaskGroup": (((3, 0), f"{_SDK}:TaskGroup"), ((2, 0), "airflow.utils.task_group:TaskGroup")),
+    "TriggerRule": (((3, 1), f"{_SDK}:TriggerRule"), ((2, 0), "airflow.utils.trigger_rule:TriggerRule")),
+    "XComArg": (((3, 0), f"{_SDK}:XComArg"), ((2, 0), "airflow.models.xcom_arg:XComArg")),
+    "AirflowException": (
+        ((3, 2), f"{_SDK}.exceptions:AirflowException"),
+        ((2, 0), "airflow.exceptions:AirflowException"),
+    ),
+    "AirflowFailException": (
+        ((3, 2), f"{_SDK}.exceptions:AirflowFailException"),
+        ((2, 0), "airflow.exceptions:AirflowFailException"),
+    ),
+    "TaskDeferred": (((3, 2), f"{_SDK}.exceptions:TaskDeferred"), ((2, 0), "airflow.exceptions:TaskDeferred")),
+    "get_parsing_context": (
+        ((3, 1), f"{_SDK}:get_parsing_context"),
+        ((3, 0), f"{_SDK}:get_parsing_context"),
+        ((2, 0), "airflow.utils.dag_parsing_context:get_parsing_context"),
+    ),
+    "AirflowPlugin": (((2, 0), "airflow.plugins_manager:AirflowPlugin"),),
+    "CronDataIntervalTimetable": (
+        ((3, 0), "airflow.timetables.interval:CronDataIntervalTimetable"),
+        ((2, 0), "airflow.timetables.interval:CronDataIntervalTimetable"),
+    ),
+    "CronTriggerTimetable": (((2, 0), "airflow.timetables.trigger:CronTriggerTimetable"),),
+}
+
+__all__ = [*_PATHS, "AIRFLOW_VERSION", "BaseTrigger", "TriggerEvent", "conf"]  # noqa: PLE0604 - names of a table
+
+
+def __getattr__(name: str) -> Any:
+    for first, path in _PATHS.get(name, ()):
+        if first <= AIRFLOW_VERSION:
+            module, attribute = path.split(":")
+            value = getattr(importlib.import_module(module), attribute)
+            globals()[name] = value
+            return value
+    msg = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(msg)

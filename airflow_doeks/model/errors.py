@@ -1,0 +1,47 @@
+"""Errors named by whose fault they are: the author's, the platform's, the job's or ours.
+
+Every message says what is wrong, where, what was expected and the next step; the first line stands alone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from airflow_doeks.model.record import JobFailure
+
+
+class DoeksError(Exception):
+    """Root of every error this package raises on purpose; never raised itself."""
+
+
+class SpecError(DoeksError):
+    """The author's: YAML, arguments or settings say something that cannot be done."""
+
+
+class PlatformError(DoeksError):
+    """The platform's: an API refused, was unreachable or answered nonsense.
+
+    Attributes:
+        retryable: True if the same call may succeed later (throttling, 5xx, time-out).
+    """
+
+    def __init__(self, message: str, *, retryable: bool = False) -> None:
+        super().__init__(message)
+        self.retryable = retryable
+
+
+class JobFailed(DoeksError):
+    """The job's: it ran, or tried to, and did not succeed.
+
+    Attributes:
+        failure: category, root cause, evidence and log tail.
+    """
+
+    def __init__(self, message: str, failure: JobFailure) -> None:
+        super().__init__(message)
+        self.failure = failure
+
+
+class DoeksBug(DoeksError):
+    """Ours: a state the code holds to be impossible; the message asks for a report."""

@@ -1,0 +1,56 @@
+"""What one pass over a Spark event log yields: usage facts, lineage, waste and the evidence for advice."""
+
+from __future__ import annotations
+
+from airflow_doeks.model.lineage import Lineage
+from airflow_doeks.model.noun import Noun, UtcTime
+from airflow_doeks.model.telemetry import Pod
+
+
+class StageFacts(Noun):
+    """One stage attempt: Spark tasks, slot time and the counters that advice needs. Bytes and milliseconds."""
+
+    stage_id: int
+    attempt: int
+    tasks: int = 0
+    tasks_failed: int = 0
+    slot_ms: int = 0
+    slot_ms_wasted: int = 0
+    task_ms_max: int = 0
+    task_ms_median: int | None = None
+    spill_disk_bytes: int = 0
+    gc_ms: int = 0
+    shuffle_read_bytes: int = 0
+    shuffle_remote_bytes: int = 0
+    peak_execution_memory_bytes: int = 0
+
+
+class EventLogSummary(Noun):
+    """A Spark application as its event log tells it; whatever was cut or missing is None plus a line in ``why``.
+
+    Attributes:
+        conf: Spark properties, secrets redacted.
+        pods: the driver and every executor with cores and memory as its pod requested them; an executor that was
+            removed without ever registering has ``started`` None.
+        slot_ms: Spark-task slot time of all attempts; ``slot_ms_wasted`` is the part of failed, killed, speculative
+            and recomputed Spark tasks; ``slot_ms_unattributed`` the part that no output dataset claims.
+        ended_cleanly: the log holds SparkListenerApplicationEnd.
+        peak_memory_bytes: executor id -> peak of heap, overhead and Python RSS where measured.
+    """
+
+    app_id: str | None = None
+    app_name: str | None = None
+    spark_version: str | None = None
+    started: UtcTime | None = None
+    ended: UtcTime | None = None
+    ended_cleanly: bool = False
+    conf: dict[str, str] = {}
+    pods: tuple[Pod, ...] = ()
+    lineage: Lineage = Lineage()
+    slot_ms: int | None = None
+    slot_ms_wasted: int | None = None
+    slot_ms_unattributed: int | None = None
+    stages: tuple[StageFacts, ...] = ()
+    peak_memory_bytes: dict[str, int] = {}
+    uses_python: bool | None = None
+    why: tuple[str, ...] = ()

@@ -1,0 +1,185 @@
+"""The jobs a data engineer describes: one model checks the YAML, writes the JSON Schema and reads rendered values.
+
+A scalar that holds ``{{`` is a template: accepted unchecked in YAML, and checked by the same model after Airflow
+rendered it (validation context ``{"rendered": True}``, where text such as ``"3"`` becomes a number).
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, WithJsonSchema
+
+from airflow_doeks.model.quantities import parse_cpu, parse_memory
+
+TEMPLATE = {"type": "string", "pattern": r"\{\{"}
+
+
+def is_template(value: object) -> bool:
+    """True if Airflow will render this value."""
+    return isinstance(value, str) and ("{{" in value or "{%" in value)
+
+
+def _whole(value: Any, info: ValidationInfo) -> Any:
+    if isinstance(value, bool):
+        msg = "expected a whole number"
+        raise ValueError(msg)  # noqa: TRY004 - pydantic collects ValueError
+    if isinstance(value, int) or is_template(value):
+        return value
+    if isinstance(value, str) and info.context and info.context.get("rendered") and value.strip().isdigit():
+        return int(value)
+    msg = "expected a whole number"
+    raise ValueError(msg)
+
+
+def _quantity(parse: Any) -> Any:
+    def check(value: Any) -> Any:
+        if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+            msg = "expected a quantity"
+            raise ValueError(msg)
+        if not is_template(value):
+            parse(value)
+        return value
+
+    return check
+
+
+Whole = Annotated[
+    int | str,
+    BeforeValidator(_whole),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0}, TEMPLATE]}),
+]
+Cpu = Annotated[
+    int | float | str,
+    BeforeValidator(_quantity(parse_cpu)),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "exclusiveMinimum": 0},
+                {"type": "string", "pattern": r"^\d+(\.\d+)?m?$"},
+                TEMPLATE,
+            ]
+        }
+    ),
+]
+Memory = Annotated[
+    str,
+    BeforeValidator(_quantity(parse_memory)),
+    WithJsonSchema({"anyOf": [{"type": "string", "pattern": r"^\d+(\.\d+)?([kMGT]i?|Ki)?$"}, TEMPLATE]}),
+]
+
+
+class JobPart(BaseModel):
+    """Base of everything a job is made of: frozen, unknown keys refused, YAML names accepted."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class Driver(JobPart):
+    """The driver's pod."""
+
+    cpu: Cpu = Field(default=1, description="Virtual CPUs of the driver's pod: 1, 0.5 or 500m.", examples=[1, "500m"])
+    memory: Memory = Field(
+        default="2Gi", description="Total memory of the driver's pod, overhead inside.", examples=["4Gi"]
+    )
+
+    @property
+    def vcpu(self) -> Decimal:
+        """Virtual CPUs."""
+        return parse_cpu(self.cpu)
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes of the whole pod."""
+        return parse_memory(self.memory)
+
+
+class Executors(Driver):
+    """The executors: how many pods, and what each requests."""
+
+    min: Whole = Field(
+        default=1, description="Executors kept; below `max` it turns dynamic allocation on.", examples=[2]
+    )
+    max: Whole | None = Field(default=None, description="Most executors; the same as `min` if left out.", examples=[20])
+    cpu: Cpu = Field(default=1, description="Virtual CPUs of each executor's pod.", examples=[4])
+    memory: Memory = Field(
+        default="2Gi", description="Total memory of each executor's pod, overhead inside.", examples=["16Gi"]
+    )
+    gpu: Whole = Field(default=0, description="GPUs of each executor's pod.", examples=[1])
+    capacity: Literal["on_demand", "spot", "fargate"] | None = Field(
+        default=None, description="Capacity type the executors run on.", examples=["spot"]
+    )
+
+    @property
+    def count_max(self) -> int:
+        """Most executors at one time."""
+        return int(self.min if self.max is None else self.max)
+
+
+class SecretRef(JobPart):
+    """Where a secret lives; it is referenced, never read."""
+
+    k8s: str = Field(
+        description="Kubernetes secret and key, `secret/key`.",
+        pattern=r"^[a-z0-9.-]+/[A-Za-z0-9._-]+$",
+        examples=["db/password"],
+    )
+
+
+class SparkJob(JobPart):
+    """One Spark application: exactly one of `main` and `sql`.
+
+    ``sql_text`` is set by us after rendering, never in YAML.
+    """
+
+    main: str | None = Field(
+        default=None,
+        description="Python file or jar to run, relative to the YAML file, or a URL.",
+        examples=["jobs/clean.py"],
+    )
+    sql: str | None = Field(
+        default=None,
+        description="SQL file to run, rendered by Airflow first, relative to the YAML file.",
+        examples=["sql/rollup.sql"],
+    )
+    class_: str | None = Field(
+        default=None, alias="class", description="Main class of a jar.", examples=["com.acme.Clean"]
+    )
+    args: tuple[str | int | float, ...] = Field(
+        default=(), description="Arguments of `main`; each arrives unchanged.", examples=[["--run", "{{ run_id }}"]]
+    )
+    conf: dict[str, str | int | float | bool] = Field(
+        default={}, description="Spark properties.", examples=[{"spark.sql.shuffle.partitions": 200}]
+    )
+    packages: tuple[str, ...] = Field(
+        default=(),
+        description="Maven coordinates added to the class path.",
+        examples=[["org.postgresql:postgresql:42.7.4"]],
+    )
+    jars: tuple[str, ...] = Field(default=(), description="Jars added to the class path.")
+    py_files: tuple[str, ...] = Field(default=(), description="Python files or zips added to PYTHONPATH.")
+    files: tuple[str, ...] = Field(default=(), description="Files placed in each executor's working directory.")
+    archives: tuple[str, ...] = Field(default=(), description="Archives unpacked in each executor's working directory.")
+    env: dict[str, str] = Field(default={}, description="Environment variables of driver and executors.")
+    secrets: dict[str, SecretRef] = Field(
+        default={}, description="Environment variables filled from Kubernetes secrets."
+    )
+    driver: Driver = Field(default=Driver(), description="The driver's pod.")
+    executors: Executors = Field(default=Executors(), description="The executors' pods.")
+    image: str | None = Field(default=None, description="Container image; the platform's if left out.")
+    release: str | None = Field(
+        default=None, description="EMR release label; the platform's if left out.", examples=["emr-7.9.0-latest"]
+    )
+    presets: tuple[str, ...] = Field(
+        default=(), description="Named settings, applied in order.", examples=[["spot", "graviton"]]
+    )
+    on_retry: Literal["adopt", "restart"] = Field(
+        default="adopt", description="What a retry does with a job of an earlier try that still lives."
+    )
+    sql_text: str | None = Field(default=None, exclude=True, repr=False)
+
+
+def read_spark_job(rendered: dict[str, Any]) -> SparkJob:
+    """The job of a rendered task; raises pydantic's ValidationError whose paths are those of the YAML."""
+    return SparkJob.model_validate(rendered, context={"rendered": True})

@@ -1,0 +1,143 @@
+"""The record: what one job leaves behind, in Airflow's metadata and in the ledger.
+
+JSON, ``v: 1``, under 8 KB. ``usd_total = compute + uplift + storage + transfer + shared + idle``; ``usd_waste`` and
+``usd_unattributed`` are parts *of* it. An unknown component is null and listed in ``unknown``, never 0; the total is
+null only when compute is.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Literal
+
+from pydantic import Field
+
+from airflow_doeks.model.lineage import Lineage
+from airflow_doeks.model.noun import Amount, Noun, UtcTime
+from airflow_doeks.model.status import JobState
+from airflow_doeks.model.telemetry import Basis, CapacityType
+
+FailureCategory = Literal[
+    "user_code",
+    "oom_driver",
+    "oom_executor",
+    "spot_loss",
+    "eviction",
+    "image",
+    "quota",
+    "unschedulable",
+    "permission",
+    "dependency",
+    "network",
+    "operator_down",
+    "platform",
+    "cancelled",
+    "timeout",
+    "unknown",
+]
+
+
+class JobFailure(Noun):
+    """Why a job failed.
+
+    Attributes:
+        message: the root cause in one line (first Python or Java root exception where there is one).
+        evidence: where each fact came from, a line each.
+        log_tail: last lines of the driver's log; kept out of the record.
+        links: name -> URL or path of full logs.
+    """
+
+    category: FailureCategory = "unknown"
+    message: str = ""
+    evidence: tuple[str, ...] = ()
+    links: dict[str, str] = {}
+    log_tail: tuple[str, ...] = Field(default=(), exclude=True)
+
+
+class Attempt(Noun):
+    """The Airflow attempt that submitted the job."""
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int = -1
+    try_number: int
+
+
+class JobFacts(Noun):
+    """Which job it was and how it ended; ``ref`` is None when no job came to be."""
+
+    ref: str | None
+    platform: str
+    type: str
+    engine: Literal["spark", "flink"]
+    name: str
+    state: JobState
+
+
+class Times(Noun):
+    """UTC; None where the platform does not tell."""
+
+    submitted: UtcTime | None = None
+    scheduled: UtcTime | None = None
+    started: UtcTime | None = None
+    ended: UtcTime | None = None
+
+
+class UsageAmounts(Noun):
+    """Resource-seconds of requests."""
+
+    vcpu_seconds: Amount
+    memory_gib_seconds: Amount
+    gpu_seconds: Amount = Decimal(0)
+
+
+class Usage(Noun):
+    """Resource-seconds of one job, in total and by capacity type; None where no basis tells."""
+
+    vcpu_seconds: Amount | None = None
+    memory_gib_seconds: Amount | None = None
+    gpu_seconds: Amount | None = None
+    by_capacity_type: dict[CapacityType, UsageAmounts] = {}
+
+
+class Cost(Noun):
+    """Dollars of one job by component, with the basis and the error stated."""
+
+    usd_total: Amount | None = None
+    usd_compute: Amount | None = None
+    usd_uplift: Amount | None = None
+    usd_storage: Amount | None = None
+    usd_transfer: Amount | None = None
+    usd_shared: Amount | None = None
+    usd_idle: Amount | None = None
+    usd_waste: Amount | None = None
+    usd_unattributed: Amount | None = None
+    estimate_usd: Amount | None = None
+    basis: Basis | None = None
+    confidence: Literal["high", "medium", "low"] | None = None
+    rate_card: str | None = None
+    priced_as: str | None = None
+    priced_at: UtcTime | None = None
+    unknown: tuple[str, ...] = ()
+    why_unknown: str | None = None
+
+
+class JobRecord(Noun):
+    """What one finished (or submitted) job leaves: status, usage, cost, lineage, tags, failure."""
+
+    v: Literal[1] = 1
+    record_id: str
+    revision: int = 1
+    attempt: Attempt
+    settled_by_try: int | None = None
+    spec_hash: str | None = None
+    job: JobFacts
+    times: Times = Times()
+    usage: Usage = Usage()
+    cost: Cost = Cost()
+    lineage: Lineage = Lineage()
+    cost_tags: dict[str, str] = {}
+    failure: JobFailure | None = None
+    actual: dict[str, str] | None = None
+    detail: str | None = None

@@ -1,0 +1,112 @@
+"""What is sent to a platform, what runs there, and the eight words for how it is doing."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+
+class Engine(str, enum.Enum):
+    """What executes the job."""
+
+    SPARK = "spark"
+    FLINK = "flink"
+
+
+class JobState(str, enum.Enum):
+    """The state of a job in our words; each platform type maps its own words by a table."""
+
+    QUEUED = "QUEUED"  # accepted, waits for a queue, a quota or a node
+    STARTING = "STARTING"  # scheduled, its driver is not running yet
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+    LOST = "LOST"  # gone without a verdict; nothing will ever report its end
+    STALLED = "STALLED"  # its operator no longer reconciles it; may still live
+
+    @property
+    def is_terminal(self) -> bool:
+        """True if the job will not change state again."""
+        return self in _TERMINAL
+
+
+_TERMINAL = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED, JobState.LOST})
+
+
+class JobRef(str):
+    """The URI of what runs, unique and addressable, e.g. ``emr_on_eks://<account>.<region>/<vc>/<job-run>``."""
+
+    __slots__ = ()
+
+    @property
+    def type(self) -> str:
+        """The platform type, the part before ``://``."""
+        return self.split("://", 1)[0]
+
+    @property
+    def authority(self) -> str:
+        """The part between ``://`` and the first ``/``: a host, an account and region, a cluster id."""
+        return self.split("://", 1)[1].split("/", 1)[0]
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """The parts after the authority."""
+        return tuple(self.split("://", 1)[1].split("/")[1:])
+
+
+@dataclass(frozen=True)
+class Request:
+    """Exactly what would be sent; printable, and enough to submit without the job or the identity.
+
+    Attributes:
+        body: JSON-able, in the platform's own words.
+        spec_hash: 64 hex over the body without name, token and identity tags; equal for equal work.
+        token: idempotency token: the same token gives the same job.
+    """
+
+    platform: str
+    type: str
+    name: str
+    token: str
+    spec_hash: str
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class JobStatus:
+    """One look at a job.
+
+    Attributes:
+        native_state: the platform's own word.
+        reason: why it is in this state, in the platform's words; empty if it gave none.
+        tags: identity tags the job carries, by full key (``airflow-doeks/try``); values may be label forms.
+        is_cancelling: a cancel was accepted and the job has not ended; never adopted.
+        attempts: how often the platform itself started it; None if it does not say.
+    """
+
+    ref: JobRef
+    state: JobState
+    native_state: str = ""
+    reason: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    is_cancelling: bool = False
+    submitted: datetime | None = None
+    scheduled: datetime | None = None
+    started: datetime | None = None
+    ended: datetime | None = None
+    attempts: int | None = None
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What one feed covers: all jobs behind one endpoint, seen with one set of credentials, in one namespace."""
+
+    type: str
+    endpoint: str
+    credentials: str
+    namespace: str
+    kind: str = "job"

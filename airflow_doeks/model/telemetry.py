@@ -1,0 +1,68 @@
+"""Facts about what a job occupied: pods, nodes, times. No prices here."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from airflow_doeks.model.noun import Amount, Noun, UtcTime
+
+CapacityType = Literal["on_demand", "spot", "fargate", "reserved"]
+Role = Literal["driver", "executor", "submitter", "jobmanager", "taskmanager"]
+Basis = Literal["pods", "event_log", "requests", "opencost", "cur"]
+
+
+class Node(Noun):
+    """A machine that held pods; capacity, not allocatable (the price split uses capacity, as AWS and OpenCost do)."""
+
+    uid: str
+    instance_type: str | None = None
+    capacity_type: CapacityType | None = None
+    zone: str | None = None
+    vcpu: Amount | None = None
+    memory_gib: Amount | None = None
+    gpu: int = 0
+    usd_per_hour: Amount | None = None
+
+
+class Pod(Noun):
+    """What one pod requested and how long it held it. ``started`` to ``ended`` is the billed interval, UTC.
+
+    ``requested`` is when it was asked for (Spark's Request Time); ``ended`` is None while unknown.
+    ``vcpu`` and ``memory_gib`` are requests of the whole pod, overhead inside.
+    """
+
+    uid: str
+    role: Role
+    vcpu: Amount | None
+    memory_gib: Amount | None
+    gpu: int = 0
+    requested: UtcTime | None = None
+    started: UtcTime | None = None
+    ended: UtcTime | None = None
+    node: str | None = None
+    capacity_type: CapacityType | None = None
+    is_emr_image: bool = False
+    reason: str = ""
+
+
+class Telemetry(Noun):
+    """What a platform knows about one job after, or while, it runs.
+
+    Attributes:
+        pods: observed pods; empty when the platform cannot see pods.
+        requested: the pods its request asked for, over the job's whole life (basis ``requests``).
+        assumed_node: the node type the platform declares, for pods whose node nobody saw.
+        event_log: URL of the Spark event log, a file or a rolling folder; None if it wrote none.
+        why: what is missing and why, in words a user understands.
+    """
+
+    pods: tuple[Pod, ...] = ()
+    nodes: tuple[Node, ...] = ()
+    requested: tuple[Pod, ...] = ()
+    assumed_node: Node | None = None
+    event_log: str | None = None
+    submitted: UtcTime | None = None
+    scheduled: UtcTime | None = None
+    started: UtcTime | None = None
+    ended: UtcTime | None = None
+    why: tuple[str, ...] = ()

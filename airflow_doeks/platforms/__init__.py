@@ -1,0 +1,18 @@
+"""Where jobs run: one module a platform type behind one protocol. No prices, no lineage, no Airflow here."""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+TYPES = {  # platform type -> module; imported when used
+    "local": "airflow_doeks.platforms.local",
+}
+
+
+def module(platform_type: str) -> ModuleType:
+    """The module of a platform type: ``Config`` (pydantic model of its doeks.yaml entry) and ``Platform``.
+
+    Raises KeyError for an unknown type.
+    """
+    return importlib.import_module(TYPES[platform_type])

@@ -1,0 +1,48 @@
+"""The protocol that every platform type fits; the conformance suite asks each the same questions."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from airflow_doeks.model.identity import JobIdentity
+from airflow_doeks.model.job import SparkJob
+from airflow_doeks.model.record import JobFailure
+from airflow_doeks.model.status import Engine, JobRef, JobStatus, Request, Scope
+from airflow_doeks.model.telemetry import Telemetry
+
+
+class Platform(Protocol):
+    """A named entry of doeks.yaml, connected. All methods but ``feed`` block; triggers call them in a thread.
+
+    Every method may raise PlatformError (``retryable`` or not).
+    """
+
+    engines: frozenset[Engine]
+
+    def render(self, job: SparkJob, identity: JobIdentity) -> Request:
+        """Exactly what would be sent; pure: no I/O, the same answer every time."""
+
+    def submit(self, request: Request) -> JobRef:
+        """Send the request; the same token gives the same job, however often it is sent."""
+
+    def find(self, identity: JobIdentity) -> list[JobStatus]:
+        """Jobs of this task (all tries, living and ended) with their identity tags, newest first."""
+
+    def observe(self, ref: JobRef) -> JobStatus:
+        """One look; never waits. A job that nobody knows is LOST."""
+
+    def scope(self, ref: JobRef) -> Scope:
+        """The feed that covers this job."""
+
+    def feed(self, scope: Scope) -> AsyncIterator[JobStatus]:
+        """One watch, or one paged list, for all jobs of a scope: current states first, then every change, for ever."""
+
+    def cancel(self, ref: JobRef) -> None:
+        """Ask for the end of the job and remove its resource; idempotent; an ended or unknown job is fine."""
+
+    def telemetry(self, ref: JobRef) -> Telemetry:
+        """Facts only: pods, nodes, times, where the event log is."""
+
+    def explain(self, ref: JobRef) -> JobFailure:
+        """Why it failed; best effort, never raises, at most 20 seconds."""

@@ -1,0 +1,75 @@
+"""What Airflow reads through the `apache_airflow_provider` entry point; data only, imports nothing heavy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_doeks import __version__
+
+
+def _option(description: str, default: str, *, kind: str = "string", example: str | None = None) -> dict[str, Any]:
+    return {
+        "description": description,
+        "type": kind,
+        "default": default,
+        "example": example,
+        "version_added": "0.1.0",
+    }
+
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "instance": _option(
+        "Name of this Airflow installation; it keeps installations that share a platform apart. "
+        "Empty: the MWAA environment's name, else the host of base_url.",
+        "",
+        example="prod-eu",
+    ),
+    "ledger_path": _option(
+        "Where records are kept: a folder or an s3:// URL. Empty: the folder doeks/ledger below AIRFLOW_HOME.",
+        "",
+        example="s3://acme-data/doeks-ledger",
+    ),
+    "local_dir": _option(
+        "Where platform type `local` keeps its run directories; shared by worker and triggerer. "
+        "Empty: the folder doeks/local below AIRFLOW_HOME.",
+        "",
+        example="/opt/airflow/doeks",
+    ),
+    "environment": _option(
+        "Which environment of doeks.yaml holds here; --env and DOEKS_ENV go before it.", "", example="prod"
+    ),
+    "inject_event_log": _option(
+        "Have every Spark job write an event log; without it cost rests on requests and lineage on declarations.",
+        "True",
+        kind="boolean",
+    ),
+    "inject_plan_metadata": _option(
+        "Keep plan metadata whole (spark.sql.maxMetadataStringLength, spark.sql.debug.maxToStringFields), "
+        "so that lineage is complete.",
+        "True",
+        kind="boolean",
+    ),
+    "inject_identity": _option(
+        "Write DAG, run, task and try into spark.doeks.* properties, so that the event log names its task.",
+        "True",
+        kind="boolean",
+    ),
+    "settle_timeout": _option(
+        "Seconds a task may spend on cost and lineage after its job ended.", "10", kind="integer"
+    ),
+    "cancel_timeout": _option(
+        "Seconds to wait for the end of a job that is being cancelled before it is started anew.", "120", kind="integer"
+    ),
+}
+
+
+def get_provider_info() -> dict[str, Any]:
+    """Name, operators, triggers, links and settings in the schema of Airflow providers."""
+    return {
+        "package-name": "airflow-doeks",
+        "name": "Data on EKS",
+        "description": "Spark and Flink jobs from YAML on EMR on EKS, Kubernetes operators or locally, "
+        "submitted once, explained, with cost and lineage.",
+        "versions": [__version__],
+        "config": {"doeks": {"description": "Settings of airflow-doeks.", "options": OPTIONS}},
+    }
