@@ -14,7 +14,8 @@ class TaskPlan:
     Attributes:
         task_id: with its group ids, ``group.task``, as Airflow names it.
         kind: ``spark`` and ``flink`` have ``job`` and ``platform``; ``uses`` has ``operator`` and ``arguments``.
-        job: plain JSON of the job, defaults and presets merged, templates unrendered, paths relative to ``Plan.folder``.
+        job: plain JSON of the job, defaults and presets merged, templates unrendered, paths relative to
+            ``Plan.folder``.
         platform: the whole platform entry, plus ``name``; no secret in it.
         operator: import path of the class behind ``uses``.
         needs: full task ids, written and inferred.
@@ -57,8 +58,8 @@ class Plan:
 
     Attributes:
         file: path of the YAML as given to the compiler; ``folder`` is where its relative paths start.
-        schedule: None, ``{"cron", "timezone", "covers"}`` or ``{"assets": {"any" | "all": [uri, ...]}}``; presets such as
-            ``@daily`` stand as their cron text.
+        schedule: None, ``{"cron", "timezone", "covers"}`` or ``{"assets": {"any" | "all": [uri, ...]}}``; presets
+            such as ``@daily`` stand as their cron text.
         start_date, end_date: ISO dates or times, in ``timezone``.
         groups: group id -> tooltip, outermost first.
         rate_card: the ``rate_card`` entry of doeks.yaml.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Protocol
 
 from airflow_doeks.model.identity import JobIdentity
@@ -10,6 +11,15 @@ from airflow_doeks.model.job import SparkJob
 from airflow_doeks.model.record import JobFailure
 from airflow_doeks.model.status import Engine, JobRef, JobStatus, Request, Scope
 from airflow_doeks.model.telemetry import Telemetry
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a platform would refuse of a job, before it is sent; ``path`` is dotted below the job."""
+
+    path: str
+    message: str
+    help: str = ""
 
 
 class Platform(Protocol):
