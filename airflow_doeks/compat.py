@@ -58,7 +58,48 @@ _PATHS: dict[str, tuple[tuple[tuple[int, int], str], ...]] = {
     "CronTriggerTimetable": (((2, 0), "airflow.timetables.trigger:CronTriggerTimetable"),),
 }
 
-__all__ = [*_PATHS, "AIRFLOW_VERSION", "BaseTrigger", "TriggerEvent", "conf"]  # noqa: PLE0604 - names of a table
+
+def airflow_home() -> str:
+    """AIRFLOW_HOME as Airflow sees it."""
+    return str(importlib.import_module("airflow.configuration").AIRFLOW_HOME)
+
+
+def fresh_task_state(ti: Any) -> str | None:
+    """The state of a deferred task as the metadata has it now; for a trigger that is cancelled. Blocks.
+
+    Until Airflow 3.2 is dropped: triggers have no `on_kill` before 3.3, so they ask whether the task is still deferred.
+    """
+    if IS_AIRFLOW_3:
+        states = importlib.import_module("airflow.sdk.execution_time.task_runner").RuntimeTaskInstance.get_task_states(
+            dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id], map_index=ti.map_index
+        )
+        found = states.get(ti.run_id, {}).get(ti.task_id)
+        return None if found is None else str(getattr(found, "value", found))
+    session = importlib.import_module("airflow.settings").Session()
+    model = importlib.import_module("airflow.models.taskinstance").TaskInstance
+    try:
+        row = (
+            session.query(model.state, model.try_number)
+            .filter_by(dag_id=ti.dag_id, task_id=ti.task_id, run_id=ti.run_id, map_index=ti.map_index)
+            .one_or_none()
+        )
+        return None if row is None else str(row[0])
+    finally:
+        session.close()
+
+
+__all__ = [  # noqa: PLE0604 - names of a table
+    *_PATHS,
+    "AIRFLOW_VERSION",
+    "HAS_TASK_STATE_STORE",
+    "HAS_TRIGGER_ON_KILL",
+    "IS_AIRFLOW_3",
+    "BaseTrigger",
+    "TriggerEvent",
+    "airflow_home",
+    "conf",
+    "fresh_task_state",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -100,6 +100,26 @@ class JobStatus:
     ended: datetime | None = None
     attempts: int | None = None
 
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON, for a trigger's event."""
+        moments = {name: getattr(self, name) for name in _MOMENTS}
+        return {
+            **vars(self),
+            **{name: moment and moment.isoformat() for name, moment in moments.items()},
+            "ref": str(self.ref),
+            "state": self.state.value,
+            "tags": dict(self.tags),
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> JobStatus:
+        """What ``to_json`` gave."""
+        moments = {name: values[name] and datetime.fromisoformat(values[name]) for name in _MOMENTS}
+        return cls(**{**values, **moments, "ref": JobRef(values["ref"]), "state": JobState(values["state"])})
+
+
+_MOMENTS = ("submitted", "scheduled", "started", "ended")
+
 
 @dataclass(frozen=True)
 class Scope:

@@ -1,4 +1,4 @@
-"""The one shape of a place that holds bytes by name: a folder, an S3 prefix. Rooms are given one, they never open one."""
+"""The one shape of a place that holds bytes by name: a folder, an S3 prefix. Rooms are given one, never open one."""
 
 from __future__ import annotations
 

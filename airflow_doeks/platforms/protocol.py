@@ -48,6 +48,12 @@ class Platform(Protocol):
     def feed(self, scope: Scope) -> AsyncIterator[JobStatus]:
         """One watch, or one paged list, for all jobs of a scope: current states first, then every change, for ever."""
 
+    def follow(self, ref: JobRef) -> None:
+        """Tell the feed that someone waits for this job; a feed reports at least every job that is followed."""
+
+    def unfollow(self, ref: JobRef) -> None:
+        """The last one who waited has left."""
+
     def cancel(self, ref: JobRef) -> None:
         """Ask for the end of the job and remove its resource; idempotent; an ended or unknown job is fine."""
 

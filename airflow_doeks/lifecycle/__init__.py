@@ -1,0 +1,26 @@
+"""One job from submit to record: `submit`, `follow`, `cancel`, `settle`. No Airflow here; time and stores are given."""
+
+from __future__ import annotations
+
+from airflow_doeks.lifecycle.cancellation import cancel
+from airflow_doeks.lifecycle.clock import Clock
+from airflow_doeks.lifecycle.deadlines import Budgets, next_deadline, overdue
+from airflow_doeks.lifecycle.following import Followers
+from airflow_doeks.lifecycle.settlement import Accounting, Settled, record_id, settle, submitted_record
+from airflow_doeks.lifecycle.submission import Submission, submit
+
+__all__ = [
+    "Accounting",
+    "Budgets",
+    "Clock",
+    "Followers",
+    "Settled",
+    "Submission",
+    "cancel",
+    "next_deadline",
+    "overdue",
+    "record_id",
+    "settle",
+    "submit",
+    "submitted_record",
+]

@@ -1,0 +1,70 @@
+"""Time budgets as absolute deadlines: whichever passes first cancels the job before it fails the task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from airflow_doeks.model.status import JobState, JobStatus
+
+
+@dataclass(frozen=True)
+class Budgets:
+    """Seconds, None for no limit.
+
+    Attributes:
+        queue_timeout: from submission until the job leaves QUEUED.
+        startup_timeout: from scheduling until it runs.
+        run_timeout: from its start until its end.
+        deadline: no job of this attempt lives past this moment (Airflow's execution_timeout made absolute).
+    """
+
+    queue_timeout: float | None = None
+    startup_timeout: float | None = None
+    run_timeout: float | None = None
+    deadline: datetime | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON for a trigger."""
+        return asdict(self) | {"deadline": self.deadline.isoformat() if self.deadline else None}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Budgets:
+        """What ``to_json`` gave."""
+        deadline = values.get("deadline")
+        return cls(**{**values, "deadline": datetime.fromisoformat(deadline) if deadline else None})
+
+
+_PHASES = (  # budget, the state it limits, the time of the status it counts from
+    ("queue_timeout", JobState.QUEUED, "submitted"),
+    ("startup_timeout", JobState.STARTING, "scheduled"),
+    ("run_timeout", JobState.RUNNING, "started"),
+)
+
+
+def next_deadline(
+    status: JobStatus, budgets: Budgets, *, submitted: datetime, entered: datetime
+) -> tuple[datetime, str] | None:
+    """The first moment at which the job is overdue in its present state, and the name of the budget; None for never.
+
+    ``entered`` is when the present state was first seen; it stands in where the platform does not tell.
+    """
+    found: list[tuple[datetime, str]] = []
+    if budgets.deadline is not None:
+        found.append((budgets.deadline, "execution_timeout"))
+    for name, state, since in _PHASES:
+        seconds = getattr(budgets, name)
+        if seconds is not None and status.state is state:
+            start = getattr(status, since) or (submitted if since == "submitted" else entered)
+            found.append((start + timedelta(seconds=seconds), name))
+    return min(found) if found and not status.state.is_terminal else None
+
+
+def overdue(
+    status: JobStatus, budgets: Budgets, *, submitted: datetime, entered: datetime, now: datetime
+) -> str | None:
+    """The name of the budget that this job has used up, None while it may go on."""
+    deadline = next_deadline(status, budgets, submitted=submitted, entered=entered)
+    return deadline[1] if deadline and deadline[0] <= now else None

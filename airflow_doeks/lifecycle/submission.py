@@ -1,0 +1,164 @@
+"""Submit exactly once: adopt the job of a dead worker, or submit under a token that gives the same job every time.
+
+The token protects one submit call (a time-out after the commit, a client's retry, the same try executed again).
+Finding the job that an earlier try left behind is adoption; it looks only at jobs of the same task, run and Airflow.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from airflow_doeks.lifecycle.cancellation import cancel
+from airflow_doeks.lifecycle.clock import Clock
+from airflow_doeks.model.errors import PlatformError
+from airflow_doeks.model.identity import PREFIX, JobIdentity, label_value
+from airflow_doeks.model.job import SparkJob
+from airflow_doeks.model.status import JobRef, JobState, JobStatus
+from airflow_doeks.platforms.protocol import Platform
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A job that exists: what the trigger carries and the record is made from. Holds no credentials and no job text.
+
+    Attributes:
+        try_number: the attempt that submitted; with ``adopted`` an earlier one than the attempt that follows it now.
+        platform: the name of the entry in doeks.yaml.
+    """
+
+    ref: JobRef
+    platform: str
+    name: str
+    token: str
+    spec_hash: str
+    try_number: int
+    submitted: datetime
+    adopted: bool = False
+    engine: Literal["spark", "flink"] = "spark"
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON for triggers and XCom."""
+        return {**vars(self), "ref": str(self.ref), "submitted": self.submitted.isoformat()}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Submission:
+        """What ``to_json`` gave."""
+        return cls(**{**values, "ref": JobRef(values["ref"]), "submitted": datetime.fromisoformat(values["submitted"])})
+
+
+def submit(
+    platform: Platform,
+    job: SparkJob,
+    identity: JobIdentity,
+    *,
+    base_try: int = 0,
+    cancel_seconds: float = 120.0,
+    clock: Clock | None = None,
+) -> Submission:
+    """The job of this attempt: an earlier try's if it may be adopted, else a new one.
+
+    ``base_try`` is ``ti.max_tries - task.retries``: tries up to it belong to a life of the task that was cleared.
+    Raises PlatformError when the platform refuses, or when a job that must end first does not.
+    """
+    clock = clock or Clock()
+    request = platform.render(job, identity)
+    if identity.try_number > 1:
+        adopted = _adopt(
+            platform,
+            job,
+            identity,
+            spec_hash=request.spec_hash,
+            base_try=base_try,
+            cancel_seconds=cancel_seconds,
+            clock=clock,
+        )
+        if adopted is not None:
+            log.info("Adopted %s of try %s: it is not submitted again", adopted.ref, _try_of(adopted))
+            return Submission(
+                ref=adopted.ref,
+                platform=request.platform,
+                name=request.name,
+                token=request.token,
+                spec_hash=request.spec_hash,
+                try_number=_try_of(adopted) or identity.try_number,
+                submitted=adopted.submitted or clock.now(),
+                adopted=True,
+            )
+    ref = platform.submit(request)
+    log.info("Submitted %s", ref)
+    return Submission(
+        ref=ref,
+        platform=request.platform,
+        name=request.name,
+        token=request.token,
+        spec_hash=request.spec_hash,
+        try_number=identity.try_number,
+        submitted=clock.now(),
+    )
+
+
+def _adopt(
+    platform: Platform,
+    job: SparkJob,
+    identity: JobIdentity,
+    *,
+    spec_hash: str,
+    base_try: int,
+    cancel_seconds: float,
+    clock: Clock,
+) -> JobStatus | None:
+    """The job to adopt; before None is given, every living job of this task's earlier tries has ended."""
+    found = [status for status in platform.find(identity) if is_same_life(status, identity, base_try)]
+    adopted: JobStatus | None = None
+    for status in found:
+        if adopted is None and base_try >= 0 and _may_adopt(status, job, spec_hash):
+            adopted = status
+        elif not status.state.is_terminal:
+            _end(platform, status, cancel_seconds, clock)
+    return adopted
+
+
+def is_same_life(status: JobStatus, identity: JobIdentity, base_try: int) -> bool:
+    """True for a job that an earlier try of this very task instance left, since it was last cleared."""
+    same = all(
+        status.tags.get(PREFIX + key) in (value, label_value(value))
+        for key, value in (
+            ("task-key", identity.task_key[:16]),
+            ("instance", identity.instance),
+            ("run-started", identity.run_started.isoformat()),
+        )
+    )
+    was_before_run = status.submitted is not None and status.submitted < identity.run_started
+    number = _try_of(status)
+    if not same or was_before_run or number is None:
+        return False
+    return number < identity.try_number and (number > base_try or base_try < 0)
+
+
+def _may_adopt(status: JobStatus, job: SparkJob, spec_hash: str) -> bool:
+    lives_or_succeeded = status.state is JobState.SUCCEEDED or not status.state.is_terminal
+    same_work = status.tags.get(f"{PREFIX}spec") == spec_hash[:16]
+    return job.on_retry == "adopt" and lives_or_succeeded and same_work and not status.is_cancelling
+
+
+def _end(platform: Platform, status: JobStatus, cancel_seconds: float, clock: Clock) -> None:
+    log.info("Cancelling %s of try %s before a new job starts", status.ref, _try_of(status))
+    last = cancel(platform, status.ref, wait_seconds=cancel_seconds, clock=clock)
+    if not last.state.is_terminal:
+        msg = (
+            f"{status.ref} of an earlier try did not end within {cancel_seconds:.0f} s of being cancelled "
+            f"(it is {last.state.value}); no second job is started beside it. Raise [doeks] cancel_timeout or end it "
+            "by hand, then retry."
+        )
+        raise PlatformError(msg, retryable=True)
+
+
+def _try_of(status: JobStatus) -> int | None:
+    text = status.tags.get(f"{PREFIX}try", "")
+    return int(text) if text.isdigit() else None

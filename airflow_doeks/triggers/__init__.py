@@ -1,0 +1,1 @@
+"""What waits in the triggerer while a job runs."""
