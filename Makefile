@@ -1,0 +1,71 @@
+# Two commands for a machine with Python 3.10 to 3.13 and make: `make run` and `make test`. Each sets up what it needs.
+.SUFFIXES:
+SHELL = /bin/sh
+VENV = .venv
+BIN = $(VENV)/bin
+HOME_DIR = $(CURDIR)/.airflow
+UV = UV_PYTHON_DOWNLOADS=never UV_NO_CONFIG=1 $(BIN)/uv
+INSTALL = $(UV) pip install --quiet --python $(BIN)/python --build-constraints requirements/build.txt
+LOCK = $(UV) pip compile --quiet --upgrade --universal --python-version 3.10 --generate-hashes --no-header \
+	--no-annotate --no-emit-package airflow-doeks
+AIRFLOW = AIRFLOW_HOME="$(HOME_DIR)" AIRFLOW_VAR_FLIGHTS_DATA="$${AIRFLOW_VAR_FLIGHTS_DATA:-$(CURDIR)/data}"
+
+.PHONY: help run ui test test-all lint format docs lock clean
+
+help:
+	@echo "make run       run the example pipeline on real data, here, with Airflow and Spark"
+	@echo "make ui        open Airflow's UI on what make run left (Ctrl-C ends it)"
+	@echo "make test      run the tests"
+	@echo "make test-all  run the tests on every supported Airflow and Python that this machine has"
+	@echo "make lint      ruff, mypy, import contracts, generated docs, docker-compose.yaml"
+	@echo "make lock      pin all dependencies anew; make clean removes what these commands made"
+	@echo "PYTHON=/path/to/python chooses the interpreter of $(VENV) (3.10 to 3.13)"
+
+run: $(VENV)/.run
+	@$(AIRFLOW) $(BIN)/doeks run dags/pipelines/flights.yaml $(ARGS)
+
+ui: $(VENV)/.run
+	@$(AIRFLOW) $(BIN)/doeks ui dags
+
+test: $(VENV)/.dev
+	@$(BIN)/python -m pytest $(ARGS)
+
+test-all: $(VENV)/.dev
+	@$(BIN)/python tests/matrix.py $(ARGS)
+
+lint: $(VENV)/.dev
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yaml
+
+format: $(VENV)/.dev
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+lock: $(BIN)/uv
+	$(LOCK) --extra dev pyproject.toml requirements/dev.in -o requirements/dev.txt
+	$(LOCK) --extra local -c requirements/dev.txt pyproject.toml requirements/run.in -o requirements/run.txt
+	$(LOCK) -c requirements/dev.txt requirements/build.in -o requirements/build.txt
+	$(LOCK) requirements/uv.in -o requirements/uv.txt
+
+clean:
+	rm -rf $(VENV) "$(HOME_DIR)" data dist build
+
+$(VENV)/.run: $(BIN)/uv requirements/run.txt requirements/build.txt pyproject.toml
+	@echo "Installing Airflow, Spark and the example's data into $(VENV) (once)"
+	@$(INSTALL) --require-hashes -r requirements/run.txt
+	@$(INSTALL) --no-deps -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run requirements/dev.txt
+	@echo "Installing the tools of the tests into $(VENV) (once)"
+	@$(INSTALL) --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(BIN)/uv: requirements/uv.txt
+	@$(BIN)/python -c "" 2>/dev/null || { python=$$(sh requirements/find-python.sh "$(PYTHON)") && \
+	echo "Making $(VENV) with $$python" && "$$python" -m venv --clear $(VENV); }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@touch $@
