@@ -6,8 +6,10 @@ from airflow_doeks.lifecycle.cancellation import cancel
 from airflow_doeks.lifecycle.clock import Clock
 from airflow_doeks.lifecycle.deadlines import Budgets, next_deadline, overdue
 from airflow_doeks.lifecycle.following import Followers
-from airflow_doeks.lifecycle.settlement import Accounting, Settled, record_id, settle, submitted_record
+from airflow_doeks.lifecycle.records import Settled, record_id, refused_record, submitted_record, unsettled_record
+from airflow_doeks.lifecycle.settlement import Accounting, settle
 from airflow_doeks.lifecycle.submission import Submission, submit
+from airflow_doeks.lifecycle.waiting import wait
 
 __all__ = [
     "Accounting",
@@ -20,7 +22,10 @@ __all__ = [
     "next_deadline",
     "overdue",
     "record_id",
+    "refused_record",
     "settle",
     "submit",
     "submitted_record",
+    "unsettled_record",
+    "wait",
 ]

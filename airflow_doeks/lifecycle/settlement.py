@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_doeks.lifecycle.clock import Clock
+from airflow_doeks.lifecycle.records import Settled, attempt_of, fit, job_facts, record_id, times_of
 from airflow_doeks.lifecycle.submission import Submission
 from airflow_doeks.model.errors import PlatformError
 from airflow_doeks.model.event_log import EventLogSummary
 from airflow_doeks.model.identity import JobIdentity
 from airflow_doeks.model.lineage import Lineage
-from airflow_doeks.model.record import Attempt, Cost, JobFacts, JobFailure, JobRecord, Times, Usage
-from airflow_doeks.model.status import JobState, JobStatus
+from airflow_doeks.model.record import Cost, JobFailure, JobRecord, Usage
+from airflow_doeks.model.status import JobStatus
 from airflow_doeks.model.stores import ByteStore
 from airflow_doeks.model.telemetry import Basis, Pod, Telemetry
 from airflow_doeks.platforms.protocol import Platform
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 OpenLog = Callable[[str], tuple[ByteStore, str]]
-MAX_DATASETS = 50  # in the record; all of them stand in its detail
-MAX_RECORD_BYTES = 8192
 
 
 @dataclass(frozen=True)
@@ -46,32 +43,6 @@ class Accounting:
     rate_card: Callable[[], RateCard]
     seconds: float = 10.0
     clock: Clock = field(default_factory=Clock)
-
-
-@dataclass(frozen=True)
-class Settled:
-    """A record and, for the object beside it, what is too large for it."""
-
-    record: JobRecord
-    detail: Mapping[str, Any]
-
-
-def record_id(ref: str | None, token: str) -> str:
-    """32 hex of the job ref, or of the token when no job came to be."""
-    return hashlib.sha256((ref or token).encode()).hexdigest()[:32]
-
-
-def submitted_record(submission: Submission, identity: JobIdentity, platform_type: str) -> JobRecord:
-    """The record of a job that runs: no cost yet, and why."""
-    return JobRecord(
-        record_id=record_id(submission.ref, submission.token),
-        attempt=_attempt(identity, submission.try_number),
-        spec_hash=submission.spec_hash,
-        job=_facts(submission, platform_type, JobState.QUEUED),
-        times=Times(submitted=submission.submitted),
-        cost=Cost(unknown=("compute",), why_unknown="running"),
-        cost_tags=dict(identity.cost_tags),
-    )
 
 
 def settle(
@@ -100,11 +71,11 @@ def settle(
     lineage = merge_declared(lineage, reads, writes)
     record = JobRecord(
         record_id=record_id(submission.ref, submission.token),
-        attempt=_attempt(identity, submission.try_number),
+        attempt=attempt_of(identity, submission.try_number),
         settled_by_try=identity.try_number,
         spec_hash=submission.spec_hash,
-        job=_facts(submission, submission.ref.type, status.state),
-        times=_times(submission, status, telemetry),
+        job=job_facts(submission, submission.ref.type, status.state),
+        times=times_of(submission, status, telemetry),
         usage=usage,
         cost=cost.model_copy(
             update={"why_unknown": _sentence([cost.why_unknown, *why]) if why or cost.unknown else cost.why_unknown}
@@ -113,40 +84,7 @@ def settle(
         cost_tags=dict(identity.cost_tags),
         failure=failure,
     )
-    return _fit(record, summary)
-
-
-def _attempt(identity: JobIdentity, try_number: int) -> Attempt:
-    return Attempt(
-        dag_id=identity.dag_id,
-        run_id=identity.run_id,
-        task_id=identity.task_id,
-        map_index=identity.map_index,
-        try_number=try_number,
-    )
-
-
-def _facts(submission: Submission, platform_type: str, state: JobState) -> JobFacts:
-    return JobFacts(
-        ref=submission.ref,
-        platform=submission.platform,
-        type=platform_type,
-        engine=submission.engine,
-        name=submission.name,
-        state=state,
-    )
-
-
-def _times(submission: Submission, status: JobStatus, telemetry: Telemetry | None) -> Times:
-    def known(name: str) -> datetime | None:
-        return getattr(status, name) or (getattr(telemetry, name) if telemetry else None)
-
-    return Times(
-        submitted=known("submitted") or submission.submitted,
-        scheduled=known("scheduled"),
-        started=known("started"),
-        ended=known("ended"),
-    )
+    return fit(record, summary)
 
 
 def _telemetry(platform: Platform, submission: Submission, why: list[str]) -> Telemetry | None:
@@ -252,34 +190,3 @@ def _clipped(pods: Sequence[Pod], telemetry: Telemetry, status: JobStatus) -> Se
 def _sentence(parts: Sequence[str | None]) -> str | None:
     unique = list(dict.fromkeys(part for part in parts if part))
     return "; ".join(unique)[:500] or None
-
-
-def _fit(record: JobRecord, summary: EventLogSummary | None) -> Settled:
-    """The record within its size, and the detail that takes what does not fit."""
-    everything = record.lineage
-    detail: dict[str, Any] = {"lineage": everything.model_dump(mode="json")}
-    columns = {
-        f"{dataset.namespace}/{dataset.name}": [column.model_dump(mode="json") for column in dataset.columns]
-        for dataset in (*everything.inputs, *everything.outputs)
-        if dataset.columns
-    }
-    if columns:
-        detail["columns"] = columns
-    if summary is not None:
-        detail["pods"] = [pod.model_dump(mode="json", exclude_none=True) for pod in summary.pods]
-        detail["spark"] = {"app_id": summary.app_id, "version": summary.spark_version, "slot_ms": summary.slot_ms}
-    keep = MAX_DATASETS
-    record = record.model_copy(update={"detail": f"{record.record_id}.detail.json.zst"})
-    while keep:
-        cut = everything.model_copy(
-            update={
-                "inputs": everything.inputs[:keep],
-                "outputs": everything.outputs[:keep],
-                "truncated": len(everything.inputs) > keep or len(everything.outputs) > keep,
-            }
-        )
-        record = record.model_copy(update={"lineage": cut})
-        if len(record.model_dump_json(exclude_none=False)) < MAX_RECORD_BYTES:
-            break
-        keep //= 2
-    return Settled(record, detail)

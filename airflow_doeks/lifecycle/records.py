@@ -1,0 +1,154 @@
+"""Building records: of a job that runs, that ended, that was refused, or whose accounts failed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from airflow_doeks.lifecycle.clock import Clock
+from airflow_doeks.lifecycle.submission import Submission
+from airflow_doeks.model.event_log import EventLogSummary
+from airflow_doeks.model.identity import JobIdentity
+from airflow_doeks.model.record import Attempt, Cost, JobFacts, JobFailure, JobRecord, Times
+from airflow_doeks.model.status import JobState, JobStatus
+from airflow_doeks.model.telemetry import Telemetry
+
+MAX_DATASETS = 50  # in the record; all of them stand in its detail
+MAX_RECORD_BYTES = 8192
+
+
+@dataclass(frozen=True)
+class Settled:
+    """A record and, for the object beside it, what is too large for it."""
+
+    record: JobRecord
+    detail: Mapping[str, Any]
+
+
+def record_id(ref: str | None, token: str) -> str:
+    """32 hex of the job ref, or of the token when no job came to be."""
+    return hashlib.sha256((ref or token).encode()).hexdigest()[:32]
+
+
+def submitted_record(submission: Submission, identity: JobIdentity, platform_type: str) -> JobRecord:
+    """The record of a job that runs: no cost yet, and why."""
+    return JobRecord(
+        record_id=record_id(submission.ref, submission.token),
+        attempt=attempt_of(identity, submission.try_number),
+        spec_hash=submission.spec_hash,
+        job=job_facts(submission, platform_type, JobState.QUEUED),
+        times=Times(submitted=submission.submitted),
+        cost=Cost(unknown=("compute",), why_unknown="running"),
+        cost_tags=dict(identity.cost_tags),
+    )
+
+
+def attempt_of(identity: JobIdentity, try_number: int) -> Attempt:
+    """The attempt a record belongs to."""
+    return Attempt(
+        dag_id=identity.dag_id,
+        run_id=identity.run_id,
+        task_id=identity.task_id,
+        map_index=identity.map_index,
+        try_number=try_number,
+    )
+
+
+def job_facts(submission: Submission, platform_type: str, state: JobState) -> JobFacts:
+    """Which job it is and how it does."""
+    return JobFacts(
+        ref=submission.ref,
+        platform=submission.platform,
+        type=platform_type,
+        engine=submission.engine,
+        name=submission.name,
+        state=state,
+    )
+
+
+def times_of(submission: Submission, status: JobStatus, telemetry: Telemetry | None) -> Times:
+    """What the status tells, else the telemetry."""
+
+    def known(name: str) -> datetime | None:
+        return getattr(status, name) or (getattr(telemetry, name) if telemetry else None)
+
+    return Times(
+        submitted=known("submitted") or submission.submitted,
+        scheduled=known("scheduled"),
+        started=known("started"),
+        ended=known("ended"),
+    )
+
+
+def fit(record: JobRecord, summary: EventLogSummary | None) -> Settled:
+    """The record within its size, and the detail that takes what does not fit."""
+    everything = record.lineage
+    detail: dict[str, Any] = {"lineage": everything.model_dump(mode="json")}
+    columns = {
+        f"{dataset.namespace}/{dataset.name}": [column.model_dump(mode="json") for column in dataset.columns]
+        for dataset in (*everything.inputs, *everything.outputs)
+        if dataset.columns
+    }
+    if columns:
+        detail["columns"] = columns
+    if summary is not None:
+        detail["pods"] = [pod.model_dump(mode="json", exclude_none=True) for pod in summary.pods]
+        detail["spark"] = {"app_id": summary.app_id, "version": summary.spark_version, "slot_ms": summary.slot_ms}
+    keep = MAX_DATASETS
+    record = record.model_copy(update={"detail": f"{record.record_id}.detail.json.zst"})
+    while keep:
+        cut = everything.model_copy(
+            update={
+                "inputs": everything.inputs[:keep],
+                "outputs": everything.outputs[:keep],
+                "truncated": len(everything.inputs) > keep or len(everything.outputs) > keep,
+            }
+        )
+        record = record.model_copy(update={"lineage": cut})
+        if len(record.model_dump_json(exclude_none=False)) < MAX_RECORD_BYTES:
+            break
+        keep //= 2
+    return Settled(record, detail)
+
+
+def refused_record(
+    identity: JobIdentity, entry: Mapping[str, Any], failure: JobFailure, clock: Clock | None = None
+) -> Settled:
+    """The record of a job that never came to be: no ref, no cost, and why."""
+    now = (clock or Clock()).now()
+    record = JobRecord(
+        record_id=record_id(None, identity.token),
+        attempt=attempt_of(identity, identity.try_number),
+        settled_by_try=identity.try_number,
+        job=JobFacts(
+            ref=None,
+            platform=str(entry.get("name", entry.get("type", ""))),
+            type=str(entry.get("type", "")),
+            engine="spark",
+            name=identity.name,
+            state=JobState.FAILED,
+        ),
+        times=Times(submitted=now, ended=now),
+        cost=Cost(unknown=("compute",), why_unknown="no job came to be"),
+        cost_tags=dict(identity.cost_tags),
+        failure=failure,
+    )
+    return Settled(record, {})
+
+
+def unsettled_record(
+    submission: Submission, identity: JobIdentity, status: JobStatus, failure: JobFailure | None, error: Exception
+) -> Settled:
+    """The record of a job whose accounts failed by a fault of ours: everything but cost and lineage."""
+    record = submitted_record(submission, identity, submission.ref.type)
+    update = {
+        "settled_by_try": identity.try_number,
+        "job": job_facts(submission, submission.ref.type, status.state),
+        "times": times_of(submission, status, None),
+        "cost": Cost(unknown=("compute",), why_unknown=f"accounting failed: {type(error).__name__}: {error}"[:500]),
+        "failure": failure,
+    }
+    return Settled(record.model_copy(update=update), {})

@@ -1,0 +1,1 @@
+"""Airflow operators that submit jobs and leave records."""
