@@ -1,0 +1,118 @@
+"""Code reaches the job: files of a pipeline become URLs below the platform's ``code`` store, named by their content.
+
+Planning reads and hashes, uploading writes; the same content has the same URL, so staging twice sends nothing twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from airflow_doeks.model.errors import SpecError
+from airflow_doeks.model.job import SparkJob
+from airflow_doeks.model.stores import ByteStore
+
+SQL_RUNNER = Path(__file__).parent.parent / "platforms" / "sql_runner.py"
+PROJECT_FILE = "doeks.yaml"
+_MANY = ("py_files", "files", "jars", "archives")
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://?")
+
+
+@dataclass(frozen=True)
+class Upload:
+    """One object to write: ``name`` is ``<sha256>/<file name>``."""
+
+    name: str
+    content: bytes
+
+
+@dataclass(frozen=True)
+class StagingPlan:
+    """The job as the platform will see it, and what must be uploaded before it is submitted."""
+
+    job: SparkJob
+    uploads: tuple[Upload, ...] = ()
+
+
+def project_root(folder: str | Path) -> Path:
+    """Where code may live: the folder of the nearest doeks.yaml upward, or the folder itself without one."""
+    start = Path(folder).resolve()
+    return next((place for place in (start, *start.parents) if (place / PROJECT_FILE).is_file()), start)
+
+
+def stage(job: SparkJob, folder: str, store: ByteStore | None) -> SparkJob:
+    """The job with every relative path staged; without a store the paths only become absolute.
+
+    May be called twice: what is already there is not written again. Raises SpecError for a path that does not exist
+    or leaves the project, OSError when the store cannot be reached.
+    """
+    plan = plan_staging(job, folder, store.url if store is not None else None)
+    if store is not None:
+        for upload in plan.uploads:
+            if upload.name not in store.list(upload.name):
+                store.write(upload.name, upload.content)
+    return plan.job
+
+
+def plan_staging(job: SparkJob, folder: str, code: str | None) -> StagingPlan:
+    """What staging below the URL ``code`` would do; nothing is written. ``code`` None: paths become absolute.
+
+    A SQL job becomes a PySpark job: the bundled runner with the staged text as its argument.
+    """
+    uploads: dict[str, Upload] = {}
+
+    def place(value: str, field: str) -> str:
+        path, mark, alias = value.partition("#")
+        if not path or _URL.match(path):
+            return value
+        file = _inside(path, folder, field)
+        return (str(file) if code is None else _add(uploads, code, file.name, file.read_bytes())) + mark + alias
+
+    update: dict[str, object] = {
+        field: tuple(place(value, f"{field}[{index}]") for index, value in enumerate(getattr(job, field)))
+        for field in _MANY
+    }
+    if job.main is not None:
+        update["main"] = place(job.main, "main")
+    if job.sql is not None:
+        if code is None:
+            update["sql"] = place(job.sql, "sql")
+        else:
+            update |= {"main": _add(uploads, code, SQL_RUNNER.name, SQL_RUNNER.read_bytes()), "sql": None}
+            update |= {"args": (_sql_url(job, folder, code, uploads),), "sql_text": None}
+    return StagingPlan(job.model_copy(update=update), tuple(uploads.values()))
+
+
+def _sql_url(job: SparkJob, folder: str, code: str, uploads: dict[str, Upload]) -> str:
+    """Where the runner finds the SQL: Airflow's rendering of it if there is one, else the file as it is."""
+    where = job.sql or ""
+    if job.sql_text is not None:
+        return _add(uploads, code, Path(where).name or "query.sql", job.sql_text.encode())
+    if _URL.match(where):
+        return where
+    file = _inside(where, folder, "sql")
+    return _add(uploads, code, file.name, file.read_bytes())
+
+
+def _add(uploads: dict[str, Upload], code: str, name: str, content: bytes) -> str:
+    place = f"{hashlib.sha256(content).hexdigest()}/{name}"
+    uploads[place] = Upload(place, content)
+    return f"{code.rstrip('/')}/{place}"
+
+
+def _inside(path: str, folder: str, field: str) -> Path:
+    """The file behind a path of the YAML, symlinks followed; it must be below the project's root."""
+    root, file = project_root(folder), Path(folder, path).resolve()
+    if not file.is_relative_to(root):
+        msg = (
+            f"{field}: {path!r} is outside the project\n{file} is not below {root}, the folder of the nearest "
+            f"{PROJECT_FILE}. Move the file there, or give a URL such as s3://bucket/{file.name}."
+        )
+        raise SpecError(msg)
+    if not file.is_file():
+        what = "is a folder; zip it and name the zip" if file.is_dir() else "does not exist"
+        msg = f"{field}: {path!r} {what}\nLooked at {file}; relative paths start at {folder}, where the YAML stands."
+        raise SpecError(msg)
+    return file
