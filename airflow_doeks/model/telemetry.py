@@ -12,7 +12,11 @@ Basis = Literal["pods", "event_log", "requests", "opencost", "cur"]
 
 
 class Node(Noun):
-    """A machine that held pods; capacity, not allocatable (the price split uses capacity, as AWS and OpenCost do)."""
+    """A machine that held pods; capacity, not allocatable (the price split uses capacity, as AWS and OpenCost do).
+
+    ``allocated_vcpu``, ``allocated_memory_gib`` and ``allocated_gpu`` are what all pods on it requested while the job
+    ran, the job's own inside; with them the job's share of the idle rest is known.
+    """
 
     uid: str
     instance_type: str | None = None
@@ -22,13 +26,17 @@ class Node(Noun):
     memory_gib: Amount | None = None
     gpu: int = 0
     usd_per_hour: Amount | None = None
+    allocated_vcpu: Amount | None = None
+    allocated_memory_gib: Amount | None = None
+    allocated_gpu: int | None = None
 
 
 class Pod(Noun):
     """What one pod requested and how long it held it. ``started`` to ``ended`` is the billed interval, UTC.
 
     ``requested`` is when it was asked for (Spark's Request Time); ``ended`` is None while unknown.
-    ``vcpu`` and ``memory_gib`` are requests of the whole pod, overhead inside.
+    ``vcpu`` and ``memory_gib`` are requests of the whole pod, overhead inside. ``storage_gib`` is the volumes claimed
+    for it: 0 if it claimed none, None if nobody knows.
     """
 
     uid: str
@@ -36,6 +44,7 @@ class Pod(Noun):
     vcpu: Amount | None
     memory_gib: Amount | None
     gpu: int = 0
+    storage_gib: Amount | None = None
     requested: UtcTime | None = None
     started: UtcTime | None = None
     ended: UtcTime | None = None

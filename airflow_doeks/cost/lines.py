@@ -1,0 +1,209 @@
+"""A pod's bill for compute: a step function, dollars per hour over time; one step on demand, several on Spot.
+
+A node's price falls on its pods by the weights of the rate card: weight x node price / weighted capacity per unit.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from airflow_doeks.cost.fargate import fargate_size
+from airflow_doeks.cost.rates import RateCard
+from airflow_doeks.model.telemetry import CapacityType, Node, Pod
+
+HOUR = Decimal(3600)
+_MICROSECOND = timedelta(microseconds=1)
+Prices = tuple[tuple[datetime, datetime, Decimal], ...]  # since, until, USD per hour
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Dollars per hour that hold from one instant to another."""
+
+    start: datetime
+    end: datetime
+    usd_per_hour: Decimal
+
+    @property
+    def usd(self) -> Decimal:
+        """Dollars of the whole step."""
+        return self.usd_per_hour * seconds(self.start, self.end) / HOUR
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One pod's bill for compute.
+
+    Attributes:
+        node: where it ran, with capacity filled in from the rate card; None on Fargate or when unknown.
+        is_assumed: the node is the one the platform declares, not one that was seen.
+        seconds: how long it held its requests; None if nobody knows.
+        steps: None if it could not be priced.
+        is_left_out: its time cannot be known any more; the job is priced without it.
+        why: what is missing.
+    """
+
+    pod: Pod
+    node: Node | None = None
+    is_assumed: bool = False
+    capacity_type: CapacityType | None = None
+    seconds: Decimal | None = None
+    steps: tuple[Step, ...] | None = None
+    is_left_out: bool = False
+    why: str = ""
+
+
+def seconds(start: datetime, end: datetime) -> Decimal:
+    """Seconds between two instants, exact to the microsecond."""
+    return Decimal((end - start) // _MICROSECOND) / 1_000_000
+
+
+def billed_seconds(held: Decimal, minimum: int) -> int:
+    """Whole seconds, rounded up, at least the minimum."""
+    return max(math.ceil(held), minimum)
+
+
+def itemize(
+    pods: Sequence[Pod],
+    nodes: Mapping[str, Node],
+    card: RateCard,
+    *,
+    assumed_node: Node | None = None,
+    started: datetime | None = None,
+    ended: datetime | None = None,
+    now: datetime | None = None,
+) -> tuple[Line, ...]:
+    """A line per pod. ``started`` and ``ended`` are the job's, for pods whose own times are unknown.
+
+    ``now`` closes what still runs.
+    """
+    lines = []
+    for pod in pods:
+        begin = pod.started or pod.requested or (started if pod.role != "executor" else None)
+        finish = pod.ended or ended or now
+        if begin is None:
+            why = f"{pod.role} pods that never started; their time is not counted"
+            lines.append(Line(pod, is_left_out=True, why=why))
+        elif finish is None:
+            lines.append(Line(pod, why=f"{pod.role} pods whose end is not known"))
+        elif finish < begin:
+            why = f"{pod.role} pods that ended before they started; their time is not counted"
+            lines.append(Line(pod, is_left_out=True, why=why))
+        elif pod.vcpu is None or pod.memory_gib is None:
+            lines.append(Line(pod, why=f"{pod.role} pods whose requests are not known"))
+        else:
+            seen = nodes.get(pod.node) if pod.node else None
+            node = seen or assumed_node
+            line = Line(
+                pod,
+                node=_filled(node, card) if node else None,
+                is_assumed=seen is None,
+                capacity_type=pod.capacity_type or (node.capacity_type if node else None),
+                seconds=seconds(begin, finish),
+            )
+            lines.append(_priced(line, card, begin, finish))
+    return tuple(lines)
+
+
+def unit_rates(node: Node, card: RateCard, usd_per_hour: Decimal) -> tuple[Decimal, Decimal, Decimal]:
+    """USD per (vCPU, GiB, GPU) and hour on a node of known capacity."""
+    per_vcpu, per_gib, per_gpu = card.weights(gpu=node.gpu > 0)
+    capacity = per_vcpu * (node.vcpu or 0) + per_gib * (node.memory_gib or 0) + per_gpu * node.gpu
+    unit = usd_per_hour / capacity
+    return per_vcpu * unit, per_gib * unit, per_gpu * unit
+
+
+def pod_rate(pod: Pod, node: Node, card: RateCard, usd_per_hour: Decimal) -> Decimal:
+    """USD per hour of what one pod requests on a node of known capacity and price.
+
+    Where the node's pods together hold more than the node has, each pays for its part of what there is (AWS).
+    """
+    per_vcpu, per_gib, per_gpu = unit_rates(node, card, usd_per_hour)
+    vcpu = _within(pod.vcpu, node.vcpu, node.allocated_vcpu)
+    memory_gib = _within(pod.memory_gib, node.memory_gib, node.allocated_memory_gib)
+    return per_vcpu * vcpu + per_gib * memory_gib + per_gpu * pod.gpu
+
+
+def _within(requested: Decimal | None, capacity: Decimal | None, allocated: Decimal | None) -> Decimal:
+    amount = requested or Decimal(0)
+    if allocated and capacity and allocated > capacity:
+        return amount * capacity / allocated
+    return amount
+
+
+def _priced(line: Line, card: RateCard, start: datetime, end: datetime) -> Line:
+    if line.capacity_type == "fargate":
+        return _on_fargate(line, card, start)
+    node = line.node
+    if node is None:
+        return replace(line, why="pods whose node nobody saw, and no node type is declared")
+    prices, why = _node_prices(node, card, line.capacity_type, start, end)
+    if prices is not None and not (node.vcpu and node.memory_gib):
+        why = f"pods on {node.instance_type or 'a node of unknown type'}, whose capacity is not known"
+    if why or prices is None:
+        return replace(line, why=why)
+    steps = tuple(Step(since, until, pod_rate(line.pod, node, card, usd)) for since, until, usd in prices)
+    return replace(line, capacity_type=line.capacity_type or "on_demand", steps=steps)
+
+
+def _filled(node: Node, card: RateCard) -> Node:
+    """The node with vCPU, memory and GPUs of its type where it did not tell."""
+    known = card.instances.get(node.instance_type or "")
+    if known is None:
+        return node
+    vcpu, memory_gib, gpu = node.vcpu or known.vcpu, node.memory_gib or known.memory_gib, node.gpu or known.gpu
+    return node.model_copy(update={"vcpu": vcpu, "memory_gib": memory_gib, "gpu": gpu})
+
+
+def _node_prices(
+    node: Node, card: RateCard, capacity_type: CapacityType | None, start: datetime, end: datetime
+) -> tuple[Prices | None, str]:
+    """The node's price over time, or None and why it is not known."""
+    kind = node.instance_type or "a node of unknown type"
+    on_demand = card.instances.get(kind)
+    usd, why = node.usd_per_hour, ""
+    if usd is not None:
+        pass
+    elif capacity_type == "reserved":
+        why = f"pods on reserved {kind}; its price stands in the bill, not in a rate card"
+    elif capacity_type == "spot":
+        if steps := _spot_prices(card, kind, node.zone, start, end):
+            return steps, ""
+        if on_demand is not None and card.spot_share_of_on_demand is not None:
+            usd = on_demand.usd_per_hour * card.spot_share_of_on_demand
+        why = "" if usd is not None else f"pods on Spot {kind}, no Spot price known in {node.zone or 'its zone'}"
+    elif on_demand is None:
+        why = f"pods on {kind}, which rate card {card.name} does not list"
+    else:
+        usd = on_demand.usd_per_hour
+    return (None, why) if usd is None else (((start, end, usd),), "")
+
+
+def _spot_prices(card: RateCard, kind: str, zone: str | None, start: datetime, end: datetime) -> Prices:
+    """The step function of a zone cut to an interval; empty if the interval's start is not covered."""
+    steps = card.spot.get(kind, {}).get(zone or "", ())
+    if not steps or steps[0].since > start:
+        return ()
+    untils = [step.since for step in steps[1:]] + [max(end, steps[-1].since)]
+    return tuple(
+        (max(step.since, start), min(until, end), step.usd_per_hour)
+        for step, until in zip(steps, untils, strict=True)
+        if step.since <= end and until >= start and max(step.since, start) <= min(until, end)
+    )
+
+
+def _on_fargate(line: Line, card: RateCard, start: datetime) -> Line:
+    pod, rates = line.pod, card.fargate
+    size = fargate_size(pod.vcpu or Decimal(0), pod.memory_gib or Decimal(0))
+    if rates is None:
+        return replace(line, node=None, why=f"pods on Fargate, which rate card {card.name} does not price")
+    if size is None:
+        return replace(line, node=None, why="pods larger than any Fargate size")
+    billed = billed_seconds(line.seconds or Decimal(0), rates.minimum_seconds)
+    rate = size[0] * rates.usd_per_vcpu_hour + size[1] * rates.usd_per_gib_hour
+    step = Step(start, start + timedelta(seconds=billed), rate)
+    return replace(line, node=None, is_assumed=False, steps=(step,))
