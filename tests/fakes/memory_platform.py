@@ -1,0 +1,140 @@
+"""A platform in memory with the semantics of a real one: tokens, tags, scripted states, a virtual clock, faults."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta, timezone
+
+from airflow_doeks.model.errors import PlatformError
+from airflow_doeks.model.identity import JobIdentity, digest
+from airflow_doeks.model.job import SparkJob
+from airflow_doeks.model.record import JobFailure
+from airflow_doeks.model.status import Engine, JobRef, JobState, JobStatus, Request, Scope
+from airflow_doeks.model.telemetry import Telemetry
+
+START = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
+
+
+@dataclass
+class VirtualTime:
+    """Moves only when somebody sleeps."""
+
+    moment: datetime = START
+
+    def now(self) -> datetime:
+        return self.moment
+
+    def sleep(self, seconds: float) -> None:
+        self.moment += timedelta(seconds=seconds)
+
+
+@dataclass
+class MemoryPlatform:
+    """Jobs by token; ``script``: a new job's states by age in seconds, ``cancel_takes``: how long a cancel pends."""
+
+    time: VirtualTime = field(default_factory=VirtualTime)
+    script: tuple[tuple[float, JobState], ...] = (
+        (0, JobState.QUEUED),
+        (10, JobState.RUNNING),
+        (60, JobState.SUCCEEDED),
+    )
+    cancel_takes: float = 5.0
+    engines: frozenset[Engine] = frozenset({Engine.SPARK})
+
+    def __post_init__(self) -> None:
+        self.jobs: dict[str, JobStatus] = {}
+        self.scripts: dict[JobRef, tuple[tuple[float, JobState], ...]] = {}
+        self.cancelled: dict[JobRef, datetime] = {}
+        self.submits = 0
+        self.feeds = 0
+        self.followed: set[JobRef] = set()
+        self.fail_submit_after_commit = False
+        self.feed_faults: list[Exception] = []
+        self.changed = asyncio.Event()
+
+    def render(self, job: SparkJob, identity: JobIdentity) -> Request:
+        body = job.model_dump(mode="json")
+        spec_hash = digest(body)
+        return Request(
+            "memory", "memory", identity.name, identity.token, spec_hash, {**body, "tags": identity.tags(spec_hash)}
+        )
+
+    def submit(self, request: Request) -> JobRef:
+        self.submits += 1
+        known = self.jobs.get(request.token)
+        if known is None:
+            ref = JobRef(f"memory://here/{request.name}")
+            known = JobStatus(ref, JobState.QUEUED, tags=request.body["tags"], submitted=self.time.now())
+            self.jobs[request.token] = known
+            self.scripts[ref] = self.script
+        if self.fail_submit_after_commit:
+            self.fail_submit_after_commit = False
+            msg = "timed out"
+            raise PlatformError(msg, retryable=True)
+        return known.ref
+
+    def find(self, identity: JobIdentity) -> list[JobStatus]:
+        key = identity.task_key[:16]
+        found = [self._now(job) for job in self.jobs.values() if job.tags["airflow-doeks/task-key"] == key]
+        return sorted(found, key=lambda job: job.submitted or START, reverse=True)
+
+    def observe(self, ref: JobRef) -> JobStatus:
+        for job in self.jobs.values():
+            if job.ref == ref:
+                return self._now(job)
+        return JobStatus(ref, JobState.LOST)
+
+    def scope(self, ref: JobRef) -> Scope:
+        return Scope("memory", ref.authority, "me", "default")
+
+    def follow(self, ref: JobRef) -> None:
+        self.followed.add(ref)
+
+    def unfollow(self, ref: JobRef) -> None:
+        self.followed.discard(ref)
+
+    async def feed(self, scope: Scope) -> AsyncIterator[JobStatus]:
+        del scope
+        self.feeds += 1
+        while True:
+            if self.feed_faults:
+                raise self.feed_faults.pop(0)
+            for job in list(self.jobs.values()):
+                yield self._now(job)
+            self.changed.clear()
+            await self.changed.wait()
+
+    def tick(self, seconds: float) -> None:
+        """Let time pass and tell the feed."""
+        self.time.sleep(seconds)
+        self.changed.set()
+
+    def cancel(self, ref: JobRef) -> None:
+        if not self.observe(ref).state.is_terminal:
+            self.cancelled.setdefault(ref, self.time.now())
+
+    def telemetry(self, ref: JobRef) -> Telemetry:
+        return Telemetry(ended=self.observe(ref).ended)
+
+    def explain(self, ref: JobRef) -> JobFailure:
+        return JobFailure(message=f"{ref} failed")
+
+    def _now(self, job: JobStatus) -> JobStatus:
+        now, submitted = self.time.now(), job.submitted or START
+        asked = self.cancelled.get(job.ref)
+        if asked is not None:
+            over = now >= asked + timedelta(seconds=self.cancel_takes)
+            return replace(job, state=JobState.CANCELLED if over else JobState.RUNNING, is_cancelling=not over)
+        age = (now - submitted).total_seconds()
+        at, state = [(start, state) for start, state in self.scripts[job.ref] if start <= age][-1]
+        started = next(
+            (start for start, word in self.scripts[job.ref] if word is JobState.RUNNING and start <= age), None
+        )
+        return replace(
+            job,
+            state=state,
+            started=None if started is None else submitted + timedelta(seconds=started),
+            ended=submitted + timedelta(seconds=at) if state.is_terminal else None,
+        )

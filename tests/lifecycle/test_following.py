@@ -1,0 +1,103 @@
+"""A thousand followers, one feed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import pytest
+
+from airflow_doeks.lifecycle import Followers, following
+from airflow_doeks.model.errors import PlatformError
+from airflow_doeks.model.job import SparkJob
+from airflow_doeks.model.status import JobRef, JobState
+from tests.fakes.memory_platform import MemoryPlatform
+from tests.lifecycle.test_submission import later_try
+
+
+def jobs(platform: MemoryPlatform, count: int) -> list[JobRef]:
+    """So many submitted jobs."""
+    job = SparkJob(main="jobs/clean.py")
+    return [platform.submit(platform.render(job, later_try(number))) for number in range(1, count + 1)]
+
+
+async def states(platform: MemoryPlatform, ref: JobRef) -> list[JobState]:
+    """Every state one follower sees until the job's end."""
+    async with contextlib.aclosing(Followers.of_running_loop().follow(platform, ref)) as statuses:
+        return [status.state async for status in statuses]
+
+
+async def settle_loop() -> None:
+    """Let everything that can run without time passing run."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def test_a_thousand_followers_share_one_feed() -> None:
+    """All jobs of a scope are followed through one feed, which ends with the last follower."""
+    platform = MemoryPlatform()
+    tasks = [asyncio.create_task(states(platform, ref)) for ref in jobs(platform, 1000)]
+    await settle_loop()
+    assert Followers.of_running_loop().feeds == 1
+    platform.tick(30)
+    await settle_loop()
+    platform.tick(60)
+    assert await asyncio.gather(*tasks) == [[JobState.QUEUED, JobState.RUNNING, JobState.SUCCEEDED]] * 1000
+    assert (platform.feeds, Followers.of_running_loop().feeds, platform.followed) == (1, 0, set())
+
+
+async def test_a_late_follower_is_given_the_last_state() -> None:
+    """Who comes late does not wait for the next change."""
+    platform = MemoryPlatform()
+    (ref,) = jobs(platform, 1)
+    first = asyncio.create_task(states(platform, ref))
+    await settle_loop()
+    second = asyncio.create_task(states(platform, ref))
+    await settle_loop()
+    platform.tick(100)
+    assert await first == await second == [JobState.QUEUED, JobState.SUCCEEDED]
+    assert platform.feeds == 1
+
+
+async def test_a_passing_fault_interrupts_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Throttling, a 5xx or a cut watch: the feed begins again, no follower notices."""
+    monkeypatch.setattr(following, "_FIRST_PAUSE_SECONDS", 0.0)
+    platform = MemoryPlatform()
+    platform.feed_faults = [PlatformError("throttled", retryable=True)] * 3
+    (ref,) = jobs(platform, 1)
+    platform.tick(100)
+    assert await states(platform, ref) == [JobState.SUCCEEDED]
+    assert platform.feeds == 4
+
+
+async def test_a_refusal_reaches_every_follower_at_once() -> None:
+    """Access denied does not wait and does not retry."""
+    platform = MemoryPlatform()
+    platform.feed_faults = [PlatformError("arn:aws:iam::1:role/x may not ListJobRuns")]
+    tasks = [asyncio.create_task(states(platform, ref)) for ref in jobs(platform, 3)]
+    for result in await asyncio.gather(*tasks, return_exceptions=True):
+        assert isinstance(result, PlatformError)
+        assert "role/x may not ListJobRuns" in str(result)
+
+
+async def test_a_feed_that_broke_starts_again_for_the_next_follower() -> None:
+    """A refusal ends the feed, not the followers that come after it."""
+    platform = MemoryPlatform()
+    platform.feed_faults = [PlatformError("denied")]
+    (ref,) = jobs(platform, 1)
+    with pytest.raises(PlatformError):
+        await states(platform, ref)
+    platform.tick(100)
+    assert await states(platform, ref) == [JobState.SUCCEEDED]
+
+
+async def test_a_follower_that_leaves_ends_its_feed() -> None:
+    """Nothing is listed for nobody."""
+    platform = MemoryPlatform()
+    (ref,) = jobs(platform, 1)
+    task = asyncio.create_task(states(platform, ref))
+    await settle_loop()
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+    assert Followers.of_running_loop().feeds == 0
