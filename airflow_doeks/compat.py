@@ -17,6 +17,7 @@ AIRFLOW_VERSION: tuple[int, int] = tuple(int(part) for part in _airflow_version.
 IS_AIRFLOW_3 = AIRFLOW_VERSION >= (3, 0)
 HAS_TASK_STATE_STORE = AIRFLOW_VERSION >= (3, 3)
 HAS_TRIGGER_ON_KILL = AIRFLOW_VERSION >= (3, 3)
+STANDARD = "airflow.providers.standard." if IS_AIRFLOW_3 else "airflow."  # where bash, empty, python ... live
 
 _SDK = "airflow.sdk"
 _PATHS: dict[str, tuple[tuple[tuple[int, int], str], ...]] = {
@@ -35,6 +36,7 @@ _PATHS: dict[str, tuple[tuple[tuple[int, int], str], ...]] = {
     "Param": (((3, 0), f"{_SDK}:Param"), ((2, 0), "airflow.models.param:Param")),
     "TaskGroup": (((3, 0), f"{_SDK}:TaskGroup"), ((2, 0), "airflow.utils.task_group:TaskGroup")),
     "TriggerRule": (((3, 1), f"{_SDK}:TriggerRule"), ((2, 0), "airflow.utils.trigger_rule:TriggerRule")),
+    "XCom": (((3, 0), "airflow.sdk.execution_time.xcom:XCom"), ((2, 0), "airflow.models.xcom:XCom")),
     "XComArg": (((3, 0), f"{_SDK}:XComArg"), ((2, 0), "airflow.models.xcom_arg:XComArg")),
     "AirflowException": (
         ((3, 2), f"{_SDK}.exceptions:AirflowException"),
@@ -52,10 +54,13 @@ _PATHS: dict[str, tuple[tuple[tuple[int, int], str], ...]] = {
     ),
     "AirflowPlugin": (((2, 0), "airflow.plugins_manager:AirflowPlugin"),),
     "CronDataIntervalTimetable": (
-        ((3, 0), "airflow.timetables.interval:CronDataIntervalTimetable"),
+        ((3, 2), f"{_SDK}:CronDataIntervalTimetable"),
         ((2, 0), "airflow.timetables.interval:CronDataIntervalTimetable"),
     ),
-    "CronTriggerTimetable": (((2, 0), "airflow.timetables.trigger:CronTriggerTimetable"),),
+    "CronTriggerTimetable": (
+        ((3, 2), f"{_SDK}:CronTriggerTimetable"),
+        ((2, 0), "airflow.timetables.trigger:CronTriggerTimetable"),
+    ),
 }
 
 

@@ -71,5 +71,17 @@ def get_provider_info() -> dict[str, Any]:
         "description": "Spark and Flink jobs from YAML on EMR on EKS, Kubernetes operators or locally, "
         "submitted once, explained, with cost and lineage.",
         "versions": [__version__],
+        "operators": [
+            {"integration-name": "Data on EKS", "python-modules": ["airflow_doeks.operators.spark"]},
+        ],
+        "triggers": [
+            {"integration-name": "Data on EKS", "python-modules": ["airflow_doeks.triggers.job"]},
+        ],
+        "extra-links": [
+            "airflow_doeks.operators.links.SparkUILink",
+            "airflow_doeks.operators.links.DriverLogLink",
+            "airflow_doeks.operators.links.ConsoleLink",
+            "airflow_doeks.operators.links.CostLink",
+        ],
         "config": {"doeks": {"description": "Settings of airflow-doeks.", "options": OPTIONS}},
     }

@@ -22,6 +22,7 @@ from airflow_doeks.model.errors import PlatformError, SpecError
 from airflow_doeks.model.job import SparkJob, read_spark_job
 from airflow_doeks.model.record import JobFailure
 from airflow_doeks.model.status import JobState, JobStatus
+from airflow_doeks.operators.links import LINKS
 from airflow_doeks.triggers.job import JobTrigger, event_status
 
 # Categories that another try will not mend; `retry_on` says otherwise.
@@ -53,6 +54,7 @@ class SparkJobOperator(BaseOperator):
 
     template_fields: Sequence[str] = ("job", "cost_tags", "reads", "writes")
     template_fields_renderers = {"job": "json", "cost_tags": "json"}
+    operator_extra_links = tuple(link() for link in LINKS)
     ui_color = "#f4e3d7"
 
     def __init__(
@@ -63,7 +65,7 @@ class SparkJobOperator(BaseOperator):
         cost_tags: Mapping[str, str] | None = None,
         reads: Sequence[str] = (),
         writes: Sequence[str] = (),
-        budgets: Mapping[str, float] | None = None,
+        budgets: Mapping[str, Any] | None = None,
         budget_usd: str | None = None,
         retry_on: Sequence[str] | None = None,
         rate_card: Mapping[str, Any] | None = None,
@@ -195,7 +197,8 @@ class SparkJobOperator(BaseOperator):
         plain = job.submission.to_json()
         tags = job.accounts.identity.tags(job.submission.spec_hash)
         told = {key: plain[key] for key in ("ref", "platform", "token", "submitted")} | {"tags": tags}
-        context["ti"].xcom_push(key=JOB_KEY, value=told | {"submission": plain})
+        links = job.platform.links(job.submission.ref)
+        context["ti"].xcom_push(key=JOB_KEY, value=told | {"submission": plain, "links": links})
         note_submitted(job)
 
     def _budgets(self, context: Any) -> Budgets:

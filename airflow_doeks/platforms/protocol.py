@@ -57,6 +57,9 @@ class Platform(Protocol):
     def cancel(self, ref: JobRef) -> None:
         """Ask for the end of the job and remove its resource; idempotent; an ended or unknown job is fine."""
 
+    def links(self, ref: JobRef) -> dict[str, str]:
+        """Name -> URL of what a person may look at while it runs: ``Spark UI``, ``Driver log``, ``Job console``."""
+
     def telemetry(self, ref: JobRef) -> Telemetry:
         """Facts only: pods, nodes, times, where the event log is."""
 

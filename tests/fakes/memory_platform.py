@@ -115,6 +115,9 @@ class MemoryPlatform:
         if not self.observe(ref).state.is_terminal:
             self.cancelled.setdefault(ref, self.time.now())
 
+    def links(self, ref: JobRef) -> dict[str, str]:
+        return {"Job console": f"https://console.example/{ref.path[-1]}"}
+
     def telemetry(self, ref: JobRef) -> Telemetry:
         return Telemetry(ended=self.observe(ref).ended)
 

@@ -1,0 +1,54 @@
+"""Extra links of a job task; they work while the job runs, because the job's XCom is written right after submit."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from airflow_doeks.callbacks import JOB_KEY
+from airflow_doeks.compat import IS_AIRFLOW_3, BaseOperatorLink, XCom
+
+
+class _JobLink(BaseOperatorLink):
+    """A URL that the platform gave for the job, by its name; empty while there is none."""
+
+    name = ""
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:  # noqa: ARG002 - Airflow's signature
+        job = XCom.get_value(key=JOB_KEY, ti_key=ti_key) or {}
+        return str(job.get("links", {}).get(self.name, ""))
+
+
+class SparkUILink(_JobLink):
+    """The Spark UI of the running job, or its history."""
+
+    name = "Spark UI"
+
+
+class DriverLogLink(_JobLink):
+    """Where the driver's log is."""
+
+    name = "Driver log"
+
+
+class ConsoleLink(_JobLink):
+    """The platform's own page of the job."""
+
+    name = "Job console"
+
+
+class CostLink(BaseOperatorLink):
+    """The record of this task, in Airflow's own XCom page."""
+
+    name = "Cost and lineage"
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:  # noqa: ARG002 - Airflow's signature
+        """The path of the XCom page below the web server's root."""
+        dag, run, task = (quote(str(part), safe="") for part in (ti_key.dag_id, ti_key.run_id, ti_key.task_id))
+        if IS_AIRFLOW_3:
+            mapped = "" if ti_key.map_index in (None, -1) else f"/mapped/{ti_key.map_index}"
+            return f"/dags/{dag}/runs/{run}/tasks/{task}{mapped}/xcom"
+        return f"/dags/{dag}/grid?dag_run_id={run}&task_id={task}&map_index={ti_key.map_index}&tab=xcom"
+
+
+LINKS = (SparkUILink, DriverLogLink, ConsoleLink, CostLink)
