@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BeforeValidator, ValidationError
+from pydantic import BeforeValidator
 
 from airflow_doeks.model.errors import SpecError
 from airflow_doeks.model.noun import Amount, Noun, UtcTime
@@ -141,7 +141,7 @@ def _read(text: str, where: str) -> RateCard:
     try:
         data = yaml.load(text, Loader=_ExactLoader)  # noqa: S506 - a SafeLoader
         return RateCard.model_validate(_expand(data))
-    except (yaml.YAMLError, ValidationError, ArithmeticError, AttributeError, KeyError, TypeError) as error:
+    except (yaml.YAMLError, ValueError, ArithmeticError, AttributeError, KeyError, TypeError) as error:
         msg = f"{where}: not a rate card: {error}"
         raise SpecError(msg) from error
 

@@ -1,0 +1,87 @@
+"""Rate cards: what is bundled, how a file is read, and what a wrong one is answered with."""
+
+from decimal import Decimal
+
+import pytest
+
+from airflow_doeks.cost import load_rate_card
+from airflow_doeks.cost.rates import bundled_regions
+from airflow_doeks.model.errors import SpecError
+
+
+@pytest.mark.parametrize("region", sorted(bundled_regions()))
+def test_every_bundled_card_names_the_source_of_its_numbers(region):
+    """Each card is dated, belongs to its region and cites a page and a reading date for every block it has."""
+    card = load_rate_card(region=region)
+    assert card.region == region
+    assert card.name == f"{region} {card.as_of}"
+    assert card.sources
+    assert all(source.url.startswith("https://") and source.read >= card.as_of for source in card.sources.values())
+    assert all(i.usd_per_hour > 0 and i.vcpu > 0 and i.memory_gib > 0 for i in card.instances.values())
+
+
+@pytest.mark.parametrize(
+    ("kind", "usd", "vcpu", "gib"),
+    [
+        ("m5.24xlarge", "4.608", 96, 384),
+        ("m7g.xlarge", "0.1632", 4, 16),
+        ("c5.9xlarge", "1.53", 36, 72),
+        ("r8g.48xlarge", "11.31072", 192, 1536),
+        ("i4i.xlarge", "0.343", 4, 32),
+        ("i3.16xlarge", "4.992", 64, 488),
+    ],
+)
+def test_sizes_follow_from_their_family_exactly(card, kind, usd, vcpu, gib):
+    """Prices and capacities of sizes, as listed one by one in the sources (us-east-1)."""
+    instance = card.instances[kind]
+    assert (instance.usd_per_hour, instance.vcpu, instance.memory_gib) == (Decimal(usd), vcpu, gib)
+
+
+def test_a_card_of_ones_own_may_be_a_file(tmp_path):
+    """A file with own prices, Spot steps and settings is read with exact numbers."""
+    path = tmp_path / "rates.yaml"
+    path.write_text(
+        """
+v: 1
+region: eu-west-1
+as_of: 2026-11-01
+instances:
+  m5: {large: 0.107, gib_per_vcpu: 4, xlarges: [1]}
+  own.box: {usd_per_hour: 1, vcpu: 8, memory_gib: 32}
+spot:
+  m5.xlarge: {eu-west-1a: [{since: "2026-11-01T00:00:00Z", usd_per_hour: 0.08}]}
+emr_on_eks: {usd_per_vcpu_hour: 0.01012, usd_per_gib_hour: 0.00111125, minimum_seconds: 0}
+shared_usd_per_vcpu_hour: 0.002
+split: opencost
+"""
+    )
+    card = load_rate_card(path)
+    assert card.instances["m5.xlarge"].usd_per_hour == Decimal("0.214")
+    assert card.instances["own.box"].vcpu == 8
+    assert card.spot["m5.xlarge"]["eu-west-1a"][0].usd_per_hour == Decimal("0.08")
+    assert (card.emr_on_eks.minimum_seconds, card.split, card.fargate) == (0, "opencost", None)
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("region: [", "while parsing"),
+        ("just text", "not a rate card"),
+        ("v: 1\nregion: x\nas_of: yesterday", "as_of"),
+        ("v: 1\nregion: x\nas_of: 2026-01-01\nfargate: {usd_per_vcpu_hour: much}", "fargate"),
+        ("v: 1\nregion: x\nas_of: 2026-01-01\nprices: {}", "prices"),
+    ],
+)
+def test_a_wrong_card_is_refused_with_its_name_and_the_fault(tmp_path, text, word):
+    """A card that is not YAML, not a card, or has an unknown key is refused; the message names the file."""
+    path = tmp_path / "rates.yaml"
+    path.write_text(text)
+    with pytest.raises(SpecError, match=r"rates\.yaml") as error:
+        load_rate_card(path)
+    assert word in str(error.value)
+
+
+def test_an_unknown_region_says_which_are_known():
+    """No card is invented for a region: the answer names those that exist and how to get another."""
+    with pytest.raises(SpecError, match=r"region 'mars-1'; bundled: .*us-east-1.*doeks rates refresh"):
+        load_rate_card(region="mars-1")
