@@ -1,0 +1,49 @@
+"""DAGs whose workers die at the worst moment; each runs once, by itself."""
+
+from __future__ import annotations
+
+import os
+import signal
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+from airflow_doeks.callbacks import record_cost_and_lineage
+from airflow_doeks.compat import DAG
+from airflow_doeks.operators.spark import SparkJobOperator
+
+FOLDER = str(Path(__file__).parent)
+LAPTOP = {"name": "laptop", "type": "local", "priced_as": "m7g.xlarge"}
+
+
+class KilledAfterSubmit(SparkJobOperator):
+    """Its first try is killed after the job was submitted and before anybody knows of it."""
+
+    def _announce(self, context: object, job: object) -> None:
+        if context["ti"].try_number == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        super()._announce(context, job)
+
+
+def story(dag_id: str, operator: type = SparkJobOperator, seconds: int = 12, **arguments: object) -> DAG:
+    """One task, one Spark job that writes ten rows and then takes its time."""
+    job = {"main": "take_time.py", "args": [str(seconds)], "driver": {"memory": "1Gi"}} | arguments.pop("job", {})
+    with DAG(dag_id, schedule="@once", start_date=datetime(2026, 1, 1, tzinfo=timezone.utc), catchup=False) as dag:
+        operator(
+            task_id="job",
+            job=job,
+            platform=LAPTOP,
+            folder=FOLDER,
+            retry_delay=timedelta(seconds=1),
+            on_success_callback=record_cost_and_lineage,
+            on_failure_callback=record_cost_and_lineage,
+            on_retry_callback=record_cost_and_lineage,
+            **arguments,
+        )
+    return dag
+
+
+adopt = story("adopt", KilledAfterSubmit, retries=1)
+restart = story("restart", KilledAfterSubmit, retries=1, job={"on_retry": "restart"}, seconds=25)
+overdue = story("overdue", seconds=600, execution_timeout=timedelta(seconds=45))
+marked = story("marked", seconds=600)
+cleared = story("cleared", seconds=1)

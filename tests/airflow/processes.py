@@ -1,0 +1,161 @@
+"""A whole Airflow on this machine: scheduler, executor, triggerer, DAG processor and API server as real processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+AIRFLOW = str(Path(sys.executable).with_name("airflow"))
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Airflow:
+    """One AIRFLOW_HOME with its processes; everything it knows is read from its metadata database."""
+
+    def __init__(self, home: Path, dags: Path, extra: Mapping[str, str] | None = None) -> None:
+        from airflow_doeks.compat import IS_AIRFLOW_3
+
+        self.is_airflow_3 = IS_AIRFLOW_3
+        self.home, self.port = home, free_port()
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        settings = {
+            "CORE__DAGS_FOLDER": str(dags),
+            "CORE__LOAD_EXAMPLES": "False",
+            "CORE__EXECUTOR": "LocalExecutor" if IS_AIRFLOW_3 else "SequentialExecutor",
+            "CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+            "CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+            "CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{self.port}/execution/",
+            "API__PORT": str(self.port),
+            "API__HOST": "127.0.0.1",
+            "API__BASE_URL": f"http://127.0.0.1:{self.port}",
+            "API__WORKERS": "1",
+            "API_AUTH__JWT_SECRET": secrets.token_urlsafe(32),
+            "DAG_PROCESSOR__REFRESH_INTERVAL": "5",
+            "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "300",
+            "SCHEDULER__MIN_FILE_PROCESS_INTERVAL": "300",
+            "SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
+            "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
+            "LOGGING__LOGGING_LEVEL": "INFO",
+            "WEBSERVER__SECRET_KEY": secrets.token_urlsafe(16),
+        }
+        clean = {key: value for key, value in os.environ.items() if not key.startswith("AIRFLOW")}
+        named = {f"AIRFLOW__{key}": value for key, value in settings.items()}
+        self.env = clean | named | {"AIRFLOW_HOME": str(home)} | dict(extra or {})
+
+    def start(self) -> None:
+        """Make the database and start every process."""
+        home = self.home
+        home.mkdir(parents=True, exist_ok=True)
+        subprocess.run([AIRFLOW, "db", "migrate"], env=self.env, check=True, capture_output=True)
+        names = ["scheduler", "triggerer"]
+        if self.is_airflow_3:
+            names = ["api-server", "dag-processor", *names]
+        for name in names:
+            self.start_one(name)
+
+    def start_one(self, name: str) -> None:
+        """Start one process, in a process group of its own, its output in the home."""
+        log = (self.home / f"{name}.out").open("ab")
+        self.processes[name] = subprocess.Popen(
+            [AIRFLOW, name], env=self.env, stdout=log, stderr=log, start_new_session=True
+        )
+
+    def stop_one(self, name: str, kind: signal.Signals = signal.SIGTERM) -> None:
+        """End one process and its children."""
+        process = self.processes.pop(name)
+        os.killpg(process.pid, kind)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+    def stop(self) -> None:
+        """End every process."""
+        for name in list(self.processes):
+            self.stop_one(name, signal.SIGTERM)
+
+    def rows(self, query: str, *values: object) -> list[dict[str, Any]]:
+        """Rows of the metadata database, read as they stand on disk."""
+        with closing(sqlite3.connect(f"file:{self.home}/airflow.db?mode=ro", uri=True, timeout=30)) as connection:
+            connection.row_factory = sqlite3.Row
+            return [dict(row) for row in connection.execute(query, values)]
+
+    def task(self, dag_id: str, task_id: str = "job") -> dict[str, Any]:
+        """State and tries of a task's newest instance; empty while there is none."""
+        found = self.rows(
+            "select ti.*, run.start_date as run_start from task_instance ti join dag_run run using (dag_id, run_id) "
+            "where ti.dag_id = ? and ti.task_id = ? order by run.id desc limit 1",
+            dag_id,
+            task_id,
+        )
+        return found[0] if found else {}
+
+    def wait_for(self, dag_id: str, *states: str, task_id: str = "job", seconds: float = 180) -> dict[str, Any]:
+        """The task once it is in one of these states; says what it was in otherwise."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            task = self.task(dag_id, task_id)
+            if task.get("state") in states:
+                return task
+            time.sleep(0.5)
+        msg = f"{dag_id}.{task_id} is {self.task(dag_id, task_id).get('state')}, not {states}, after {seconds} s"
+        raise AssertionError(msg)
+
+    def xcom(self, dag_id: str, key: str, task_id: str = "job") -> Any:
+        """An XCom value of a task, or None."""
+        rows = self.rows("select value from xcom where dag_id = ? and task_id = ? and key = ?", dag_id, task_id, key)
+        value = rows[0]["value"] if rows else None
+        value = value.decode() if isinstance(value, bytes) else value
+        while isinstance(value, str) and value[:1] in '{["':
+            value = json.loads(value)
+        return value
+
+    def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """The public REST API of Airflow 3, as an administrator."""
+        token = self._request("GET", "/auth/token")["access_token"]
+        return self._request(method, f"/api/v2{path}", body, token)
+
+    def _request(self, method: str, path: str, body: Mapping[str, Any] | None = None, token: str = "") -> Any:
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}{path}",
+            method=method,
+            data=json.dumps(body).encode() if body is not None else None,
+            headers={"Content-Type": "application/json", "Authorization": f"Bearer {token}"},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return json.loads(answer.read() or b"null")
+        except urllib.error.HTTPError as error:
+            msg = f"{method} {path}: {error.code} {error.read()[:500]!r}"
+            raise AssertionError(msg) from error
+
+
+@contextmanager
+def running_airflow(home: Path, dags: Path, extra: Mapping[str, str] | None = None) -> Iterator[Airflow]:
+    """An Airflow that runs for as long as the block; nothing of it is left behind."""
+    airflow = Airflow(home, dags, extra)
+    try:
+        airflow.start()
+        yield airflow
+    finally:
+        airflow.stop()

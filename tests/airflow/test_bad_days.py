@@ -1,0 +1,111 @@
+"""Workers that die, deadlines, marks and clears, with real Airflow processes and real Spark."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.airflow.processes import Airflow, running_airflow
+
+pytestmark = [pytest.mark.airflow, pytest.mark.spark, pytest.mark.slow]
+DAGS = Path(__file__).parent / "dags_bad_days"
+
+
+@pytest.fixture(scope="module")
+def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
+    """One Airflow for all stories of this file; they run side by side."""
+    home = tmp_path_factory.mktemp("airflow_home")
+    with running_airflow(home, DAGS, {"PYTHONPATH": os.environ.get("PYTHONPATH", "")}) as running:
+        yield running
+
+
+def run_dirs(airflow: Airflow, dag_id: str) -> list[dict[str, Any]]:
+    """Every job that a DAG ever started on platform `local`: its request and its last state, oldest first."""
+    found = []
+    for place in (airflow.home / "doeks" / "local").glob("*/request.json"):
+        request = json.loads(place.read_text())
+        if f'"{dag_id}"' in json.dumps(request):
+            state = place.with_name("state.json")
+            found.append({"dir": place.parent, "state": json.loads(state.read_text()) if state.exists() else {}})
+    return sorted(found, key=lambda job: job["dir"].stat().st_mtime)
+
+
+def event_logs(job: dict[str, Any]) -> int:
+    """How many Spark applications wrote an event log in this run directory."""
+    events = job["dir"] / "events"
+    return len(list(events.iterdir())) if events.is_dir() else 0
+
+
+def records(airflow: Airflow, dag_id: str) -> list[dict[str, Any]]:
+    """The ledger's records of a DAG."""
+    found = [json.loads(place.read_text()) for place in (airflow.home / "doeks" / "ledger").rglob("*.json")]
+    return [record for record in found if record["attempt"]["dag_id"] == dag_id]
+
+
+def ended(job: dict[str, Any]) -> bool:
+    """True once the supervisor wrote the job's end."""
+    state = job["dir"] / "state.json"
+    return state.exists() and "ended" in state.read_text()
+
+
+def test_a_retry_adopts_the_job_of_a_killed_worker(airflow: Airflow) -> None:
+    """Row 1: SIGKILL between submit and deferral: one Spark application, one record, of try 1, settled by try 2."""
+    task = airflow.wait_for("adopt", "success", "failed", seconds=300)
+    assert (task["state"], task["try_number"]) == ("success", 2)
+    jobs = run_dirs(airflow, "adopt")
+    assert (len(jobs), event_logs(jobs[0])) == (1, 1)
+    (record,) = records(airflow, "adopt")
+    assert (record["attempt"]["try_number"], record["settled_by_try"]) == (1, 2)
+    assert record["job"]["state"] == "SUCCEEDED"
+    assert airflow.xcom("adopt", "doeks_record")["record_id"] == record["record_id"]
+
+
+def test_restart_cancels_the_job_of_a_killed_worker(airflow: Airflow) -> None:
+    """`on_retry: restart`: two Spark applications, the first cancelled."""
+    task = airflow.wait_for("restart", "success", "failed", seconds=300)
+    assert (task["state"], task["try_number"]) == ("success", 2)
+    jobs = run_dirs(airflow, "restart")
+    assert len(jobs) == 2
+    states = [json.loads((job["dir"] / "state.json").read_text()) for job in jobs]
+    assert sorted("cancel" in json.dumps(state).lower() for state in states) == [False, True]
+
+
+def test_a_deadline_cancels_a_deferred_job(airflow: Airflow) -> None:
+    """Row 14: at execution_timeout the job ends, the task fails and says why, and the record has a cost."""
+    airflow.wait_for("overdue", "failed", seconds=300)
+    (job,) = run_dirs(airflow, "overdue")
+    assert ended(job)
+    (record,) = records(airflow, "overdue")
+    assert record["failure"]["category"] == "timeout"
+    assert "execution_timeout" in record["failure"]["message"]
+    assert float(record["cost"]["usd_total"]) > 0
+
+
+def test_marking_a_deferred_task_ends_its_job(airflow: Airflow) -> None:
+    """Row 13: mark failed while deferred: the job is gone within seconds."""
+    task = airflow.wait_for("marked", "deferred", seconds=300)
+    (job,) = run_dirs(airflow, "marked")
+    path = f"/dags/marked/dagRuns/{task['run_id']}/taskInstances/job"
+    airflow.call("PATCH", path, {"new_state": "failed"})
+    until = time.monotonic() + 60
+    while not ended(job) and time.monotonic() < until:
+        time.sleep(0.5)
+    assert ended(job)
+
+
+def test_a_cleared_task_runs_again(airflow: Airflow) -> None:
+    """Row 15: clearing a task that succeeded starts a second job, with its own record."""
+    task = airflow.wait_for("cleared", "success", seconds=300)
+    body = {"dry_run": False, "task_ids": ["job"], "dag_run_id": task["run_id"], "only_failed": False}
+    airflow.call("POST", "/dags/cleared/clearTaskInstances", body)
+    airflow.wait_for("cleared", "scheduled", "queued", "running", "deferred", seconds=120)
+    airflow.wait_for("cleared", "success", seconds=300)
+    assert len(run_dirs(airflow, "cleared")) == 2
+    first, second = sorted(records(airflow, "cleared"), key=lambda record: record["times"]["submitted"])
+    assert (first["attempt"]["try_number"], second["attempt"]["try_number"]) == (1, 2)
