@@ -1,0 +1,107 @@
+"""The root cause in a driver's log: the first Python or Java exception that led to the end, and what kind it is.
+
+Pure: lines in, words out. Drivers log many exceptions that they survive, so the last one is taken and followed inward:
+from the driver through Py4J and Spark to the line of the job that raised.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from airflow_doeks.model.record import FailureCategory
+
+MESSAGE_MAX = 500
+
+_TRACEBACK = "Traceback (most recent call last):"
+_CHAINED = (  # what Python prints between an exception and the one it led to
+    "During handling of the above exception, another exception occurred:",
+    "The above exception was the direct cause of the following exception:",
+)
+_IN_THREAD = re.compile(r'Exception in thread "[^"]*" (.+)')
+_CAUSED_BY = re.compile(r"Caused by: (.+)")
+_LOST_TASK = re.compile(r"most recent failure: Lost task .*?executor (\w+)\): (.+)")
+_LOG_LINE = re.compile(r"\d\d(\d\d)?[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d")
+_WRAPPERS = re.compile(  # exceptions that carry somebody else's failure
+    r"py4j\.protocol\.Py4JJavaError|pyspark\.errors\.exceptions\.captured\.\w+|[\w.]*(Spark|Streaming\w*)Exception"
+)
+_NOT_A_CAUSE = "org.apache.spark.SparkUserAppException"  # says only that the Python driver ended
+_CAPTURED = "pyspark.errors.exceptions.captured."
+
+_CATEGORIES: tuple[tuple[str, FailureCategory], ...] = (  # words of a root cause -> category, first match wins
+    (
+        r"(Lost task .*executor (?!driver)\w+\)|ExecutorLostFailure).*(OutOfMemory|OOM|137|memory limits)",
+        "oom_executor",
+    ),
+    (r"OutOfMemoryError|MemoryError|insufficient memory for the Java Runtime|maxResultSize", "oom_driver"),
+    (r"ExecutorLostFailure.*(decommission|spot|[Nn]ode)", "spot_loss"),
+    (r"ModuleNotFound|ImportError|ClassNotFound|NoClassDefFound|NoSuchMethodError", "dependency"),
+    (r"unresolved dependency|Failed to load class|DATA_SOURCE_NOT_FOUND|Failed to find .*data source", "dependency"),
+    (
+        r"Access ?Denied|AccessControl|Permission ?(Error|denied)|Forbidden|not authorized|Status Code: 403",
+        "permission",
+    ),
+    (r"UnknownHost|ConnectException|Connection ?(Error|refused|reset|timed out)|SocketTimeout|gaierror", "network"),
+    (r"NoRouteToHost|ConnectTimeout|Name or service not known|Temporary failure in name resolution", "network"),
+)
+_SAID_PLAINLY: tuple[tuple[str, FailureCategory], ...] = (  # lines that tell the cause without an exception
+    (r"ExecutorLostFailure.*(OOM|137|memory limits)", "oom_executor"),
+    (r"java\.lang\.OutOfMemoryError|insufficient memory for the Java Runtime", "oom_driver"),
+    (r"unresolved dependency: \S+", "dependency"),
+    (r"Error: Failed to load class \S+", "dependency"),
+    (r"can't open file .*\[Errno 2\]", "user_code"),
+)
+
+
+def root_cause(lines: Sequence[str]) -> tuple[FailureCategory, str]:
+    """What ended the job, from its driver's log: a category and one line; ``("unknown", "")`` if it does not tell."""
+    plain = [line.rstrip() for line in lines]
+    found = max(_last_python(plain), _last_java(plain))
+    if found[0] >= 0:
+        return _inward(found[1], plain[found[0] :])
+    for pattern, category in _SAID_PLAINLY:
+        line = next((line for line in plain if re.search(pattern, line)), None)
+        if line is not None:
+            return category, line.strip()[:MESSAGE_MAX]
+    return "unknown", ""
+
+
+def category_of(message: str) -> FailureCategory:
+    """The category of an exception's text; one that no row of the table knows is the job's own fault."""
+    return next((category for pattern, category in _CATEGORIES if re.search(pattern, message)), "user_code")
+
+
+def _last_python(lines: Sequence[str]) -> tuple[int, str]:
+    """Line number and text of the exception that the last traceback ends in; of a chain, the one it began with."""
+    starts = [index for index, line in enumerate(lines) if line.endswith(_TRACEBACK)]
+    while len(starts) > 1 and any(line in _CHAINED for line in lines[starts[-2] : starts[-1]]):
+        starts.pop()
+    for index in range(starts[-1] + 1 if starts else len(lines), len(lines)):
+        text = lines[index]
+        if text and not text[0].isspace():
+            more = next((line.strip() for line in lines[index + 1 :] if line.strip()), "")
+            return index, f"{text} {more}" if text.endswith(":") else text
+    return -1, ""
+
+
+def _last_java(lines: Sequence[str]) -> tuple[int, str]:
+    """Line number and text of the last exception that ended a JVM thread."""
+    for index in range(len(lines) - 1, -1, -1):
+        match = _IN_THREAD.match(lines[index])
+        if match and not match[1].startswith(_NOT_A_CAUSE):
+            return index, match[1]
+    return -1, ""
+
+
+def _inward(text: str, rest: Sequence[str]) -> tuple[FailureCategory, str]:
+    """From an exception that wraps another to the innermost: the Spark task's own, else the last Java cause."""
+    whole = text
+    if _WRAPPERS.match(text) or rest[0].startswith("Exception in thread"):
+        end = next((index for index, line in enumerate(rest) if _LOG_LINE.match(line)), len(rest))
+        whole = "\n".join([text, *rest[1:end]])
+        causes = [match[1] for line in rest[:end] if (match := _CAUSED_BY.match(line.strip()))]
+        lost = _LOST_TASK.search(whole)
+        text = causes[-1] if causes else lost[2] if lost else text
+        if lost and lost[1] != "driver" and category_of(f"Lost task executor {lost[1]}) {text}") == "oom_executor":
+            return "oom_executor", text[:MESSAGE_MAX]
+    return category_of(text), text.removeprefix(_CAPTURED)[:MESSAGE_MAX]

@@ -1,0 +1,239 @@
+"""What every Spark platform shares: properties we add, how a pod's memory is split, what a job may not set itself.
+
+Pure functions over a job; no platform's words here. Sources: Spark 3.5 and 4.x configuration pages and the rules of
+its Kubernetes resource manager, read November 2026.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Literal
+
+from airflow_doeks.model.errors import SpecError
+from airflow_doeks.model.identity import JobIdentity, digest
+from airflow_doeks.model.job import Driver, SparkJob, is_template
+from airflow_doeks.model.quantities import MIB, gib, parse_memory
+from airflow_doeks.model.telemetry import Pod, Role
+from airflow_doeks.platforms.protocol import Finding
+
+SQL_RUNNER_NAME = "sql_runner.py"
+OVERHEAD_MIN_MIB = 384  # spark.{driver,executor}.minMemoryOverhead
+HEAP_MIN_MIB = 450  # UnifiedMemoryManager: 1.5 x 300 MiB reserved, else the driver and executors do not start
+JVM_OVERHEAD_FACTOR = Decimal("0.1")  # spark.{driver,executor}.memoryOverheadFactor
+PYTHON_OVERHEAD_FACTOR = Decimal("0.4")  # the same, for a Python job on Kubernetes
+
+PLAN_METADATA = {  # without them input paths and columns are cut in the event log, and lineage is incomplete
+    "spark.sql.maxMetadataStringLength": "100000",
+    "spark.sql.debug.maxToStringFields": "2000",
+}
+# Property, or start of one that ends in a dot -> what to write instead.
+OWNED = {
+    "spark.app.name": "it is set from the DAG and task, so that jobs are found again; remove it",
+    "spark.doeks.": "these properties name the Airflow attempt; remove it",
+    "spark.driver.cores": "write driver.cpu",
+    "spark.driver.memory": "write driver.memory, the total of the pod",
+    "spark.dynamicAllocation.enabled": "write executors.min below executors.max",
+    "spark.dynamicAllocation.maxExecutors": "write executors.max",
+    "spark.dynamicAllocation.minExecutors": "write executors.min",
+    "spark.eventLog.dir": "the platform says where event logs go; remove it, or set [doeks] inject_event_log = False",
+    "spark.eventLog.enabled": "remove it, or set [doeks] inject_event_log = False",
+    "spark.executor.cores": "write executors.cpu",
+    "spark.executor.instances": "write executors.min and executors.max",
+    "spark.executor.memory": "write executors.memory, the total of the pod",
+    "spark.master": "the platform is chosen by `platform`; remove it",
+    "spark.submit.deployMode": "the platform is chosen by `platform`; remove it",
+}
+
+
+@dataclass(frozen=True)
+class Injection:
+    """What is added to every Spark job; each part has a switch in the `[doeks]` section."""
+
+    event_log: bool = True
+    plan_metadata: bool = True
+    identity: bool = True
+
+    @classmethod
+    def from_clients(cls, clients: Mapping[str, Any]) -> Injection:
+        """The switches among a platform's clients (``inject_event_log`` ...); what is missing is on."""
+        return cls(**{name: bool(clients.get(f"inject_{name}", True)) for name in cls.__dataclass_fields__})
+
+
+@dataclass(frozen=True)
+class MemorySplit:
+    """A pod's memory: the JVM's heap, Spark's other pools that a job asked for, and the overhead. MiB."""
+
+    heap_mib: int
+    overhead_mib: int
+    pools_mib: int = 0
+
+
+def uses_python(job: SparkJob) -> bool:
+    """True if executors may run Python workers; the SQL runner's Python only drives."""
+    main = job.main or ""
+    return main.endswith(".py") and not main.endswith(SQL_RUNNER_NAME)
+
+
+def cores(vcpu: Decimal) -> int:
+    """Spark tasks at a time in a pod with this CPU request; at least one, also for ``500m``."""
+    return max(int(vcpu), 1)
+
+
+def conf_text(value: str | float | bool) -> str:
+    """A property's value as Spark reads it: ``true``, not ``True``."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def split_memory(job: SparkJob, role: Literal["driver", "executor"], total_bytes: int) -> MemorySplit:
+    """How the memory of a driver's or an executor's pod is used, so that Spark's sum is not above ``total_bytes``.
+
+    Overhead is the job's ``spark.<role>.memoryOverhead`` or factor, else Spark's own rule on Kubernetes. Raises
+    SpecError when too little is left for a heap.
+    """
+    conf = {key: conf_text(value) for key, value in job.conf.items()}
+    total = total_bytes // MIB
+    pools = _pools_mib(conf, role, uses_python(job))
+    explicit = conf.get(f"spark.{role}.memoryOverhead")
+    if explicit is not None:
+        overhead = _mib(explicit)
+        heap = total - pools - overhead
+    else:
+        factor = _overhead_factor(conf, role, python=uses_python(job))
+        heap = min(int((total - pools) / (1 + factor)), total - pools - OVERHEAD_MIN_MIB)
+        overhead = total - pools - heap
+    if heap < HEAP_MIN_MIB:
+        field = "executors.memory" if role == "executor" else "driver.memory"
+        msg = (
+            f"{field}: {total} MiB leave {max(heap, 0)} MiB for the JVM's heap after {total - heap} MiB of overhead; "
+            f"Spark needs {HEAP_MIN_MIB}. Write at least {HEAP_MIN_MIB + pools + max(overhead, OVERHEAD_MIN_MIB)}Mi."
+        )
+        raise SpecError(msg)
+    return MemorySplit(heap, overhead, pools)
+
+
+def sizing_conf(job: SparkJob) -> dict[str, str]:
+    """Cores, memory and number of executors as Spark properties; a pod's sum is exactly what the job asked for."""
+    conf: dict[str, str] = {}
+    for role, pod in _pods(job):
+        split = split_memory(job, role, pod.memory_bytes)
+        conf[f"spark.{role}.cores"] = str(cores(pod.vcpu))
+        conf[f"spark.{role}.memory"] = f"{split.heap_mib}m"
+        conf[f"spark.{role}.memoryOverhead"] = f"{split.overhead_mib}m"
+    least, most = int(job.executors.min), job.executors.count_max
+    if least == most:
+        return conf | {"spark.executor.instances": str(most), "spark.dynamicAllocation.enabled": "false"}
+    return conf | {
+        "spark.dynamicAllocation.enabled": "true",
+        "spark.dynamicAllocation.shuffleTracking.enabled": "true",
+        "spark.dynamicAllocation.minExecutors": str(least),
+        "spark.dynamicAllocation.maxExecutors": str(most),
+    }
+
+
+def work_conf(job: SparkJob, injection: Injection, *, event_log_dir: str | None) -> dict[str, str]:
+    """The job's own properties and what is added to every job, without identity: equal for equal work.
+
+    What the job says about plan metadata wins; what we own (``OWNED``) does not.
+    """
+    conf = {key: conf_text(value) for key, value in job.conf.items()}
+    if injection.plan_metadata:
+        conf = PLAN_METADATA | conf
+    if injection.event_log and event_log_dir is not None:
+        conf |= {
+            "spark.eventLog.enabled": "true",
+            "spark.eventLog.dir": event_log_dir,
+            "spark.eventLog.compress": "true",
+            "spark.eventLog.compression.codec": "zstd",
+        }
+    return conf
+
+
+def identity_conf(identity: JobIdentity, injection: Injection) -> dict[str, str]:
+    """``spark.doeks.*``: who the job belongs to, full values, so that its event log names its task."""
+    if not injection.identity:
+        return {}
+    values = {
+        "instance": identity.instance,
+        "dag": identity.dag_id,
+        "run": identity.run_id,
+        "task": identity.task_id,
+        "map": str(identity.map_index),
+        "try": str(identity.try_number),
+        "task-key": identity.task_key[:16],
+    }
+    return {f"spark.doeks.{key}": value for key, value in values.items()}
+
+
+def spec_hash(work: object) -> str:
+    """64 hex of a JSON-able value from which name, token and identity were left out."""
+    return digest(work)
+
+
+def requested_pods(job: SparkJob, *, is_emr_image: bool = False) -> tuple[Pod, ...]:
+    """The driver and ``executors.max`` executors as pods without times, for a job that nobody saw running."""
+
+    def pod(uid: str, role: Role, size: Driver, gpu: int = 0) -> Pod:
+        memory = gib(size.memory_bytes)
+        return Pod(uid=uid, role=role, vcpu=size.vcpu, memory_gib=memory, gpu=gpu, is_emr_image=is_emr_image)
+
+    executors = job.executors
+    many = [pod(f"executor-{n + 1}", "executor", executors, int(executors.gpu)) for n in range(executors.count_max)]
+    return (pod("driver", "driver", job.driver), *many)
+
+
+def conf_findings(job: Mapping[str, Any]) -> list[Finding]:
+    """Properties of a job (plain, templates allowed) that we own, and memory too small for Spark."""
+    found = []
+    for key in job.get("conf") or {}:
+        owner = next((own for own in OWNED if key == own or (own.endswith(".") and key.startswith(own))), None)
+        if owner is not None:
+            found.append(Finding(f"conf.{key}", f"{key} is not set by a job", OWNED[owner]))
+    try:
+        typed = SparkJob.model_validate(dict(job))
+    except ValueError:
+        return found  # the compiler says what is wrong with it
+    for role, pod in _pods(typed):
+        if not is_template(pod.memory) and not any(map(is_template, typed.conf.values())):
+            try:
+                split_memory(typed, role, pod.memory_bytes)
+            except SpecError as error:
+                path, message = str(error).split(": ", 1)
+                found.append(Finding(path, message))
+    return found
+
+
+def _pods(job: SparkJob) -> tuple[tuple[Literal["driver", "executor"], Driver], ...]:
+    return ("driver", job.driver), ("executor", job.executors)
+
+
+def _overhead_factor(conf: Mapping[str, str], role: str, *, python: bool) -> Decimal:
+    for key in (f"spark.{role}.memoryOverheadFactor", "spark.kubernetes.memoryOverheadFactor"):
+        if key in conf:
+            return Decimal(conf[key])
+    return PYTHON_OVERHEAD_FACTOR if python else JVM_OVERHEAD_FACTOR
+
+
+def _pools_mib(conf: Mapping[str, str], role: str, python: bool) -> int:
+    """What Spark adds to an executor's pod beside heap and overhead."""
+    if role != "executor":
+        return 0
+    has_off_heap = conf.get("spark.memory.offHeap.enabled") == "true"
+    off_heap = _mib(conf.get("spark.memory.offHeap.size", "0"), bare="") if has_off_heap else 0
+    return off_heap + (_mib(conf.get("spark.executor.pyspark.memory", "0")) if python else 0)
+
+
+_SUFFIX = {"b": "", "k": "Ki", "kb": "Ki", "m": "Mi", "mb": "Mi", "g": "Gi", "gb": "Gi", "t": "Ti", "tb": "Ti"}
+
+
+def _mib(text: str, *, bare: str = "Mi") -> int:
+    """MiB of a Spark size such as ``512m`` or ``2g``; a bare number is MiB, or bytes where Spark says so."""
+    plain = text.strip().lower()
+    number = plain.rstrip("bgkmt")
+    suffix = plain[len(number) :]
+    try:
+        return parse_memory(number + (_SUFFIX[suffix] if suffix else bare)) // MIB
+    except (KeyError, ValueError) as error:
+        msg = f"conf: {text!r} is not a Spark memory size; write for example 512m or 2g"
+        raise SpecError(msg) from error

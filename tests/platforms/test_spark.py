@@ -1,0 +1,165 @@
+"""Properties, memory and findings that all Spark platforms share."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_doeks.model.errors import SpecError
+from airflow_doeks.model.identity import JobIdentity
+from airflow_doeks.model.job import SparkJob
+from airflow_doeks.model.quantities import GIB, MIB
+from airflow_doeks.platforms.spark import (
+    Injection,
+    MemorySplit,
+    conf_findings,
+    identity_conf,
+    requested_pods,
+    sizing_conf,
+    split_memory,
+    work_conf,
+)
+
+IDENTITY = JobIdentity(
+    instance="prod",
+    dag_id="sales.orders",
+    run_id="manual__2026-11-20T00:00:00+00:00",
+    task_id="clean",
+    map_index=3,
+    try_number=2,
+    run_started=datetime(2026, 11, 20, tzinfo=timezone.utc),
+    attempt_id="0199-abc",
+)
+JVM = {"main": "s3://code/app.jar", "class": "com.acme.App"}
+PYTHON = {"main": "clean.py"}
+
+SPLITS = {  # name: (job, bytes) -> heap, overhead, pools in MiB; the arithmetic stands beside it
+    "jvm": (JVM, 4 * GIB, MemorySplit(3712, 384)),  # 4096 - 384, because 3723 / 10 is below the minimum
+    "large jvm": (JVM, 16 * GIB, MemorySplit(14894, 1490)),  # 16384 / 1.1 = 14894.5
+    "python": (PYTHON, 4 * GIB, MemorySplit(2925, 1171)),  # 4096 / 1.4 = 2925.7
+    "sql": ({"sql": "a.sql"}, 4 * GIB, MemorySplit(3712, 384)),  # no Python in executors
+    "overhead given": (PYTHON | {"conf": {"spark.executor.memoryOverhead": "1g"}}, 4 * GIB, MemorySplit(3072, 1024)),
+    "factor given": (JVM | {"conf": {"spark.executor.memoryOverheadFactor": 0.5}}, 6 * GIB, MemorySplit(4096, 2048)),
+    "off heap": (
+        JVM | {"conf": {"spark.memory.offHeap.enabled": True, "spark.memory.offHeap.size": 1 * GIB}},
+        4 * GIB,
+        MemorySplit(2688, 384, 1024),  # 4096 - 1024 - 384
+    ),
+    "python workers limited": (
+        PYTHON | {"conf": {"spark.executor.pyspark.memory": "512m"}},
+        4 * GIB,
+        MemorySplit(2560, 1024, 512),  # (4096 - 512) / 1.4
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SPLITS)
+def test_memory_split(case):
+    """A pod's memory is its heap, its overhead and the pools the job asked for, by Spark's own rule."""
+    job, total, expected = SPLITS[case]
+    assert split_memory(SparkJob.model_validate(job), "executor", total) == expected
+
+
+@given(mib=st.integers(min_value=900, max_value=1_000_000), python=st.booleans())
+def test_memory_is_never_more_than_asked(mib, python):
+    """Whatever the size, heap and overhead sum to the pod's total, and the overhead is what Spark would take."""
+    split = split_memory(SparkJob.model_validate(PYTHON if python else JVM), "executor", mib * MIB)
+    assert split.heap_mib + split.overhead_mib == mib
+    assert split.overhead_mib >= max(int(split.heap_mib * (0.4 if python else 0.1)), 384)
+
+
+def test_too_little_memory_says_how_much():
+    """A pod too small for Spark's heap is refused with the least size that works."""
+    with pytest.raises(SpecError, match=r"executors.memory: 512 MiB leave 128 MiB .* Write at least 834Mi"):
+        split_memory(SparkJob.model_validate(JVM), "executor", 512 * MIB)
+    split_memory(SparkJob.model_validate(JVM), "executor", 834 * MIB)
+
+
+def test_fixed_size():
+    """Executors without a range are a fixed number, and cores below one still run one Spark task."""
+    job = SparkJob.model_validate(PYTHON | {"executors": {"min": 3, "cpu": "500m", "memory": "4Gi"}})
+    assert sizing_conf(job) == {
+        "spark.driver.cores": "1",
+        "spark.driver.memory": "1462m",
+        "spark.driver.memoryOverhead": "586m",
+        "spark.executor.cores": "1",
+        "spark.executor.memory": "2925m",
+        "spark.executor.memoryOverhead": "1171m",
+        "spark.executor.instances": "3",
+        "spark.dynamicAllocation.enabled": "false",
+    }
+
+
+def test_range_of_executors():
+    """`min` below `max` turns dynamic allocation on."""
+    conf = sizing_conf(SparkJob.model_validate(JVM | {"executors": {"min": 2, "max": 20}}))
+    assert {key: value for key, value in conf.items() if "dynamicAllocation" in key} == {
+        "spark.dynamicAllocation.enabled": "true",
+        "spark.dynamicAllocation.shuffleTracking.enabled": "true",
+        "spark.dynamicAllocation.minExecutors": "2",
+        "spark.dynamicAllocation.maxExecutors": "20",
+    }
+
+
+def test_added_properties():
+    """Every job gets an event log, whole plan metadata and its identity; booleans are written as Spark reads them."""
+    job = SparkJob.model_validate(PYTHON | {"conf": {"spark.sql.adaptive.enabled": False}})
+    assert work_conf(job, Injection(), event_log_dir="s3://logs/x") == {
+        "spark.sql.adaptive.enabled": "false",
+        "spark.sql.maxMetadataStringLength": "100000",
+        "spark.sql.debug.maxToStringFields": "2000",
+        "spark.eventLog.enabled": "true",
+        "spark.eventLog.dir": "s3://logs/x",
+        "spark.eventLog.compress": "true",
+        "spark.eventLog.compression.codec": "zstd",
+    }
+    assert identity_conf(IDENTITY, Injection()) == {
+        "spark.doeks.instance": "prod",
+        "spark.doeks.dag": "sales.orders",
+        "spark.doeks.run": "manual__2026-11-20T00:00:00+00:00",
+        "spark.doeks.task": "clean",
+        "spark.doeks.map": "3",
+        "spark.doeks.try": "2",
+        "spark.doeks.task-key": IDENTITY.task_key[:16],
+    }
+
+
+def test_switches():
+    """Each addition has its own switch, and a job's own plan metadata wins."""
+    off = Injection.from_clients({"inject_event_log": False, "inject_plan_metadata": False, "inject_identity": False})
+    job = SparkJob.model_validate(PYTHON | {"conf": {"spark.sql.maxMetadataStringLength": 50}})
+    assert work_conf(job, off, event_log_dir="s3://logs/x") == {"spark.sql.maxMetadataStringLength": "50"}
+    assert identity_conf(IDENTITY, off) == {}
+    conf = work_conf(job, Injection(event_log=False), event_log_dir="s3://logs/x")
+    assert conf == {"spark.sql.maxMetadataStringLength": "50", "spark.sql.debug.maxToStringFields": "2000"}
+
+
+def test_requested_pods():
+    """Requests are the driver and as many executors as may run, with the pod's whole size."""
+    pods = requested_pods(
+        SparkJob.model_validate(JVM | {"executors": {"min": 1, "max": 2, "cpu": 4, "memory": "16Gi"}})
+    )
+    assert [(pod.role, pod.vcpu, pod.memory_gib) for pod in pods] == [
+        ("driver", Decimal(1), Decimal(2)),
+        ("executor", Decimal(4), Decimal(16)),
+        ("executor", Decimal(4), Decimal(16)),
+    ]
+
+
+def test_findings():
+    """A property that we own, and memory too small for Spark, are said at lint, each at its path."""
+    conf = {"spark.executor.memory": "4g", "spark.doeks.dag": "x", "spark.sql.shuffle.partitions": "{{ params.n }}"}
+    findings = conf_findings(PYTHON | {"conf": conf, "driver": {"memory": "512Mi"}, "executors": {"memory": "{{ m }}"}})
+    assert [(finding.path, finding.help) for finding in findings] == [
+        ("conf.spark.executor.memory", "write executors.memory, the total of the pod"),
+        ("conf.spark.doeks.dag", "these properties name the Airflow attempt; remove it"),
+    ]
+    (finding,) = conf_findings(PYTHON | {"driver": {"memory": "512Mi"}})
+    assert (finding.path, finding.message.split(";")[0]) == (
+        "driver.memory",
+        "512 MiB leave 128 MiB for the JVM's heap after 384 MiB of overhead",
+    )
