@@ -20,7 +20,7 @@ from airflow_doeks.lifecycle import Budgets, Submission, cancel, submit, wait
 from airflow_doeks.lifecycle.staging import stage
 from airflow_doeks.model.errors import PlatformError, SpecError
 from airflow_doeks.model.job import SparkJob, read_spark_job
-from airflow_doeks.model.record import JobFailure
+from airflow_doeks.model.record import JobFailure, JobRecord
 from airflow_doeks.model.status import JobState, JobStatus
 from airflow_doeks.operators.links import LINKS
 from airflow_doeks.triggers.job import JobTrigger, event_status
@@ -90,6 +90,7 @@ class SparkJobOperator(BaseOperator):
         self.deferrable = True if deferrable is None else deferrable
         self.item = item
         self._in_hand: JobInHand | None = None
+        self._record: JobRecord | None = None
 
     def execute(self, context: Any) -> str:
         """Submit or adopt, then defer, or wait here if not deferrable."""
@@ -149,6 +150,14 @@ class SparkJobOperator(BaseOperator):
         """The task is killed on its worker: end the job."""
         if self._in_hand is not None:
             cancel(self._in_hand.platform, self._in_hand.submission.ref)
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:  # noqa: ARG002 - OpenLineage's signature
+        """Datasets, statistics and cost of the finished job for OpenLineage; None before the job ended."""
+        from airflow_doeks.hooks.openlineage import operator_lineage
+
+        return operator_lineage(self._record) if self._record is not None else None
+
+    get_openlineage_facets_on_failure = get_openlineage_facets_on_complete
 
     def accounts(self, context: Any, settings: Settings) -> TaskAccounts:
         """What this attempt's record is made from; also asked by the callback."""
@@ -218,7 +227,7 @@ class SparkJobOperator(BaseOperator):
                 failure = failure.model_copy(update=update)
             for line in failure.log_tail[-_LOG_TAIL_LINES:]:
                 self.log.info("driver | %s", line)
-        record = settle_quietly(context, job, status, failure)
+        record = self._record = settle_quietly(context, job, status, failure)
         self.log.info("%s", _summary(record))
         if failure is not None:
             raise self._failed(job.submission, status, failure)
@@ -259,7 +268,7 @@ def _cancelled(status: JobStatus) -> JobFailure | None:
     return JobFailure(category="cancelled", message="the task ended before its job, which was cancelled")
 
 
-def _summary(record: Any) -> str:
+def _summary(record: JobRecord) -> str:
     cost = record.cost
     price = f"{cost.usd_total:.6f} USD" if cost.usd_total is not None else f"cost unknown ({cost.why_unknown})"
     rows = ", ".join(f"{out.name}: {'?' if out.rows is None else out.rows} rows" for out in record.lineage.outputs)
