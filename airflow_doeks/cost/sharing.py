@@ -5,7 +5,7 @@ Driver, start-up and idle slots are spread by the same shares. What no output cl
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 
 from airflow_doeks.cost.price import PLACES
 from airflow_doeks.model.event_log import EventLogSummary
@@ -26,12 +26,8 @@ def share(cost: Cost, summary: EventLogSummary, *, succeeded: bool | None = None
     waste = total if succeeded is False else _waste(total, summary)
     if shares is None:
         return cost.model_copy(update={"usd_waste": waste}), lineage
-    usd = [(total * part).quantize(PLACES) for part in shares]
+    usd = [(total * part).quantize(PLACES, ROUND_DOWN) for part in shares]
     rest = total - sum(usd, Decimal(0))
-    if usd and rest < 0:  # rounding up, at most half a place per output
-        largest = usd.index(max(usd))
-        usd[largest] += rest
-        rest = Decimal(0).quantize(PLACES)
     outputs = tuple(
         dataset.model_copy(update={"usd": dollars}) for dataset, dollars in zip(lineage.outputs, usd, strict=True)
     )

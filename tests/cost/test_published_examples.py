@@ -12,8 +12,9 @@ from airflow_doeks.model.telemetry import Node
 CENT = Decimal("0.01")
 
 
-def hour_on(machine, card, pod, vcpu, gib, gpu=0):
+def hour_on(machine, card, pod, held):
     """Split, unused and total cost in cents of one pod that ran for the whole hour on a shared machine."""
+    vcpu, gib, gpu = (*held, 0)[:3]
     _, cost = price([pod(vcpu=vcpu, gib=gib, gpu=gpu, node="n1")], {"n1": machine}, card, basis="pods")
     return tuple(str(usd.quantize(CENT)) for usd in (cost.usd_compute, cost.usd_idle, cost.usd_compute + cost.usd_idle))
 
@@ -32,7 +33,7 @@ def test_aws_split_cost_allocation_example(card, pod, held, printed):
     4.9 of 4 vCPU and 14 of 16 GB are allocated (the larger of reserved and used); the pods are Pod1 to Pod4.
     """
     machine = Node(uid="n1", vcpu=4, memory_gib=16, usd_per_hour=1, allocated_vcpu="4.9", allocated_memory_gib=14)
-    assert hour_on(machine, card, pod, *held) == printed
+    assert hour_on(machine, card, pod, held) == printed
 
 
 def test_aws_split_costs_of_all_pods_are_the_instance(card, pod):
@@ -61,7 +62,7 @@ def test_aws_split_cost_allocation_example_for_accelerated_instances(card, pod, 
     """
     machine = Node(uid="n1", vcpu=64, memory_gib=488, gpu=8, usd_per_hour=10)
     machine = machine.model_copy(update={"allocated_vcpu": 66, "allocated_memory_gib": 440, "allocated_gpu": 8})
-    assert hour_on(machine, card, pod, *held) == printed
+    assert hour_on(machine, card, pod, held) == printed
 
 
 def test_opencost_scales_base_prices_to_the_price_of_the_node(card, monkeypatch):
