@@ -46,6 +46,10 @@ _PATHS: dict[str, tuple[tuple[tuple[int, int], str], ...]] = {
         ((3, 2), f"{_SDK}.exceptions:AirflowFailException"),
         ((2, 0), "airflow.exceptions:AirflowFailException"),
     ),
+    "AirflowSkipException": (
+        ((3, 2), f"{_SDK}.exceptions:AirflowSkipException"),
+        ((2, 0), "airflow.exceptions:AirflowSkipException"),
+    ),
     "TaskDeferred": (((3, 2), f"{_SDK}.exceptions:TaskDeferred"), ((2, 0), "airflow.exceptions:TaskDeferred")),
     "get_parsing_context": (
         ((3, 1), f"{_SDK}:get_parsing_context"),

@@ -74,6 +74,9 @@ def get_provider_info() -> dict[str, Any]:
         "operators": [
             {"integration-name": "Data on EKS", "python-modules": ["airflow_doeks.operators.spark"]},
         ],
+        "sensors": [
+            {"integration-name": "Data on EKS", "python-modules": ["airflow_doeks.sensors.job"]},
+        ],
         "triggers": [
             {"integration-name": "Data on EKS", "python-modules": ["airflow_doeks.triggers.job"]},
         ],

@@ -111,7 +111,12 @@ class SparkJobOperator(BaseOperator):
         if self.deferrable:
             carried = submission.to_json()
             self.defer(
-                trigger=JobTrigger(submission=carried, platform=dict(self.platform), budgets=budgets.to_json()),
+                trigger=JobTrigger(
+                    ref=carried["ref"],
+                    submitted=carried["submitted"],
+                    platform=dict(self.platform),
+                    budgets=budgets.to_json(),
+                ),
                 method_name="execute_complete",
                 kwargs={"submission": carried},
             )

@@ -10,9 +10,9 @@ from typing import Any
 
 from airflow_doeks.compat import HAS_TRIGGER_ON_KILL, BaseTrigger, TriggerEvent, fresh_task_state
 from airflow_doeks.hooks.platforms import connect
-from airflow_doeks.lifecycle import Budgets, Clock, Followers, Submission, cancel, next_deadline
+from airflow_doeks.lifecycle import Budgets, Clock, Followers, cancel, next_deadline
 from airflow_doeks.model.errors import DoeksError
-from airflow_doeks.model.status import JobState, JobStatus
+from airflow_doeks.model.status import JobRef, JobState, JobStatus
 from airflow_doeks.platforms.protocol import Platform
 
 CANCEL_WAIT_SECONDS = 60.0
@@ -23,29 +23,33 @@ _USER_ACTION = "__airflow_user_action__"
 class JobTrigger(BaseTrigger):
     """Fires when the job ended or a deadline passed; a restart of the triggerer never cancels.
 
-    Carries the submission, the platform's entry and absolute deadlines; never credentials.
+    Carries where the job runs, the platform's entry and absolute deadlines; never credentials. ``owns_job`` False is for
+    those who wait for a job of somebody else: nothing of theirs cancels it.
 
     The event is ``{"status": ...}`` of the ended job, ``{"status": ..., "overdue": budget}`` after a deadline cancelled
     it, or ``{"error": text}`` when it could not be followed.
     """
 
-    def __init__(self, submission: dict[str, Any], platform: dict[str, Any], budgets: dict[str, Any]) -> None:
+    def __init__(
+        self, ref: str, submitted: str, platform: dict[str, Any], budgets: dict[str, Any], *, owns_job: bool = True
+    ) -> None:
         super().__init__()
-        self.submission = submission
+        self.ref = ref
+        self.submitted = submitted
         self.platform = platform
         self.budgets = budgets
+        self.owns_job = owns_job
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Class path and arguments, as Airflow stores them."""
-        arguments = {"submission": self.submission, "platform": self.platform, "budgets": self.budgets}
-        return "airflow_doeks.triggers.job.JobTrigger", arguments
+        names = ("ref", "submitted", "platform", "budgets", "owns_job")
+        return "airflow_doeks.triggers.job.JobTrigger", {name: getattr(self, name) for name in names}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yields one event."""
-        submission = Submission.from_json(self.submission)
         try:
             platform = await asyncio.to_thread(connect, self.platform)
-            yield TriggerEvent(await self._wait(platform, submission))
+            yield TriggerEvent(await self._wait(platform, JobRef(self.ref)))
         except DoeksError as error:
             yield TriggerEvent({"error": str(error)})
         except asyncio.CancelledError as reason:
@@ -53,18 +57,18 @@ class JobTrigger(BaseTrigger):
                 await self._cancel_if_killed()
             raise
 
-    async def _wait(self, platform: Platform, submission: Submission) -> dict[str, Any]:
+    async def _wait(self, platform: Platform, ref: JobRef) -> dict[str, Any]:
         budgets, clock = Budgets.from_json(self.budgets), Clock()
-        last = JobStatus(submission.ref, JobState.QUEUED, submitted=submission.submitted)
-        entered = clock.now()
-        async with contextlib.aclosing(Followers.of_running_loop().follow(platform, submission.ref)) as statuses:
+        submitted = datetime.fromisoformat(self.submitted)
+        last, entered = JobStatus(ref, JobState.QUEUED, submitted=submitted), clock.now()
+        async with contextlib.aclosing(Followers.of_running_loop().follow(platform, ref)) as statuses:
             upcoming: asyncio.Task[JobStatus] = asyncio.ensure_future(anext(statuses))
             try:
                 while not last.state.is_terminal:
-                    deadline = next_deadline(last, budgets, submitted=submission.submitted, entered=entered)
+                    deadline = next_deadline(last, budgets, submitted=submitted, entered=entered)
                     done, _ = await asyncio.wait({upcoming}, timeout=_seconds_to(deadline, clock))
                     if not done and deadline:
-                        return await self._overdue(platform, submission, deadline[1])
+                        return await self._overdue(platform, ref, deadline[1])
                     status = upcoming.result()
                     if status.state is not last.state:
                         entered = clock.now()
@@ -78,9 +82,9 @@ class JobTrigger(BaseTrigger):
                     await upcoming
         return {"status": last.to_json()}
 
-    async def _overdue(self, platform: Platform, submission: Submission, budget: str) -> dict[str, Any]:
-        self.log.warning("%s used up its %s and is cancelled", submission.ref, budget)
-        status = await asyncio.to_thread(cancel, platform, submission.ref, wait_seconds=CANCEL_WAIT_SECONDS)
+    async def _overdue(self, platform: Platform, ref: JobRef, budget: str) -> dict[str, Any]:
+        self.log.warning("%s used up its %s and is cancelled", ref, budget)
+        status = await asyncio.to_thread(cancel, platform, ref, wait_seconds=CANCEL_WAIT_SECONDS)
         if status.state is JobState.SUCCEEDED:
             return {"status": status.to_json()}
         return {"status": status.to_json(), "overdue": budget}
@@ -96,9 +100,9 @@ class JobTrigger(BaseTrigger):
             await asyncio.to_thread(self._cancel)
 
     def _cancel(self) -> None:
-        ref = Submission.from_json(self.submission).ref
-        self.log.info("The task no longer waits for %s: the job is cancelled", ref)
-        cancel(connect(self.platform), ref)
+        if self.owns_job:
+            self.log.info("The task no longer waits for %s: the job is cancelled", self.ref)
+            cancel(connect(self.platform), JobRef(self.ref))
 
 
 def _seconds_to(deadline: tuple[datetime, str] | None, clock: Clock) -> float | None:

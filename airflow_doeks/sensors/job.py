@@ -1,0 +1,63 @@
+"""Waits for a job that somebody else started; never cancels it, leaves no record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+from airflow_doeks.compat import AirflowException, AirflowSkipException, BaseSensorOperator
+from airflow_doeks.hooks.platforms import connect
+from airflow_doeks.lifecycle import Budgets
+from airflow_doeks.model.status import JobRef, JobState, JobStatus
+from airflow_doeks.triggers.job import JobTrigger, event_status
+
+
+class JobSensor(BaseSensorOperator):
+    """Succeeds when the job succeeded, fails with its root cause when it did not.
+
+    Args:
+        ref: the job ref, e.g. the XCom of a SparkJobOperator or ``emr_on_eks://<account>.<region>/<vc>/<job-run>``.
+        platform: an entry of doeks.yaml as a dict with ``name`` and ``type``.
+        deferrable: wait in the triggerer (default); else poke or reschedule as any sensor, with `timeout`.
+    """
+
+    template_fields: Sequence[str] = ("ref",)
+
+    def __init__(self, *, ref: str, platform: Mapping[str, Any], deferrable: bool | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.ref = ref
+        self.platform = platform
+        self.deferrable = True if deferrable is None else deferrable
+
+    def poke(self, context: Any) -> bool:  # noqa: ARG002 - Airflow's signature
+        """One look at the job."""
+        return self._verdict(connect(self.platform).observe(JobRef(self.ref)))
+
+    def execute(self, context: Any) -> Any:
+        """Look once, then wait in the triggerer; not deferrable: as any sensor."""
+        if not self.deferrable:
+            return super().execute(context)
+        if not self.poke(context):
+            now = datetime.now(timezone.utc).isoformat()
+            waiting = JobTrigger(
+                ref=self.ref, submitted=now, platform=dict(self.platform), budgets=Budgets().to_json(), owns_job=False
+            )
+            self.defer(trigger=waiting, method_name="execute_complete")
+        return self.ref
+
+    def execute_complete(self, context: Any, event: Mapping[str, Any]) -> str:  # noqa: ARG002 - Airflow's signature
+        """The job ended or could not be followed."""
+        status = event_status(event)
+        if status is None:
+            msg = f"{self.ref} could not be followed: {event.get('error')}"
+            raise AirflowException(msg)
+        self._verdict(status)
+        return self.ref
+
+    def _verdict(self, status: JobStatus) -> bool:
+        if not status.state.is_terminal or status.state is JobState.SUCCEEDED:
+            return status.state.is_terminal
+        failure = connect(self.platform).explain(status.ref)
+        msg = f"{self.ref} {status.state.value}: {failure.category}: {failure.message}"
+        raise (AirflowSkipException if self.soft_fail else AirflowException)(msg)
