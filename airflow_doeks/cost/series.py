@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from decimal import ROUND_DOWN, Decimal
 
-from airflow_doeks.cost.lines import Line, Step
+from airflow_doeks.cost.lines import Line, Step, seconds
 from airflow_doeks.cost.price import PLACES
 from airflow_doeks.model.noun import Amount, Noun, UtcTime
 
@@ -58,25 +58,24 @@ def spread(steps: Sequence[Step], total: Decimal | None) -> tuple[Run, ...]:
 
 
 def _minutes(steps: Sequence[Step]) -> dict[datetime, Decimal]:
-    """Minute -> dollars in it: edges of each step by hand, whole minutes between by differences of the rate."""
-    usd: defaultdict[datetime, Decimal] = defaultdict(Decimal)
+    """Minute -> rate x seconds in it: edges of a step by hand, whole minutes between by differences of the rate."""
+    weights: defaultdict[datetime, Decimal] = defaultdict(Decimal)
     change: defaultdict[datetime, Decimal] = defaultdict(Decimal)
     for step in steps:
         first, last = _floor(step.start), _floor(step.end)
         if first == last:
-            usd[first] += step.usd
+            weights[first] += step.usd_per_hour * seconds(step.start, step.end)
             continue
-        usd[first] += Step(step.start, first + _MINUTE, step.usd_per_hour).usd
-        usd[last] += Step(last, step.end, step.usd_per_hour).usd
-        change[first + _MINUTE] += step.usd_per_hour / 60
-        change[last] -= step.usd_per_hour / 60
-    edges = sorted(change)
+        weights[first] += step.usd_per_hour * seconds(step.start, first + _MINUTE)
+        weights[last] += step.usd_per_hour * seconds(last, step.end)
+        change[first + _MINUTE] += step.usd_per_hour * 60
+        change[last] -= step.usd_per_hour * 60
     rate = Decimal(0)
-    for edge, following in itertools.pairwise(edges):
+    for edge, following in itertools.pairwise(sorted(change)):
         rate += change[edge]
         for index in range((following - edge) // _MINUTE if rate else 0):
-            usd[edge + index * _MINUTE] += rate
-    return {minute: part for minute, part in usd.items() if part}
+            weights[edge + index * _MINUTE] += rate
+    return {minute: weight for minute, weight in weights.items() if weight}
 
 
 def _floor(instant: datetime) -> datetime:
