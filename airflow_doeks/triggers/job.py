@@ -23,7 +23,7 @@ _USER_ACTION = "__airflow_user_action__"
 class JobTrigger(BaseTrigger):
     """Fires when the job ended or a deadline passed; a restart of the triggerer never cancels.
 
-    Carries where the job runs, the platform's entry and absolute deadlines; never credentials. ``owns_job`` False is for
+    Carries where the job runs, the platform's entry and absolute deadlines; never credentials. ``owns_job`` False: for
     those who wait for a job of somebody else: nothing of theirs cancels it.
 
     The event is ``{"status": ...}`` of the ended job, ``{"status": ..., "overdue": budget}`` after a deadline cancelled

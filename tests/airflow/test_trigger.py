@@ -1,0 +1,120 @@
+"""The trigger on a platform in memory, through the same registry as every platform."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from airflow_doeks import platforms
+from airflow_doeks.lifecycle import Budgets
+from airflow_doeks.model.errors import PlatformError
+from airflow_doeks.model.status import JobRef, JobState
+from airflow_doeks.triggers import job as triggers
+from airflow_doeks.triggers.job import JobTrigger, event_status
+from tests.fakes.memory_platform import PLACES, START, MemoryPlatform, VirtualTime
+from tests.lifecycle.test_submission import FIRST, FOR_EVER, run
+
+ENTRY = {"name": "memory", "type": "memory", "place": "here"}
+
+
+@pytest.fixture
+def platform(monkeypatch: pytest.MonkeyPatch) -> MemoryPlatform:
+    """A platform that the registry knows."""
+    monkeypatch.setitem(platforms.TYPES, "memory", "tests.fakes.memory_platform")
+    monkeypatch.setitem(PLACES, "here", MemoryPlatform())
+    return PLACES["here"]
+
+
+def trigger(platform: MemoryPlatform, **changes: Any) -> JobTrigger:
+    """A trigger that went through Airflow's database and came back."""
+    ref = str(run(platform, FIRST).ref)
+    arguments: dict[str, Any] = {"ref": ref, "submitted": START.isoformat(), "platform": ENTRY, "budgets": {}}
+    _, stored = JobTrigger(**{**arguments, **changes}).serialize()
+    return JobTrigger(**stored)
+
+
+async def fire(waiting: JobTrigger) -> dict[str, Any]:
+    """The payload of the first event."""
+    async with contextlib.aclosing(waiting.run()) as events:
+        payload: dict[str, Any] = (await anext(events)).payload
+        return payload
+
+
+async def let_run() -> None:
+    """Give threads and tasks time to come to rest."""
+    for _ in range(10):
+        await asyncio.sleep(0.01)
+
+
+async def test_fires_when_the_job_ended(platform: MemoryPlatform) -> None:
+    """The event carries the last status."""
+    task = asyncio.create_task(fire(trigger(platform)))
+    await let_run()
+    platform.tick(100)
+    status = event_status(await task)
+    assert status is not None
+    assert status.state is JobState.SUCCEEDED
+
+
+async def test_a_deadline_cancels_before_it_fires(platform: MemoryPlatform) -> None:
+    """An overdue job is cancelled, its end awaited, and the budget named."""
+    platform.script = FOR_EVER
+    platform.cancel_takes = 0
+    payload = await fire(trigger(platform, budgets=Budgets(deadline=START).to_json()))
+    status = event_status(payload)
+    assert payload["overdue"] == "execution_timeout"
+    assert status is not None
+    assert status.state is JobState.CANCELLED
+
+
+async def test_a_refusal_is_told_at_once(platform: MemoryPlatform) -> None:
+    """A platform that refuses for good fires an error with its words."""
+    platform.feed_faults = [PlatformError("role/x may not ListJobRuns")]
+    assert await fire(trigger(platform)) == {"error": "role/x may not ListJobRuns"}
+
+
+async def test_on_kill_ends_the_job(platform: MemoryPlatform) -> None:
+    """Airflow >= 3.3: a marked, cleared or killed task ends its job."""
+    platform.script = FOR_EVER
+    waiting = trigger(platform)
+    await waiting.on_kill()
+    assert JobRef(waiting.ref) in platform.cancelled
+
+
+async def test_a_sensor_never_cancels(platform: MemoryPlatform) -> None:
+    """Who waits for a job of somebody else leaves it alone."""
+    waiting = trigger(platform, owns_job=False)
+    await waiting.on_kill()
+    assert not platform.cancelled
+
+
+@pytest.mark.parametrize(("state", "cancelled"), [("deferred", False), ("failed", True), (None, True)])
+async def test_before_3_3_a_cancelled_trigger_asks_for_its_task(
+    platform: MemoryPlatform, state: str | None, cancelled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Still deferred: the triggerer stops, nothing is cancelled. Anything else: the task was killed, its job ends."""
+    monkeypatch.setattr(triggers, "HAS_TRIGGER_ON_KILL", False)
+    monkeypatch.setattr(triggers, "fresh_task_state", lambda _: state)
+    platform.script = FOR_EVER
+    waiting = trigger(platform)
+    task = asyncio.create_task(fire(waiting))
+    await let_run()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert (JobRef(waiting.ref) in platform.cancelled) is cancelled
+
+
+async def test_a_restarted_triggerer_keeps_the_deadline(platform: MemoryPlatform) -> None:
+    """Rows 3 and 14: the deadline is absolute, and a job that ended meanwhile is seen at once."""
+    platform.time = VirtualTime(START - timedelta(seconds=200))
+    waiting = trigger(platform, budgets=Budgets(deadline=START).to_json())
+    platform.time.sleep(100)
+    status = event_status(await fire(JobTrigger(**waiting.serialize()[1])))
+    assert status is not None
+    assert status.state is JobState.SUCCEEDED
+    assert not platform.cancelled
