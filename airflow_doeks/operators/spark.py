@@ -44,7 +44,7 @@ class SparkJobOperator(BaseOperator):
         budgets: ``queue_timeout``, ``startup_timeout``, ``run_timeout`` in seconds; each cancels before it fails.
         retry_on: failure categories worth a retry; default all but ``user_code`` and ``cancelled``.
         rate_card: ``region`` and ``file`` of the prices.
-        folder: where relative paths of the job start.
+        folder: where relative paths of the job start; relative to the DAG file's folder unless absolute.
         source: dotted path below the task -> ``file:line:col`` in the YAML, for errors after rendering.
         deferrable: wait in the triggerer (default) or on the worker.
         item: the value of a mapped task, ``{{ task.item }}``.
@@ -175,15 +175,20 @@ class SparkJobOperator(BaseOperator):
             job = read_spark_job(dict(self.job))
         except ValidationError as error:
             raise SpecError(self._rendered_errors(error)) from error
+        folder = self._code_folder()
         if job.sql and "://" not in job.sql:
-            path = Path(self.folder, job.sql)
+            path = Path(folder, job.sql)
             if not path.is_file():
                 msg = f"{self.source.get('spark.sql', self.task_id)}: there is no SQL file {path}"
                 raise SpecError(msg)
             job = job.model_copy(update={"sql_text": self.render_template(path.read_text("utf-8"), context)})
         code = self.platform.get("code")
         store = open_store(code, self.platform.get("connection")) if code else None
-        return stage(job, self.folder, store)
+        return stage(job, folder, store)
+
+    def _code_folder(self) -> str:
+        fileloc = getattr(getattr(self, "dag", None), "fileloc", None)
+        return str(Path(fileloc).parent / self.folder if fileloc else Path(self.folder))
 
     def _rendered_errors(self, error: ValidationError) -> str:
         lines = []
