@@ -56,6 +56,11 @@ _PATHS: dict[str, tuple[tuple[tuple[int, int], str], ...]] = {
         ((3, 0), f"{_SDK}:get_parsing_context"),
         ((2, 0), "airflow.utils.dag_parsing_context:get_parsing_context"),
     ),
+    "DagRun": (((2, 0), "airflow.models.dagrun:DagRun"),),
+    "TaskInstance": (((2, 0), "airflow.models.taskinstance:TaskInstance"),),
+    "XComModel": (((3, 0), "airflow.models.xcom:XComModel"), ((2, 0), "airflow.models.xcom:XCom")),
+    "create_session": (((2, 0), "airflow.utils.session:create_session"),),
+    "initdb": (((2, 0), "airflow.utils.db:initdb"),),
     "AirflowPlugin": (((2, 0), "airflow.plugins_manager:AirflowPlugin"),),
     "CronDataIntervalTimetable": (
         ((3, 2), f"{_SDK}:CronDataIntervalTimetable"),
@@ -71,6 +76,22 @@ _PATHS: dict[str, tuple[tuple[tuple[int, int], str], ...]] = {
 def airflow_home() -> str:
     """AIRFLOW_HOME as Airflow sees it."""
     return str(importlib.import_module("airflow.configuration").AIRFLOW_HOME)
+
+
+def register_dags(folder: str) -> None:
+    """Write the DAGs of the DAG folder into the metadata, as `DAG.test` of Airflow 3.0 to 3.2 presumes."""
+    if not (3, 0) <= AIRFLOW_VERSION < (3, 3):
+        return
+    manager = importlib.import_module("airflow.dag_processing.bundles.manager").DagBundlesManager()
+    manager.sync_bundles_to_db()
+    name = next(iter(manager.get_all_dag_bundles())).name
+    if AIRFLOW_VERSION >= (3, 2):
+        bags = importlib.import_module("airflow.dag_processing.dagbag")
+        bag = bags.BundleDagBag(dag_folder=folder, bundle_path=importlib.import_module("pathlib").Path(folder))
+        bags.sync_bag_to_db(bag, name, None)
+    else:
+        bag = importlib.import_module("airflow.models.dagbag").DagBag(folder, include_examples=False)
+        bag.sync_to_db(name, None)
 
 
 def fresh_task_state(ti: Any) -> str | None:
@@ -108,6 +129,7 @@ __all__ = [  # noqa: PLE0604 - names of a table
     "airflow_home",
     "conf",
     "fresh_task_state",
+    "register_dags",
 ]
 
 

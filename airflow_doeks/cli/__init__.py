@@ -7,6 +7,9 @@ import importlib
 import click
 
 COMMANDS: dict[str, str] = {  # command -> "module:attribute"; imported when used
+    "init": "airflow_doeks.cli.init:init",
+    "run": "airflow_doeks.cli.airflow_commands:run",
+    "ui": "airflow_doeks.cli.airflow_commands:ui",
 }
 
 

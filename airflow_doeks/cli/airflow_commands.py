@@ -1,0 +1,172 @@
+"""Commands that need Airflow: `run`, a pipeline end to end in this process, and `ui`, Airflow on the same home."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import IO, Any
+
+import click
+from rich.console import Console
+
+from airflow_doeks.cli.pipeline_run import PipelineRun
+from airflow_doeks.cli.run_view import print_report
+from airflow_doeks.model.plan import Plan
+
+_PIPED_WIDTH = 150  # a pipe has no width; the widest table fits
+_STOP_SECONDS = 15
+
+
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--env", "environment", envvar="DOEKS_ENV", help="Environment of doeks.yaml.")
+@click.option("--json", "as_json", is_flag=True, help="Print the run and its records as JSON.")
+def run(file: Path, environment: str | None, as_json: bool) -> None:
+    """Run a pipeline here, end to end: Airflow in this process, one task at a time, then what it cost.
+
+    AIRFLOW_HOME is the variable's, else `.airflow` in the project folder. Exit code 1 if the run failed.
+    """
+    file = file.absolute()
+    plan, root = _plan(file, environment)
+    caller = _dag_file(plan, file, root)
+    home = _settle_home(file, caller.parent)
+    if environment:
+        os.environ["DOEKS_ENV"] = environment
+    log = home / "doeks" / "runs" / f"{plan.dag_id}.log"
+    with _output_to(log, as_json) as console:
+        console.print(f"Running [bold]{plan.dag_id}[/] with Airflow in {home}", highlight=False, soft_wrap=True)
+        result = PipelineRun(plan, caller)
+        try:
+            result.run(console)
+        except Exception as error:
+            console.print(f"[red]Airflow stopped:[/] {error}\nlog: {log}", highlight=False, soft_wrap=True)
+            raise SystemExit(1) from error
+        ledger = _ledger_path()
+        if not as_json:
+            print_report(console, result.tasks, result.records, state=result.state, ledger=ledger, home=str(home))
+            console.print(f"Log: {log}\nUI: AIRFLOW_HOME={home} doeks ui {caller.parent}", soft_wrap=True)
+    if as_json:
+        click.echo(json.dumps(result.to_json() | {"ledger": ledger, "airflow_home": str(home), "log": str(log)}))
+    raise SystemExit(0 if result.state == "success" else 1)
+
+
+@click.command()
+@click.argument("folder", default="dags", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--port", default=8080, show_default=True, help="Port of the UI.")
+def ui(folder: Path, port: int) -> None:
+    """Open Airflow with UI, scheduler and triggerer on the DAGs of FOLDER; Ctrl-C ends all of it."""
+    folder = folder.absolute()
+    home = _settle_home(folder / "pipelines.py", folder)
+    os.environ.setdefault("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS", "True")
+    os.environ.setdefault("AIRFLOW__API__PORT", str(port))
+    command = [str(Path(sys.executable).with_name("airflow")), "standalone"]
+    click.echo(f"Airflow in {home} opens http://localhost:{os.environ['AIRFLOW__API__PORT']}; Ctrl-C ends it.")
+    process = subprocess.Popen(command, start_new_session=True)  # noqa: S603 - Airflow of this environment
+    signal.signal(signal.SIGTERM, _interrupt)
+    with contextlib.suppress(KeyboardInterrupt):
+        raise SystemExit(process.wait())
+    _end_group(process)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _end_group(process: subprocess.Popen[bytes]) -> None:
+    """End a process and all that it started: asked first, then killed."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
+            process.wait(_STOP_SECONDS)
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _plan(file: Path, environment: str | None) -> tuple[Plan, Path | None]:
+    """The checked pipeline and its `pipelines/` folder, if it lies in one beside a DAG file."""
+    from airflow_doeks.spec import compile_file
+
+    root = next((parent for parent in file.parents if (parent.parent / f"{parent.name}.py").is_file()), None)
+    compiled = compile_file(file, environment=environment, root=root)
+    for diagnostic in compiled.diagnostics:
+        click.echo(str(diagnostic), err=True)
+    if compiled.plan is None:
+        raise SystemExit(1)
+    return compiled.plan, root
+
+
+def _dag_file(plan: Plan, file: Path, root: Path | None) -> Path:
+    """The DAG file Airflow finds the pipeline in: the project's own, or one written for this run."""
+    if root is not None:
+        return root.parent / f"{root.name}.py"
+    folder = _home(file, file.parent) / "doeks" / "dags" / plan.dag_id
+    folder.mkdir(parents=True, exist_ok=True)
+    caller = folder / "pipelines.py"
+    caller.write_text(
+        f'"""An Airflow DAG written by `doeks run`."""\n'
+        f"from airflow_doeks.cli.airflow_commands import build\n\n"
+        f"dag = build({str(file)!r}, __file__)\n",
+        encoding="utf-8",
+    )
+    return caller
+
+
+def build(file: str, caller: str) -> Any:
+    """The DAG of one pipeline file, for the DAG file that `doeks run` writes."""
+    from airflow_doeks.dag_builder import build_dag
+
+    return build_dag(_plan(Path(file), os.environ.get("DOEKS_ENV"))[0], Path(caller))
+
+
+def _home(file: Path, project: Path) -> Path:
+    if os.environ.get("AIRFLOW_HOME"):
+        return Path(os.environ["AIRFLOW_HOME"]).expanduser().absolute()
+    here = Path.cwd()
+    return (here if here in file.parents else project) / ".airflow"
+
+
+def _settle_home(file: Path, dags: Path) -> Path:
+    """Point Airflow, not yet imported, at its home and the DAG folder."""
+    home = _home(file, dags)
+    home.mkdir(parents=True, exist_ok=True)
+    os.environ["AIRFLOW_HOME"] = str(home)
+    os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(dags)
+    os.environ.setdefault("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
+    return home
+
+
+def _ledger_path() -> str:
+    from airflow_doeks.hooks.settings import load_settings
+
+    return load_settings().ledger_path
+
+
+@contextlib.contextmanager
+def _output_to(log: Path, as_json: bool) -> Iterator[Console]:
+    """A console for the reader, while all that Airflow and Spark print goes to the file ``log``."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    saved = [os.dup(1), os.dup(2)]
+    with log.open("w", encoding="utf-8") as sink, os.fdopen(saved[1 if as_json else 0], "w", closefd=False) as reader:
+        os.dup2(sink.fileno(), 1)
+        os.dup2(sink.fileno(), 2)
+        try:
+            yield _console(reader)
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            reader.flush()
+            for number, descriptor in enumerate(saved, start=1):
+                os.dup2(descriptor, number)
+                os.close(descriptor)
+
+
+def _console(file: IO[str]) -> Console:
+    return Console(file=file) if file.isatty() else Console(file=file, width=_PIPED_WIDTH)

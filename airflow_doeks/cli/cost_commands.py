@@ -1,0 +1,197 @@
+"""`doeks cost` and `doeks lineage`: one job from its event log or its telemetry, without Airflow."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Literal
+
+import click
+from pydantic import ValidationError
+from rich.table import Table
+
+from airflow_doeks.cli.figures import console, count, hours, percent, size, usd
+from airflow_doeks.cost import load_rate_card, price, share
+from airflow_doeks.cost.advice import Advice, advise
+from airflow_doeks.cost.lines import itemize
+from airflow_doeks.cost.price import COMPONENTS
+from airflow_doeks.cost.series import Run, per_minute
+from airflow_doeks.model.errors import DoeksError
+from airflow_doeks.model.event_log import EventLogSummary
+from airflow_doeks.model.lineage import Dataset, Lineage
+from airflow_doeks.model.noun import Noun
+from airflow_doeks.model.record import Cost, Usage
+from airflow_doeks.model.telemetry import Basis, Node, Telemetry
+
+_MILLION = 10**6
+_GB = 10**9
+
+
+class JobCost(Noun):
+    """What `doeks cost --json` prints."""
+
+    usage: Usage
+    cost: Cost
+    lineage: Lineage
+    advice: tuple[Advice, ...]
+    minutes: tuple[Run, ...]
+
+
+@click.command()
+@click.option("--event-log", metavar="PATH", help="Spark event log: a file, a rolling folder or an s3:// URL.")
+@click.option("--telemetry", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Telemetry JSON.")
+@click.option("--rate-card", type=click.Path(exists=True, dir_okay=False), help="Rate card; the newest bundled one.")
+@click.option("--region", help="Region of the bundled rate card.", show_default="us-east-1")
+@click.option("--split", type=click.Choice(["aws", "opencost"]), help="How a node's price falls on vCPU and memory.")
+@click.option(
+    "--priced-as", default="m7g.xlarge", show_default=True, help="Instance type for pods whose node nobody saw."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def cost(
+    event_log: str | None,
+    telemetry: Path | None,
+    rate_card: str | None,
+    region: str | None,
+    split: Literal["aws", "opencost"] | None,
+    priced_as: str,
+    as_json: bool,
+) -> None:
+    """Usage, cost, waste, shares of datasets and advice of one job.
+
+    Give its event log, its telemetry, or both: then pods and nodes come from the telemetry and the shares from the
+    log. Exit code 1 if the cost cannot be known.
+    """
+    if event_log is None and telemetry is None:
+        msg = "give --event-log PATH, --telemetry FILE or both"
+        raise click.UsageError(msg)
+    try:
+        card = load_rate_card(rate_card, region=region, split=split)
+    except (DoeksError, OSError) as error:
+        raise click.UsageError(str(error)) from error
+    facts = _read_telemetry(telemetry) if telemetry else Telemetry()
+    summary = _read_log(event_log) if event_log else EventLogSummary()
+    basis: Basis = "pods" if facts.pods else "event_log" if summary.pods else "requests"
+    pods = facts.pods or summary.pods or facts.requested
+    nodes = {node.uid: node for node in facts.nodes}
+    assumed = facts.assumed_node or Node(uid="assumed", instance_type=priced_as)
+    started, ended = facts.started or summary.started, facts.ended or summary.ended
+    moved = [stage.shuffle_remote_bytes for stage in summary.stages]
+    usage, total = price(
+        pods,
+        nodes,
+        card,
+        basis=basis,
+        assumed_node=assumed,
+        started=started,
+        ended=ended,
+        remote_bytes=sum(moved) if moved else None,
+    )
+    total, lineage = share(total, summary)
+    lines = itemize(pods, nodes, card, assumed_node=assumed, started=started, ended=ended)
+    advice = advise(summary, pods, nodes, card, assumed_node=assumed) if event_log else ()
+    result = JobCost(
+        usage=usage, cost=total, lineage=lineage, advice=advice, minutes=per_minute(lines, total.usd_total)
+    )
+    why = [text for text in (total.why_unknown, *facts.why, *summary.why) if text]
+    if as_json:
+        click.echo(result.model_dump_json(indent=2))
+    else:
+        _print_cost(result, why)
+    if total.usd_total is None:
+        raise SystemExit(1)
+
+
+@click.command()
+@click.option("--event-log", metavar="PATH", required=True, help="Spark event log: a file, a rolling folder or a URL.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def lineage(event_log: str, as_json: bool) -> None:
+    """Datasets that one Spark application read and wrote, as its event log tells."""
+    summary = _read_log(event_log)
+    if as_json:
+        click.echo(summary.lineage.model_dump_json(indent=2))
+        return
+    out = console()
+    for title, datasets in (("Read", summary.lineage.inputs), ("Written", summary.lineage.outputs)):
+        table = Table(title=title, title_justify="left")
+        table.add_column("Dataset", overflow="fold")
+        for head in ("Format", "Rows", "Bytes", "Files", "Share"):
+            table.add_column(head, justify="right")
+        for dataset in datasets:
+            counts = (count(dataset.rows), size(dataset.bytes), count(dataset.files), _share(dataset))
+            table.add_row(_name(dataset), dataset.format or "", *counts)
+        out.print(table)
+    out.print(f"Complete: {'yes' if summary.lineage.complete else 'no'}")
+    for why in summary.why:
+        out.print(f"Not known: {why}")
+
+
+def _read_log(url: str) -> EventLogSummary:
+    from airflow_doeks.hooks.stores import open_log
+    from airflow_doeks.lineage import read_event_log
+
+    try:
+        return read_event_log(*open_log(url))
+    except (DoeksError, OSError, ValueError) as error:
+        msg = f"{url}: {error or type(error).__name__}"
+        raise click.UsageError(msg) from error
+
+
+def _read_telemetry(path: Path) -> Telemetry:
+    try:
+        return Telemetry.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        faults = [f"{'.'.join(map(str, fault['loc'])) or 'file'}: {fault['msg']}" for fault in error.errors()]
+        msg = f"{path} is not telemetry (`doeks schema` gives its form): {'; '.join(faults[:5])}"
+        raise click.UsageError(msg) from error
+
+
+def _print_cost(result: JobCost, why: list[str]) -> None:
+    out = console()
+    usage, total = result.usage, result.cost
+    table = Table(title=_title(total), title_justify="left", show_footer=True)
+    table.add_column("Component", footer="Total")
+    table.add_column("USD", justify="right", footer=usd(total.usd_total))
+    for name in COMPONENTS:
+        table.add_row(name, usd(getattr(total, f"usd_{name}")))
+    out.print(table)
+    out.print(f"of which waste {usd(total.usd_waste)}, not attributed to a dataset {usd(total.usd_unattributed)}")
+    out.print(
+        f"Usage: {hours(usage.vcpu_seconds)} vCPU-h, {hours(usage.memory_gib_seconds)} GiB-h, "
+        f"{hours(usage.gpu_seconds)} GPU-h"
+    )
+    if result.lineage.outputs:
+        out.print(_dataset_table(result))
+    for advice in result.advice:
+        out.print(f"Advice: {advice.message}" + (f" (saves up to {usd(advice.usd)} USD)" if advice.usd else ""))
+        for line in advice.evidence:
+            out.print(f"  {line}")
+    for text in why:
+        out.print(f"Not known: {text}")
+
+
+def _title(total: Cost) -> str:
+    priced_as = f", if on {total.priced_as}" if total.priced_as else ""
+    return f"Cost{priced_as} (rates of {total.rate_card}; from {total.basis}, confidence {total.confidence})"
+
+
+def _dataset_table(result: JobCost) -> Table:
+    table = Table(title="Datasets", title_justify="left")
+    table.add_column("Dataset", overflow="fold")
+    for head in ("Rows", "Bytes", "Share", "USD", "USD per GB", "USD per million rows"):
+        table.add_column(head, justify="right")
+    for dataset in result.lineage.outputs:
+        counts = (count(dataset.rows), size(dataset.bytes), _share(dataset), usd(dataset.usd))
+        table.add_row(_name(dataset), *counts, _per(dataset, dataset.bytes, _GB), _per(dataset, dataset.rows, _MILLION))
+    return table
+
+
+def _per(dataset: Dataset, amount: int | None, unit: int) -> str:
+    return usd(dataset.usd * unit / Decimal(amount) if dataset.usd is not None and amount else None)
+
+
+def _share(dataset: Dataset) -> str:
+    return percent(dataset.slot_share)
+
+
+def _name(dataset: Dataset) -> str:
+    return f"{dataset.namespace}:{dataset.name}"

@@ -1,0 +1,51 @@
+"""Numbers as people read them: dollars, counts, sizes, hours. Unknown is a question mark, never 0."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from rich.console import Console
+
+UNKNOWN = "?"
+_PIPED_WIDTH = 150  # a pipe has no width; the widest table fits
+_STEP = 1024
+
+
+def console() -> Console:
+    """Standard output, wide enough when it is not a terminal."""
+    out = Console()
+    return out if out.is_terminal else Console(width=_PIPED_WIDTH)
+
+
+def usd(amount: Decimal | None) -> str:
+    """Dollars: cents from 1 on, six places below."""
+    if amount is None:
+        return UNKNOWN
+    return f"{amount:,.2f}" if abs(amount) >= 1 else f"{amount:.6f}"
+
+
+def percent(part: Decimal | float | None) -> str:
+    """A share of 0 to 1 as percent."""
+    return UNKNOWN if part is None else f"{part:.1%}"
+
+
+def hours(seconds: Decimal | None) -> str:
+    """Resource-hours of resource-seconds."""
+    return UNKNOWN if seconds is None else f"{seconds / 3600:,.4f}"
+
+
+def count(number: int | None) -> str:
+    """A whole number with thousands marked."""
+    return UNKNOWN if number is None else f"{number:,}"
+
+
+def size(number: int | None) -> str:
+    """Bytes in the largest binary unit that keeps a digit before the point."""
+    if number is None:
+        return UNKNOWN
+    amount = float(number)
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if amount < _STEP or unit == "TiB":
+            break
+        amount /= _STEP
+    return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"

@@ -1,0 +1,143 @@
+"""One DAG run in this process, watched and read back through Airflow's metadata database; for `doeks run`."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from airflow_doeks.cli.run_view import Progress, TaskView, total_usd
+from airflow_doeks.model.plan import Plan
+from airflow_doeks.model.record import JobRecord
+
+_POLL_SECONDS = 0.5
+
+
+class PipelineRun:
+    """One DAG run in this process, watched through the metadata database."""
+
+    def __init__(self, plan: Plan, caller: Path) -> None:
+        self.plan = plan
+        self.caller = caller
+        self.run_id: str | None = None
+        self.state = "failed"
+        self.tasks: Sequence[TaskView] = ()
+        self.records: Sequence[JobRecord] = ()
+
+    def run(self, console: Console) -> None:
+        """Run to the end; ``state``, ``tasks`` and ``records`` hold what the metadata database then says."""
+        from airflow_doeks import compat
+        from airflow_doeks.dag_builder import build_dag
+
+        compat.initdb()
+        compat.register_dags(str(self.caller.parent))
+        dag = build_dag(self.plan, self.caller)
+        before = self._newest_run()
+        done = threading.Event()
+        with Progress(console) as progress:
+            watcher = threading.Thread(target=self._watch, args=(progress, before, done), daemon=True)
+            watcher.start()
+            try:
+                dag.test()
+            except KeyboardInterrupt:
+                console.print("Interrupted: cancelling what still runs", highlight=False)
+                self._find_run(before)
+                self._stop_jobs()
+                raise
+            finally:
+                done.set()
+                watcher.join()
+            self._find_run(before)
+            self.tasks = self._read_tasks()
+            progress.show(self.tasks)
+        self.records = [JobRecord.model_validate(value) for value in self._xcoms("doeks_record").values()]
+
+    def to_json(self) -> dict[str, Any]:
+        """The run as `--json` prints it; records as in the ledger."""
+        total = total_usd(self.records)
+        return {
+            "dag_id": self.plan.dag_id,
+            "run_id": self.run_id,
+            "state": self.state,
+            "tasks": [{"task": task.name, "state": task.state} for task in self.tasks],
+            "usd_total": None if total is None else str(total),
+            "records": [record.model_dump(mode="json") for record in self.records],
+        }
+
+    def _watch(self, progress: Progress, before: int, done: threading.Event) -> None:
+        while not done.wait(_POLL_SECONDS):
+            self._find_run(before)
+            if self.run_id is not None:
+                progress.show(self._read_tasks())
+
+    def _newest_run(self) -> int:
+        from airflow_doeks import compat
+
+        with compat.create_session() as session:
+            rows = session.query(compat.DagRun.id).filter_by(dag_id=self.plan.dag_id)
+            return max((row[0] for row in rows), default=0)
+
+    def _find_run(self, before: int) -> None:
+        from airflow_doeks import compat
+
+        with compat.create_session() as session:
+            rows = session.query(compat.DagRun.id, compat.DagRun.run_id, compat.DagRun.state)
+            for number, run_id, state in rows.filter_by(dag_id=self.plan.dag_id):
+                if number > before:
+                    self.run_id, self.state = run_id, str(getattr(state, "value", state))
+
+    def _read_tasks(self) -> list[TaskView]:
+        from airflow_doeks import compat
+
+        model = compat.TaskInstance
+        order = {task.task_id: number for number, task in enumerate(self.plan.tasks)}
+        with compat.create_session() as session:
+            rows = session.query(model.task_id, model.map_index, model.state, model.start_date, model.end_date)
+            found = sorted(
+                rows.filter_by(dag_id=self.plan.dag_id, run_id=self.run_id),
+                key=lambda row: (order.get(row[0], len(order)), row[1]),
+            )
+        return [
+            TaskView(f"{name}[{index}]" if index >= 0 else name, state and str(getattr(state, "value", state)), *times)
+            for name, index, state, *times in found
+        ]
+
+    def _xcoms(self, key: str) -> dict[tuple[str, int], Any]:
+        """XComs of the run by (task id, map index), in the order of the pipeline."""
+        from airflow_doeks import compat
+
+        model = compat.XComModel
+        with compat.create_session() as session:
+            rows = session.query(model.task_id, model.map_index, model.value)
+            found = list(rows.filter_by(dag_id=self.plan.dag_id, run_id=self.run_id, key=key))
+        values = {
+            (name, index): json.loads(value) if isinstance(value, (str, bytes)) else value
+            for name, index, value in found
+        }
+        order = {task.task_id: number for number, task in enumerate(self.plan.tasks)}
+        return dict(sorted(values.items(), key=lambda item: (order.get(item[0][0], len(order)), item[0][1])))
+
+    def _stop_jobs(self) -> None:
+        """Cancel the jobs of unfinished tasks and fail the run, or a scheduler would take it up again."""
+        from airflow_doeks import compat
+        from airflow_doeks.hooks.platforms import connect
+        from airflow_doeks.hooks.settings import load_settings
+        from airflow_doeks.lifecycle import Submission, cancel
+
+        platforms = {task.task_id: task.platform for task in self.plan.tasks if task.platform}
+        settled = self._xcoms("doeks_record")
+        for place, job in self._xcoms("doeks_job").items():
+            if place not in settled:
+                ref = Submission.from_json(job["submission"]).ref
+                cancel(connect(platforms[place[0]], load_settings()), ref)
+        with compat.create_session() as session:
+            run = {"dag_id": self.plan.dag_id, "run_id": self.run_id}
+            for ti in session.query(compat.TaskInstance).filter_by(**run):
+                if str(ti.state) not in {"success", "failed", "skipped", "upstream_failed"}:
+                    ti.state = "failed"
+            for dag_run in session.query(compat.DagRun).filter_by(**run):
+                dag_run.state = "failed"

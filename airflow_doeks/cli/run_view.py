@@ -1,0 +1,219 @@
+"""What `doeks run` shows: a line per task while it runs, then tables of what the jobs did and what they cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from decimal import Decimal
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from typing_extensions import Self
+
+from airflow_doeks.model.lineage import Dataset
+from airflow_doeks.model.record import JobRecord
+
+_HOUR = Decimal(3600)
+_WORDS = {  # Airflow's state -> ours and its colour
+    None: ("waits", "dim"),
+    "scheduled": ("waits", "dim"),
+    "queued": ("running", "cyan"),
+    "running": ("running", "cyan"),
+    "deferred": ("running", "cyan"),
+    "up_for_retry": ("waits for its retry", "yellow"),
+    "success": ("done", "green"),
+    "failed": ("failed", "red"),
+    "upstream_failed": ("not run, upstream failed", "yellow"),
+    "skipped": ("skipped", "dim"),
+}
+
+
+@dataclass(frozen=True)
+class TaskView:
+    """One task instance as the metadata has it."""
+
+    name: str
+    state: str | None
+    started: datetime | None = None
+    ended: datetime | None = None
+
+    def elapsed(self, now: datetime) -> float | None:
+        """Seconds since its start, up to its end; None before the start."""
+        return None if self.started is None else ((self.ended or now) - self.started).total_seconds()
+
+
+class Progress:
+    """Task states while the run goes on: a table that changes on a terminal, a line per change elsewhere."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._live = Live(console=console, refresh_per_second=4, transient=False) if console.is_terminal else None
+        self._told: dict[str, str] = {}
+
+    def __enter__(self) -> Self:
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live:
+            self._live.stop()
+
+    def show(self, tasks: Sequence[TaskView], now: datetime | None = None) -> None:
+        """Show the states as they are now; may be called as often as one likes."""
+        moment = now or datetime.now(timezone.utc)
+        if self._live:
+            table = Table("Task", "State", "Elapsed", box=None, pad_edge=False)
+            for task in tasks:
+                word, colour = _words(task.state)
+                table.add_row(task.name, f"[{colour}]{word}[/]", _seconds(task.elapsed(moment)))
+            self._live.update(table)
+            return
+        for task in tasks:
+            word, _ = _words(task.state)
+            if word != self._told.get(task.name) and not (word == "waits" and task.name not in self._told):
+                self._told[task.name] = word
+                self.console.print(f"  {task.name:<28} {word:<10} {_seconds(task.elapsed(moment)):>8}", highlight=False)
+
+
+def print_report(
+    console: Console, tasks: Sequence[TaskView], records: Sequence[JobRecord], *, state: str, ledger: str, home: str
+) -> None:
+    """The tables at the end of a run."""
+    by_task: dict[str, list[JobRecord]] = {}
+    for record in records:
+        by_task.setdefault(task_name(record), []).append(record)
+    console.print(_task_table(tasks, by_task))
+    shares = _share_table(records)
+    if shares.row_count:
+        console.print(shares)
+    for record in records:
+        if record.failure is not None:
+            console.print(f"[red]{task_name(record)} failed[/] ({record.failure.category}): {record.failure.message}")
+            for name, url in record.failure.links.items():
+                console.print(f"  {name}: {url}", highlight=False, soft_wrap=True)
+    for why in dict.fromkeys(record.cost.why_unknown for record in records if record.cost.why_unknown):
+        console.print(f"Not known: {why}")
+    console.print(f"Run: [{_words(state)[1]}]{_words(state)[0]}[/]")
+    console.print(f"Records: {ledger}", highlight=False, soft_wrap=True)
+    console.print(f"Airflow: {home}", highlight=False, soft_wrap=True)
+
+
+def task_name(record: JobRecord) -> str:
+    """Task id, with the index of a mapped task."""
+    attempt = record.attempt
+    return attempt.task_id if attempt.map_index < 0 else f"{attempt.task_id}[{attempt.map_index}]"
+
+
+def total_usd(records: Sequence[JobRecord]) -> Decimal | None:
+    """Sum of the records; None if one of them is unknown."""
+    total: Decimal | None = _sum([record.cost.usd_total for record in records])
+    return total
+
+
+def _task_table(tasks: Sequence[TaskView], by_task: Mapping[str, Sequence[JobRecord]]) -> Table:
+    records = [record for found in by_task.values() for record in found]
+    priced_as = sorted({record.cost.priced_as for record in records if record.cost.priced_as})
+    usd = f"USD if on {', '.join(priced_as)}" if priced_as else "USD"
+    table = Table(title="Tasks", title_justify="left", show_footer=True)
+    total = _figures(records)
+    table.add_column("Task", footer="Total")
+    table.add_column("State")
+    heads = ("Duration", "vCPU-h", "GiB-h", usd, "Rows in", "Rows out", "Bytes in", "Bytes out")
+    for head, foot in zip(heads, ("", *total), strict=True):
+        table.add_column(head, footer=foot, justify="right")
+    for task in tasks:
+        word, colour = _words(task.state)
+        seconds = _seconds(task.elapsed(task.ended or datetime.now(timezone.utc)))
+        figures = _figures(by_task.get(task.name, ())) if task.name in by_task else ("",) * 7
+        table.add_row(task.name, f"[{colour}]{word}[/]", seconds, *figures)
+    return table
+
+
+def _figures(records: Sequence[JobRecord]) -> tuple[str, ...]:
+    inputs = [dataset for record in records for dataset in record.lineage.inputs]
+    outputs = [dataset for record in records for dataset in record.lineage.outputs]
+    return (
+        _hours(_sum([record.usage.vcpu_seconds for record in records])),
+        _hours(_sum([record.usage.memory_gib_seconds for record in records])),
+        _usd(total_usd(records)),
+        _count(_sum([dataset.rows for dataset in inputs])),
+        _count(_sum([dataset.rows for dataset in outputs])),
+        _bytes(_sum([dataset.bytes for dataset in inputs])),
+        _bytes(_sum([dataset.bytes for dataset in outputs])),
+    )
+
+
+def _share_table(records: Sequence[JobRecord]) -> Table:
+    table = Table(title="What each dataset cost", title_justify="left")
+    table.add_column("Dataset", overflow="fold")
+    table.add_column("Written by")
+    for head in ("Rows", "Bytes", "Files", "USD", "Share of run"):
+        table.add_column(head, justify="right")
+    total = total_usd(records)
+    folder = _common_folder([output for record in records for output in record.lineage.outputs])
+    for record in records:
+        for output in record.lineage.outputs:
+            name = output.name.removeprefix(folder) if folder else output.name
+            counts = (_count(output.rows), _bytes(output.bytes), _count(output.files))
+            table.add_row(name, task_name(record), *counts, _usd(output.usd), _percent(output.usd, total))
+    loose = _sum([record.cost.usd_unattributed for record in records])
+    if loose:
+        table.add_row("no dataset", "", "", "", "", _usd(loose), _percent(loose, total))
+    if folder:
+        table.caption = f"below {folder}"
+        table.caption_justify = "left"
+    return table
+
+
+def _common_folder(datasets: Sequence[Dataset]) -> str:
+    parts = [dataset.name.split("/") for dataset in datasets]
+    common: list[str] = []
+    for column in zip(*parts, strict=False):
+        if len(set(column)) > 1:
+            break
+        common.append(column[0])
+    return "/".join(common) + "/" if len(common) > 1 and len(parts) > 1 else ""
+
+
+def _words(state: str | None) -> tuple[str, str]:
+    return _WORDS.get(state, (str(state), "yellow"))
+
+
+def _sum(values: Sequence[Any]) -> Any:
+    """None as soon as one is unknown, and of nothing."""
+    return None if not values or any(value is None for value in values) else sum(values)
+
+
+def _seconds(seconds: float | None) -> str:
+    return "" if seconds is None else f"{seconds:.1f} s"
+
+
+def _hours(seconds: Decimal | None) -> str:
+    return "?" if seconds is None else f"{seconds / _HOUR:.4f}"
+
+
+def _usd(amount: Decimal | None) -> str:
+    return "?" if amount is None else f"{amount:.6f}"
+
+
+def _percent(part: Decimal | None, whole: Decimal | None) -> str:
+    return "?" if part is None or not whole else f"{part / whole:.1%}"
+
+
+def _count(number: int | None) -> str:
+    return "?" if number is None else f"{number:,}"
+
+
+def _bytes(number: int | None) -> str:
+    if number is None:
+        return "?"
+    size = float(number)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if size < 1024:  # noqa: PLR2004 - a unit's step
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} TiB"
