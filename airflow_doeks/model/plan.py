@@ -85,3 +85,9 @@ class Plan:
     environment: str | None = None
     rate_card: Mapping[str, Any] = field(default_factory=dict)
     text: str = ""
+
+
+def pool_of(task: TaskPlan) -> str | None:
+    """The Airflow pool of a task: its own, else that of a platform with ``max_jobs``; None is Airflow's default pool."""
+    platform = task.platform or {}
+    return task.pool or (f"doeks_{platform['name']}" if platform.get("max_jobs") else None)
