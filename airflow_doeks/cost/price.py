@@ -49,6 +49,19 @@ def price(
         remote_bytes: shuffle bytes that executors fetched from other hosts; needed for transfer between zones.
     """
     lines = itemize(pods, nodes, card, assumed_node=assumed_node, started=started, ended=ended, now=now)
+    return total_lines(lines, card, basis=basis, assumed_node=assumed_node, now=now, remote_bytes=remote_bytes)
+
+
+def total_lines(
+    lines: Sequence[Line],
+    card: RateCard,
+    *,
+    basis: Basis,
+    assumed_node: Node | None = None,
+    now: datetime | None = None,
+    remote_bytes: int | None = None,
+) -> tuple[Usage, Cost]:
+    """Usage and cost of lines that ``itemize`` made; arguments as of ``price``."""
     timed = [line for line in lines if line.seconds is not None]
     parts = {
         "compute": _compute(lines),

@@ -1,0 +1,68 @@
+"""Kubernetes quantities and durations as exact numbers."""
+
+from decimal import Decimal
+
+import pytest
+
+from airflow_doeks.model.quantities import gib, parse_cpu, parse_duration, parse_memory
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("4Gi", 4 * 1024**3),
+        ("512Mi", 512 * 1024**2),
+        ("1.5Gi", 3 * 1024**3 // 2),
+        ("16G", 16 * 10**9),
+        ("100k", 100_000),
+        ("8Ki", 8192),
+        ("2Ti", 2 * 1024**4),
+        (" 7 ", 7),
+        (7, 7),
+    ],
+)
+def test_memory_is_bytes(text, number):
+    """Binary and decimal suffixes as the Kubernetes API reference defines them."""
+    assert parse_memory(text) == number
+
+
+@pytest.mark.parametrize("text", ["4GB", "4gi", "-1Gi", "Gi", "1 Gi", "1e3", "", "٤Gi x"])
+def test_other_memory_is_refused_with_the_forms_that_are_allowed(text):
+    """What Kubernetes would read otherwise, or not at all, is not guessed at."""
+    with pytest.raises(ValueError, match="write for example 512Mi, 4Gi or 16G"):
+        parse_memory(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [(2, "2"), ("0.5", "0.5"), ("500m", "0.5"), (0.1, "0.1"), ("1500m", "1.5")]
+)
+def test_cpu_is_exact(text, number):
+    """Cores and millicores, a float as it is written."""
+    assert parse_cpu(text) == Decimal(number)
+
+
+@pytest.mark.parametrize("text", ["2 cores", "m", "-1", "1M", ""])
+def test_other_cpu_is_refused(text):
+    """The message shows the forms that are allowed."""
+    with pytest.raises(ValueError, match=r"write for example 1, 0\.5 or 500m"):
+        parse_cpu(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90s", 90), ("30m", 1800), ("1h30m", 5400), ("2d", 172800), (45, 45), ("0.5", 0.5)]
+)
+def test_durations_are_seconds(text, seconds):
+    """A number is seconds; units may be combined."""
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["1w", "h", "1h 30m", "-5s", "", "5 s"])
+def test_other_durations_are_refused(text):
+    """The message shows the forms that are allowed."""
+    with pytest.raises(ValueError, match="write for example 90s, 30m, 1h30m"):
+        parse_duration(text)
+
+
+def test_gib_is_exact():
+    """Bytes become GiB without rounding."""
+    assert gib(1024**3 * 3 // 2) == Decimal("1.5")
