@@ -7,6 +7,9 @@ import importlib
 import click
 
 COMMANDS: dict[str, str] = {  # command -> "module:attribute"; imported when used
+    "cost": "airflow_doeks.cli.cost_commands:cost",
+    "lineage": "airflow_doeks.cli.cost_commands:lineage",
+    "report": "airflow_doeks.cli.report_command:report_command",
     "init": "airflow_doeks.cli.init:init",
     "run": "airflow_doeks.cli.airflow_commands:run",
     "ui": "airflow_doeks.cli.airflow_commands:ui",

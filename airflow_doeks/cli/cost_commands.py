@@ -11,11 +11,12 @@ from pydantic import ValidationError
 from rich.table import Table
 
 from airflow_doeks.cli.figures import console, count, hours, percent, size, usd
-from airflow_doeks.cost import load_rate_card, price, share
+from airflow_doeks.cost import RateCard, load_rate_card, share
 from airflow_doeks.cost.advice import Advice, advise
 from airflow_doeks.cost.lines import itemize
-from airflow_doeks.cost.price import COMPONENTS
+from airflow_doeks.cost.price import COMPONENTS, total_lines
 from airflow_doeks.cost.series import Run, per_minute
+from airflow_doeks.cost.totals import dataset_label
 from airflow_doeks.model.errors import DoeksError
 from airflow_doeks.model.event_log import EventLogSummary
 from airflow_doeks.model.lineage import Dataset, Lineage
@@ -48,6 +49,7 @@ class JobCost(Noun):
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def cost(
+    *,
     event_log: str | None,
     telemetry: Path | None,
     rate_card: str | None,
@@ -70,35 +72,34 @@ def cost(
         raise click.UsageError(str(error)) from error
     facts = _read_telemetry(telemetry) if telemetry else Telemetry()
     summary = _read_log(event_log) if event_log else EventLogSummary()
-    basis: Basis = "pods" if facts.pods else "event_log" if summary.pods else "requests"
-    pods = facts.pods or summary.pods or facts.requested
-    nodes = {node.uid: node for node in facts.nodes}
-    assumed = facts.assumed_node or Node(uid="assumed", instance_type=priced_as)
-    started, ended = facts.started or summary.started, facts.ended or summary.ended
-    moved = [stage.shuffle_remote_bytes for stage in summary.stages]
-    usage, total = price(
-        pods,
-        nodes,
-        card,
-        basis=basis,
-        assumed_node=assumed,
-        started=started,
-        ended=ended,
-        remote_bytes=sum(moved) if moved else None,
-    )
-    total, lineage = share(total, summary)
-    lines = itemize(pods, nodes, card, assumed_node=assumed, started=started, ended=ended)
-    advice = advise(summary, pods, nodes, card, assumed_node=assumed) if event_log else ()
-    result = JobCost(
-        usage=usage, cost=total, lineage=lineage, advice=advice, minutes=per_minute(lines, total.usd_total)
-    )
-    why = [text for text in (total.why_unknown, *facts.why, *summary.why) if text]
+    result = job_cost(facts, summary, card, facts.assumed_node or Node(uid="assumed", instance_type=priced_as))
     if as_json:
         click.echo(result.model_dump_json(indent=2))
     else:
-        _print_cost(result, why)
-    if total.usd_total is None:
+        _print_cost(result, [*facts.why, *summary.why])
+    if result.cost.usd_total is None:
         raise SystemExit(1)
+
+
+def job_cost(facts: Telemetry, summary: EventLogSummary, card: RateCard, assumed_node: Node) -> JobCost:
+    """One job's cost from the best facts at hand: observed pods, else the log's, else what was requested."""
+    basis: Basis = "pods" if facts.pods else "event_log" if summary.pods else "requests"
+    pods = facts.pods or summary.pods or facts.requested
+    nodes = {node.uid: node for node in facts.nodes}
+    ended = facts.ended or summary.ended
+    lines = itemize(pods, nodes, card, assumed_node=assumed_node, started=facts.started or summary.started, ended=ended)
+    moved = [stage.shuffle_remote_bytes for stage in summary.stages]
+    usage, total = total_lines(
+        lines, card, basis=basis, assumed_node=assumed_node, remote_bytes=sum(moved) if moved else None
+    )
+    total, lineage = share(total, summary)
+    return JobCost(
+        usage=usage,
+        cost=total,
+        lineage=lineage,
+        advice=advise(summary, pods, nodes, card, assumed_node=assumed_node) if summary.app_id else (),
+        minutes=per_minute(lines, total.usd_total),
+    )
 
 
 @click.command()
@@ -118,7 +119,7 @@ def lineage(event_log: str, as_json: bool) -> None:
             table.add_column(head, justify="right")
         for dataset in datasets:
             counts = (count(dataset.rows), size(dataset.bytes), count(dataset.files), _share(dataset))
-            table.add_row(_name(dataset), dataset.format or "", *counts)
+            table.add_row(dataset_label(dataset), dataset.format or "", *counts)
         out.print(table)
     out.print(f"Complete: {'yes' if summary.lineage.complete else 'no'}")
     for why in summary.why:
@@ -148,7 +149,8 @@ def _read_telemetry(path: Path) -> Telemetry:
 def _print_cost(result: JobCost, why: list[str]) -> None:
     out = console()
     usage, total = result.usage, result.cost
-    table = Table(title=_title(total), title_justify="left", show_footer=True)
+    out.print(_title(total), highlight=False)
+    table = Table(show_footer=True)
     table.add_column("Component", footer="Total")
     table.add_column("USD", justify="right", footer=usd(total.usd_total))
     for name in COMPONENTS:
@@ -165,7 +167,7 @@ def _print_cost(result: JobCost, why: list[str]) -> None:
         out.print(f"Advice: {advice.message}" + (f" (saves up to {usd(advice.usd)} USD)" if advice.usd else ""))
         for line in advice.evidence:
             out.print(f"  {line}")
-    for text in why:
+    for text in dict.fromkeys(text for text in (total.why_unknown, *why) if text):
         out.print(f"Not known: {text}")
 
 
@@ -181,7 +183,9 @@ def _dataset_table(result: JobCost) -> Table:
         table.add_column(head, justify="right")
     for dataset in result.lineage.outputs:
         counts = (count(dataset.rows), size(dataset.bytes), _share(dataset), usd(dataset.usd))
-        table.add_row(_name(dataset), *counts, _per(dataset, dataset.bytes, _GB), _per(dataset, dataset.rows, _MILLION))
+        table.add_row(
+            dataset_label(dataset), *counts, _per(dataset, dataset.bytes, _GB), _per(dataset, dataset.rows, _MILLION)
+        )
     return table
 
 
@@ -191,7 +195,3 @@ def _per(dataset: Dataset, amount: int | None, unit: int) -> str:
 
 def _share(dataset: Dataset) -> str:
     return percent(dataset.slot_share)
-
-
-def _name(dataset: Dataset) -> str:
-    return f"{dataset.namespace}:{dataset.name}"

@@ -9,6 +9,7 @@ from rich.console import Console
 UNKNOWN = "?"
 _PIPED_WIDTH = 150  # a pipe has no width; the widest table fits
 _STEP = 1024
+_CENT = Decimal("0.01")
 
 
 def console() -> Console:
@@ -18,10 +19,11 @@ def console() -> Console:
 
 
 def usd(amount: Decimal | None) -> str:
-    """Dollars: cents from 1 on, six places below."""
+    """Dollars: to the cent from 1 on, to six places below a cent, four between."""
     if amount is None:
         return UNKNOWN
-    return f"{amount:,.2f}" if abs(amount) >= 1 else f"{amount:.6f}"
+    places = 2 if abs(amount) >= 1 or not amount else 4 if abs(amount) >= _CENT else 6
+    return f"{amount:,.{places}f}"
 
 
 def percent(part: Decimal | float | None) -> str:

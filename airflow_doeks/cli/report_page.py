@@ -18,7 +18,7 @@ _SECTIONS: tuple[tuple[By, str], ...] = (
     ("platform", "Platforms"),
     ("day", "Days"),
 )
-_MINUTES = ("minute", "Minutes")
+_MINUTES: tuple[By, str] = ("minute", "Minutes")
 _DEAREST = 20
 _STYLE = """
 :root{color-scheme:light dark;--ink:#1a1c1f;--soft:#5b6270;--line:#d9dde3;--page:#fff;--bar:#3b6fb6;--bad:#b3261e}
@@ -33,14 +33,15 @@ dd{margin:0;font-size:1.35rem;font-variant-numeric:tabular-nums}.bad{color:var(-
 th,td{padding:.35rem .6rem;border-bottom:1px solid var(--line);text-align:right;vertical-align:top;white-space:nowrap}
 th{color:var(--soft);font-weight:500;font-size:.85rem}th:first-child,td:first-child{text-align:left;
 white-space:normal;overflow-wrap:anywhere;min-width:12rem}
-td.share{min-width:9rem;text-align:left}.bar{display:inline-block;height:.6rem;background:var(--bar);
+td.share,th:last-child{width:9rem;text-align:left}.bar{display:inline-block;height:.6rem;background:var(--bar);
 border-radius:2px;margin-right:.5rem}nav a{color:inherit;margin-right:1rem}
 """
 
 
 def page(records: Sequence[JobRecord], by: By, *, ledger: str, now: datetime) -> str:
     """The whole page; the asked grouping stands first. Same records and ``now``, same bytes."""
-    sections = sorted((*_SECTIONS, *([_MINUTES] if by == "minute" else [])), key=lambda section: section[0] != by)
+    known = (*_SECTIONS, _MINUTES) if by == "minute" else _SECTIONS
+    sections = sorted(known, key=lambda section: section[0] != by)
     reports = [(title, report(records, section)) for section, title in sections]
     total = reports[0][1].total
     links = "".join(f'<a href="#{result.by}">{title}</a>' for title, result in reports)

@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Literal, NamedTuple, get_args
 
 from airflow_doeks.cost.series import evenly
+from airflow_doeks.model.lineage import Dataset
 from airflow_doeks.model.noun import Amount, Noun
 from airflow_doeks.model.record import JobRecord
 from airflow_doeks.model.status import JobState
@@ -73,6 +74,15 @@ def report(records: Iterable[JobRecord], by: By) -> Report:
     return Report(by=by, lines=tuple(shared), total=total)
 
 
+def dataset_label(dataset: Dataset) -> str:
+    """A dataset as people write it: ``s3://bucket/key``, ``/local/path``, else ``namespace:name``."""
+    if dataset.namespace == "file":
+        return dataset.name
+    if "://" in dataset.namespace:
+        return f"{dataset.namespace}/{dataset.name.lstrip('/')}"
+    return f"{dataset.namespace}:{dataset.name}"
+
+
 def _parts(record: JobRecord, by: By) -> Iterator[_Part]:
     usd = record.cost.usd_total
     if by == "dataset":
@@ -103,7 +113,7 @@ def _by_dataset(record: JobRecord) -> Iterator[_Part]:
     for dataset in record.lineage.outputs:
         if dataset.usd is not None:
             rest -= dataset.usd
-            yield _Part(f"{dataset.namespace}:{dataset.name}", dataset.usd, dataset.usd / usd)
+            yield _Part(dataset_label(dataset), dataset.usd, dataset.usd / usd)
     if rest:
         yield _Part(UNATTRIBUTED, rest, rest / usd)
 

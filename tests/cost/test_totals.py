@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from airflow_doeks.cost.facet import cost_run_facet
-from airflow_doeks.cost.totals import GROUPINGS, report
+from airflow_doeks.cost.totals import GROUPINGS, dataset_label, report
 from airflow_doeks.model.lineage import Dataset, Lineage
 from airflow_doeks.model.record import Attempt, Cost, JobFacts, JobRecord, Times, Usage
 from airflow_doeks.model.status import JobState
@@ -65,7 +65,7 @@ def test_every_grouping_sums_to_the_same_total(month, by):
         ("platform", {"lake": 10}),
         (
             "dataset",
-            {"file:/sales": 6, "(unattributed)": Decimal("2.5"), "file:/growth": 1, "file:/extra": Decimal("0.5")},
+            {"/sales": 6, "(unattributed)": Decimal("2.5"), "/growth": 1, "/extra": Decimal("0.5")},
         ),
         ("day", {"2026-11-20": 6, "2026-11-21": 3, "2026-11-22": 1, "2026-11-23": 0}),
     ],
@@ -82,6 +82,20 @@ def test_minutes_stand_where_the_job_ran(month):
     assert lines["2026-11-20T12:00Z"] == lines["2026-11-20T12:59Z"] == Decimal("0.1")
     assert lines["(time unknown)"] == 0
     assert len(lines) == 3 * 60 + 1
+
+
+@pytest.mark.parametrize(
+    ("namespace", "name", "label"),
+    [
+        ("s3://clean", "orders/2026", "s3://clean/orders/2026"),
+        ("file", "/data/raw", "/data/raw"),
+        ("kafka://b1:9092", "clicks", "kafka://b1:9092/clicks"),
+        ("arn:aws:glue:eu-west-1:1", "table/mart/clicks", "arn:aws:glue:eu-west-1:1:table/mart/clicks"),
+    ],
+)
+def test_datasets_are_shown_as_people_write_them(namespace, name, label):
+    """Buckets and brokers as URLs, local files as paths, the rest as namespace and name."""
+    assert dataset_label(Dataset(namespace=namespace, name=name)) == label
 
 
 def test_an_empty_ledger_has_an_empty_report():

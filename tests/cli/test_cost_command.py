@@ -1,0 +1,83 @@
+"""`doeks cost` on telemetry: tables for people, JSON for programs, one line for what is wrong."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from airflow_doeks.cli.cost_commands import cost
+
+DRIVER = {"uid": "driver", "role": "driver", "vcpu": 4, "memory_gib": 16, "node": "n1", "is_emr_image": True}
+HOUR = {"started": "2026-11-20T12:00:00Z", "ended": "2026-11-20T13:00:00Z"}
+
+
+@pytest.fixture
+def doeks(tmp_path):
+    """The command on a telemetry file with this content."""
+
+    def run(content, *arguments):
+        path = tmp_path / "telemetry.json"
+        path.write_text(content if isinstance(content, str) else json.dumps(content))
+        return CliRunner().invoke(cost, ["--telemetry", str(path), *arguments])
+
+    return run
+
+
+def test_json_holds_usage_cost_and_minutes(doeks):
+    """One m5.xlarge for an hour with EMR's uplift: every component, what is unknown, and the cost of each minute."""
+    nodes = [{"uid": "n1", "instance_type": "m5.xlarge"}]
+    result = doeks({"pods": [DRIVER | HOUR], "nodes": nodes}, "--json")
+    assert result.exit_code == 0, result.output
+    data = json.loads(result.stdout)
+    assert data["usage"]["vcpu_seconds"] == "14400"
+    # 0.192 + 4 * 0.01012 + 16 * 0.00111125
+    assert (data["cost"]["usd_compute"], data["cost"]["usd_uplift"]) == ("0.1920000000", "0.0582600000")
+    assert (data["cost"]["usd_total"], data["cost"]["basis"]) == ("0.2502600000", "pods")
+    assert data["cost"]["unknown"] == ["storage", "shared", "idle"]
+    assert data["minutes"] == [{"since": "2026-11-20T12:00:00+00:00", "minutes": 60, "usd_per_minute": "0.0041710000"}]
+
+
+def test_the_table_says_what_the_price_rests_on(doeks):
+    """Without a node the job is priced as the instance that was named, and the reader is told."""
+    result = doeks({"pods": [DRIVER | HOUR]}, "--priced-as", "m5.2xlarge")
+    assert result.exit_code == 0, result.output
+    assert "Cost, if on m5.2xlarge (rates of us-east-1 2026-01-19; from pods, confidence medium)" in result.stdout
+    assert "Not known: storage: volumes of the pods are not known" in result.stdout
+
+
+def test_a_cost_that_cannot_be_known_is_exit_code_1(doeks):
+    """Telemetry without ends: unknown, with the reason, and never an exception."""
+    result = doeks({"pods": [DRIVER | {"started": HOUR["started"]}]})
+    assert result.exit_code == 1
+    assert "1 driver pods whose end is not known" in result.stdout
+
+
+def test_a_rate_card_of_ones_own_is_used(doeks, tmp_path):
+    """`--rate-card` prices by the file that is given."""
+    card = tmp_path / "card.yaml"
+    card.write_text("{v: 1, region: x, as_of: 2026-11-01, instances: {b: {usd_per_hour: 2, vcpu: 8, memory_gib: 32}}}")
+    result = doeks({"pods": [DRIVER | HOUR]}, "--rate-card", str(card), "--priced-as", "b", "--json")
+    assert json.loads(result.stdout)["cost"]["usd_compute"] == "1.0000000000"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("{", "is not telemetry (`doeks schema` gives its form): file: Invalid JSON"),
+        ({"pods": [{"uid": "a"}]}, "pods.0.role: Field required"),
+        ({"pods": [], "nodse": []}, "nodse: Extra inputs are not permitted"),
+        ({"pods": [DRIVER | {"started": "2026-11-20T12:00:00"}]}, "pods.0.started: Input should have timezone info"),
+    ],
+)
+def test_wrong_telemetry_is_exit_code_2_with_the_place(doeks, content, words):
+    """What is not telemetry is refused with the path of each fault."""
+    result = doeks(content)
+    assert result.exit_code == 2
+    assert words in result.stderr
+
+
+def test_nothing_to_price_is_a_usage_error():
+    """Neither a log nor telemetry: exit code 2 and what to give."""
+    result = CliRunner().invoke(cost, [])
+    assert result.exit_code == 2
+    assert "give --event-log PATH, --telemetry FILE or both" in result.stderr
