@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from importlib.resources import files
 from pathlib import Path
 
 import click
@@ -47,6 +47,4 @@ def _files(part: str) -> dict[str, str]:
 
 
 def _schema() -> str:
-    from airflow_doeks.spec import json_schema
-
-    return json.dumps(json_schema(), indent=2) + "\n"
+    return files("airflow_doeks.spec").joinpath("pipeline.schema.json").read_text("utf-8")
