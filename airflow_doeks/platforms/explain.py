@@ -71,6 +71,12 @@ def category_of(message: str) -> FailureCategory:
     return next((category for pattern, category in _CATEGORIES if re.search(pattern, message)), "user_code")
 
 
+def last_words(lines: Sequence[str]) -> str:
+    """The last line that is not Spark's own logging: what a job printed before it gave up; empty if there is none."""
+    spoken = (line.strip() for line in reversed(lines))
+    return next((line[:MESSAGE_MAX] for line in spoken if line and not _LOG_LINE.match(line)), "")
+
+
 def _last_python(lines: Sequence[str]) -> tuple[int, str]:
     """Line number and text of the exception that the last traceback ends in; of a chain, the one it began with."""
     starts = [index for index, line in enumerate(lines) if line.endswith(_TRACEBACK)]

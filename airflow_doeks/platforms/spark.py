@@ -140,14 +140,19 @@ def work_conf(job: SparkJob, injection: Injection, *, event_log_dir: str | None)
     conf = {key: conf_text(value) for key, value in job.conf.items()}
     if injection.plan_metadata:
         conf = PLAN_METADATA | conf
-    if injection.event_log and event_log_dir is not None:
-        conf |= {
-            "spark.eventLog.enabled": "true",
-            "spark.eventLog.dir": event_log_dir,
-            "spark.eventLog.compress": "true",
-            "spark.eventLog.compression.codec": "zstd",
-        }
-    return conf
+    return conf | event_log_conf(event_log_dir, injection)
+
+
+def event_log_conf(directory: str | None, injection: Injection) -> dict[str, str]:
+    """An event log below a URL, compressed alike on every Spark; nothing without a URL or when switched off."""
+    if not injection.event_log or directory is None:
+        return {}
+    return {
+        "spark.eventLog.enabled": "true",
+        "spark.eventLog.dir": directory,
+        "spark.eventLog.compress": "true",
+        "spark.eventLog.compression.codec": "zstd",
+    }
 
 
 def identity_conf(identity: JobIdentity, injection: Injection) -> dict[str, str]:

@@ -1,0 +1,69 @@
+"""Runs the statements of one SQL file with Spark; a stand-alone PySpark script, sent along with every SQL job.
+
+``spark-submit sql_runner.py FILE``: FILE is a path or a URL that Spark can read. Statements end with ``;``; quotes and
+comments are respected. A result is shown up to 20 rows; the first statement that fails ends the job with its error.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+
+_TOKEN = re.compile(
+    r"""
+      '(?:[^'\\]|\\.|'')*'      # strings
+    | "(?:[^"\\]|\\.|"")*"
+    | `(?:[^`]|``)*`            # quoted names
+    | --(?:\\\n|[^\n])*         # comment to the end of the line; Spark continues it after a backslash
+    | /\*.*?\*/                 # comment
+    | ;
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+
+
+def split_statements(text: str) -> list[str]:
+    """The statements of a SQL text, without those that are only comments; hints (``/*+ ... */``) stay inside."""
+    statements, start, words = [], 0, ""
+    position = 0
+    for token in _TOKEN.finditer(text):
+        words += text[position : token.start()]
+        position = token.end()
+        if token[0] == ";":
+            if words.strip():
+                statements.append(text[start : token.start()].strip())
+            start, words = token.end(), ""
+        elif not token[0].startswith(("--", "/*")):
+            words += token[0]
+    if (words + text[position:]).strip():
+        statements.append(text[start:].strip())
+    return statements
+
+
+def main(path: str) -> None:
+    """Run the file's statements in order."""
+    from pyspark.sql import SparkSession
+
+    spark = SparkSession.builder.getOrCreate()
+    if "://" in path:
+        text = "\n".join(row.value for row in spark.read.text(path, wholetext=True).collect())
+    else:
+        with open(path, encoding="utf-8") as file:  # noqa: PTH123 - a script that needs nothing
+            text = file.read()
+    statements = split_statements(text)
+    if not statements:
+        sys.exit(f"{path}: there is no SQL statement in it")
+    for number, statement in enumerate(statements, 1):
+        first_line = next((line for line in statement.splitlines() if not line.strip().startswith("--")), statement)
+        print(f"[{number}/{len(statements)}] {first_line.strip()[:120]}", flush=True)  # noqa: T201 - the driver's log
+        started = time.monotonic()
+        result = spark.sql(statement)
+        if result.columns:
+            result.show(truncate=False)
+        print(f"[{number}/{len(statements)}] done in {time.monotonic() - started:.1f} s", flush=True)  # noqa: T201
+    spark.stop()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
