@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from airflow_doeks.cost import load_rate_card
+from airflow_doeks.cost import load_rate_card, price
 from airflow_doeks.cost.rates import bundled_regions
 from airflow_doeks.model.errors import SpecError
 
@@ -35,6 +35,16 @@ def test_sizes_follow_from_their_family_exactly(card, kind, usd, vcpu, gib):
     """Prices and capacities of sizes, as listed one by one in the sources (us-east-1)."""
     instance = card.instances[kind]
     assert (instance.usd_per_hour, instance.vcpu, instance.memory_gib) == (Decimal(usd), vcpu, gib)
+
+
+def test_a_price_that_no_source_gave_is_left_out(pod, node):
+    """The card of eu-west-1 prices an m7g.xlarge, and says that EMR's uplift there is not known."""
+    card = load_rate_card(region="eu-west-1")
+    whole = pod(vcpu=4, gib=16, is_emr_image=True)
+    _, cost = price([whole], {}, card, basis="pods", assumed_node=node(kind="m7g.xlarge"))
+    assert (cost.usd_compute, cost.usd_total) == (Decimal("0.1819"), Decimal("0.1819"))
+    assert "uplift" in cost.unknown
+    assert "uplift: rate card eu-west-1 2026-11-20 has no EMR on EKS price" in cost.why_unknown
 
 
 def test_a_card_of_ones_own_may_be_a_file(tmp_path):
