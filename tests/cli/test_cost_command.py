@@ -1,6 +1,8 @@
 """`doeks cost` on telemetry: tables for people, JSON for programs, one line for what is wrong."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -74,6 +76,16 @@ def test_wrong_telemetry_is_exit_code_2_with_the_place(doeks, content, words):
     result = doeks(content)
     assert result.exit_code == 2
     assert words in result.stderr
+
+
+def test_the_worked_example_of_the_documentation_is_what_the_command_prints(doeks):
+    """docs/cost.md shows a telemetry file and the whole output for it; both are run here."""
+    page = (Path(__file__).parents[2] / "docs" / "cost.md").read_text()
+    telemetry = re.search(r"```json\n(.*?)```", page, re.DOTALL)[1]
+    printed = re.search(r"telemetry.json` prints\n```\n(.*?)```", page, re.DOTALL)[1]
+    assert doeks(telemetry).stdout == printed
+    assert "| total | | 0.041801 |" in page
+    assert json.loads(doeks(telemetry, "--json").stdout)["cost"]["usd_total"].startswith("0.041801")
 
 
 def test_nothing_to_price_is_a_usage_error():

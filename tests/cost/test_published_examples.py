@@ -97,3 +97,31 @@ def test_emr_on_eks_uplift_counts_requests_of_every_pod(card, pod, node):
     pods = [pod(str(i), 4, 12, seconds=1800, is_emr_image=True) for i in range(25)]
     _, cost = price(pods, {}, card, basis="pods", assumed_node=node())
     assert cost.usd_uplift == Decimal("0.6726875")
+
+
+@pytest.mark.parametrize(
+    ("pods", "expected"),
+    [
+        # namespace1: 28 + 5 * 3/6 + 15 * 13/16; its other costs (GPU, volumes, network, load balancer): 4 x 3
+        ([("cluster1", "3", "13")], (12, "42.69")),
+        # namespace2: 36 + 5 * 3/6 + 15 * 3/16 + 5 * 3/6 + 5 * 3/6; others 4 x 6
+        ([("cluster1", "3", "3"), ("cluster2", "3", "3")], (24, "46.31")),
+        # namespace3: 18 + 5 * 3/6 + 5 * 3/6; others 4 x 3
+        ([("cluster2", "3", "3")], (12, "23.00")),
+    ],
+)
+def test_opencost_aggregation_with_shared_idle(card, pod, monkeypatch, pods, expected):
+    """OpenCost's own test TestAllocationSet_AggregateBy, case 3a: idle shared by weight, per namespace.
+
+    Cluster 1 has 11 CPU (6 used) and 31 GB (16 used), cluster 2 11 (6) and 11 (6); each unit costs $1.
+    """
+    even = (Decimal(1), Decimal(1), Decimal(0))
+    monkeypatch.setattr("airflow_doeks.cost.rates.WEIGHTS", {"opencost": (even, even)})
+    card = card.model_copy(update={"split": "opencost"})
+    used = {"allocated_vcpu": 6}
+    nodes = {
+        "cluster1": Node(uid="c1", vcpu=11, memory_gib=31, usd_per_hour=42, allocated_memory_gib=16, **used),
+        "cluster2": Node(uid="c2", vcpu=11, memory_gib=11, usd_per_hour=22, allocated_memory_gib=6, **used),
+    }
+    _, cost = price([pod(name, cpu, gb, node=name) for name, cpu, gb in pods], nodes, card, basis="pods")
+    assert str((cost.usd_compute + cost.usd_idle + expected[0]).quantize(CENT)) == expected[1]

@@ -1,14 +1,17 @@
 """Cost per minute: where it stands, and that nothing is lost on the way."""
 
 import itertools
+import json
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_doeks.cost import cost_detail
 from airflow_doeks.cost.lines import Step, itemize
 from airflow_doeks.cost.series import evenly, per_minute, spread
+from airflow_doeks.model.event_log import EventLogSummary
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
 MOMENTS = st.integers(0, 20_000_000).map(lambda ms: NOON + timedelta(milliseconds=ms))
@@ -61,3 +64,15 @@ def test_a_billed_minimum_of_a_pod_that_ran_for_no_time_has_its_minute(at):
     """A total with pods of zero length stands in the minute they started in."""
     (run,) = spread([Step(at(90), at(90), Decimal(1))], Decimal("0.01"))
     assert (run.since, run.usd) == (at(60), Decimal("0.01"))
+
+
+def test_the_detail_of_a_record_is_plain_json(card, pod, node):
+    """Minutes and advice for the ledger, money as text; without an event log there is no advice."""
+    detail = cost_detail([pod(vcpu=4, gib=16)], {}, card, Decimal("0.192"), assumed_node=node())
+    assert json.loads(json.dumps(detail)) == {
+        "minutes": [{"since": "2026-11-20T12:00:00+00:00", "minutes": 60, "usd_per_minute": "0.0032000000"}],
+        "advice": [],
+    }
+    summary = EventLogSummary(slot_ms=1_440_000)
+    detail = cost_detail([pod(vcpu=4, gib=16)], {}, card, None, summary=summary, assumed_node=node())
+    assert (detail["minutes"], [advice["code"] for advice in detail["advice"]]) == ([], ["idle_executors", "graviton"])
