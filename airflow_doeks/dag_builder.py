@@ -6,6 +6,7 @@ everywhere, or Airflow counts a new DAG version.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
 from collections.abc import Iterable, Mapping
@@ -150,11 +151,22 @@ class _Builder:
             "retry_on": None if task.retry_on is None else list(task.retry_on),
             "rate_card": dict(self.plan.rate_card),
             "folder": os.path.relpath(self.plan.folder, self.home),
-            "source": {path: place.removeprefix(f"{self.home}{os.sep}") for path, place in task.source.items()},
+            "source": {path: _below(place, str(self.home)) for path, place in task.source.items()},
             "on_success_callback": record_cost_and_lineage,
             "on_failure_callback": record_cost_and_lineage,
             "on_retry_callback": record_cost_and_lineage,
         }
+
+
+def _below(place: str, home: str) -> str:
+    """A place with its file relative to ``home``: a mapped task's arguments are part of the serialized DAG."""
+    file, _, position = place.partition(":")
+    return f"{_relative(file, home)}:{position}"
+
+
+@functools.lru_cache(maxsize=256)
+def _relative(file: str, home: str) -> str:
+    return os.path.relpath(file, home)
 
 
 def _job_operator(task: TaskPlan, plan: Plan) -> str:
