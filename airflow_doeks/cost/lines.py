@@ -184,8 +184,12 @@ def _node_prices(
 
 
 def _spot_prices(card: RateCard, kind: str, zone: str | None, start: datetime, end: datetime) -> Prices:
-    """The step function of a zone cut to an interval; empty if the interval's start is not covered."""
-    steps = card.spot.get(kind, {}).get(zone or "", ())
+    """The step function of a zone cut to an interval; empty if the interval's start is not covered.
+
+    A pod whose zone nobody saw is priced in the zone that is dearest now.
+    """
+    zones = card.spot.get(kind, {})
+    steps = zones.get(zone, ()) if zone else max(zones.values(), key=lambda found: found[-1].usd_per_hour, default=())
     if not steps or steps[0].since > start:
         return ()
     untils = [step.since for step in steps[1:]] + [max(end, steps[-1].since)]

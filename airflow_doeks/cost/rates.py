@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 
 from airflow_doeks.model.errors import SpecError
 from airflow_doeks.model.noun import Amount, Noun, UtcTime
@@ -90,7 +90,7 @@ class RateCard(Noun):
     emr_on_eks: PodRates | None = None
     ebs_gp3_usd_per_gib_month: Price | None = None
     cross_zone_usd_per_gb: Price | None = None
-    spot: dict[str, dict[str, tuple[SpotPrice, ...]]] = {}
+    spot: dict[str, dict[str, Annotated[tuple[SpotPrice, ...], Field(min_length=1)]]] = {}
     spot_share_of_on_demand: Price | None = None
     shared_usd_per_vcpu_hour: Price | None = None
     split: Literal["aws", "opencost"] = "aws"

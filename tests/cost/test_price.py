@@ -66,6 +66,15 @@ def test_spot_follows_the_price_of_its_zone(card, pod, node, at):
     assert usage.by_capacity_type["spot"].vcpu_seconds == 8 * 3600
 
 
+def test_spot_in_an_unknown_zone_is_priced_in_the_dearest(card, pod, node, at):
+    """An event log does not tell zones: the zone that is dearest now stands in, and confidence is low."""
+    zones = {zone: (SpotPrice(since=at(0), usd_per_hour=usd),) for zone, usd in (("a", "0.05"), ("b", "0.07"))}
+    card = card.model_copy(update={"spot": {"m5.xlarge": zones}})
+    held = pod(vcpu=4, gib=16, capacity_type="spot")
+    _, cost = price([held], {}, card, basis="event_log", assumed_node=node())
+    assert (cost.usd_compute, cost.confidence) == (Decimal("0.07"), "low")
+
+
 def test_an_unknown_spot_price_leaves_the_total_unknown(card, pod, node):
     """Without a Spot price there is no compute cost and no total, but a reason; a declared share fills the gap."""
     nodes = {"n1": node(zone="us-east-1a", capacity_type="spot")}
