@@ -20,7 +20,7 @@ def init(folder: Path, mwaa: bool) -> None:
 
     DIR is what Airflow calls the DAG folder. Files that exist are left as they are; exit code 1 if there were any.
     """
-    wanted = {**_files("project"), "pipeline.schema.json": _schema(), **(_files("mwaa") if mwaa else {})}
+    wanted = {**_files("project"), **_schemas(), **(_files("mwaa") if mwaa else {})}
     kept = [name for name in wanted if (folder / name).exists()]
     for name, text in wanted.items():
         if name not in kept:
@@ -46,5 +46,7 @@ def _files(part: str) -> dict[str, str]:
     }
 
 
-def _schema() -> str:
-    return files("airflow_doeks.spec").joinpath("pipeline.schema.json").read_text("utf-8")
+def _schemas() -> dict[str, str]:
+    """What editors check both YAML files against."""
+    folder = files("airflow_doeks.spec")
+    return {name: folder.joinpath(name).read_text("utf-8") for name in ("pipeline.schema.json", "doeks.schema.json")}
