@@ -2,12 +2,18 @@
 
 import json
 import re
+from datetime import datetime, timezone
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-from airflow_doeks.cli.cost_commands import cost
+from airflow_doeks.cli.cost_commands import cost, job_cost
+from airflow_doeks.cost import load_rate_card
+from airflow_doeks.model.event_log import EventLogSummary
+from airflow_doeks.model.lineage import Dataset, Lineage
+from airflow_doeks.model.telemetry import Node, Pod, Telemetry
 
 DRIVER = {"uid": "driver", "role": "driver", "vcpu": 4, "memory_gib": 16, "node": "n1", "is_emr_image": True}
 HOUR = {"started": "2026-11-20T12:00:00Z", "ended": "2026-11-20T13:00:00Z"}
@@ -93,3 +99,23 @@ def test_nothing_to_price_is_a_usage_error():
     result = CliRunner().invoke(cost, [])
     assert result.exit_code == 2
     assert "give --event-log PATH, --telemetry FILE or both" in result.stderr
+
+
+def test_the_best_facts_win_and_the_log_shares_the_cost():
+    """Pods of the event log when the platform saw none, else the platform's; the log's slot time spreads the dollars."""
+    card, assumed = load_rate_card(), Node(uid="x", instance_type="m5.xlarge")
+    started, ended = datetime(2026, 11, 20, 12, tzinfo=timezone.utc), datetime(2026, 11, 20, 13, tzinfo=timezone.utc)
+    held = {"vcpu": 4, "memory_gib": 16, "started": started, "ended": ended}
+    logged = Pod(uid="1", role="executor", **held)
+    output = Dataset(namespace="s3://mart", name="daily", rows=10**6, bytes=10**9, slot_share=0.5)
+    summary = EventLogSummary(
+        app_id="app-1", pods=(logged,), slot_ms=7_200_000, slot_ms_wasted=0, lineage=Lineage(outputs=(output,))
+    )
+    result = job_cost(Telemetry(), summary, card, assumed)
+    assert (result.cost.basis, result.cost.usd_compute) == ("event_log", Decimal("0.192"))
+    assert (result.lineage.outputs[0].usd, result.cost.usd_unattributed) == (Decimal("0.096"), Decimal("0.096"))
+    assert [advice.code for advice in result.advice] == ["graviton"]
+    seen = Pod(uid="p", role="executor", node="n", **held)
+    node = Node(uid="n", instance_type="m7g.xlarge", zone="a")
+    result = job_cost(Telemetry(pods=(seen,), nodes=(node,)), summary, card, assumed)
+    assert (result.cost.basis, result.cost.usd_compute, result.cost.priced_as) == ("pods", Decimal("0.1632"), None)
