@@ -102,7 +102,7 @@ def test_nothing_to_price_is_a_usage_error():
 
 
 def test_the_best_facts_win_and_the_log_shares_the_cost():
-    """Pods of the event log when the platform saw none, else the platform's; the log's slot time spreads the dollars."""
+    """Pods of the event log when the platform saw none, else the platform's; the log's slot time spreads dollars."""
     card, assumed = load_rate_card(), Node(uid="x", instance_type="m5.xlarge")
     started, ended = datetime(2026, 11, 20, 12, tzinfo=timezone.utc), datetime(2026, 11, 20, 13, tzinfo=timezone.utc)
     held = {"vcpu": 4, "memory_gib": 16, "started": started, "ended": ended}
