@@ -7,6 +7,7 @@ import importlib
 import click
 
 COMMANDS: dict[str, str] = {  # command -> "module:attribute"; imported when used
+    "convert": "airflow_doeks.cli.convert:command",
     "cost": "airflow_doeks.cli.cost_commands:cost",
     "lineage": "airflow_doeks.cli.cost_commands:lineage",
     "report": "airflow_doeks.cli.report_command:report_command",
