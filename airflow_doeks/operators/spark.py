@@ -128,9 +128,14 @@ class SparkJobOperator(BaseOperator):
             raise
         return self._finish(context, in_hand, status, overdue)
 
-    def execute_complete(self, context: Any, event: Mapping[str, Any], submission: Mapping[str, Any]) -> str:
-        """The job ended, a deadline passed, or it could not be followed."""
-        in_hand = self._in_hand_of(context, submission)
+    def execute_complete(
+        self, context: Any, event: Mapping[str, Any], submission: Mapping[str, Any] | None = None
+    ) -> str:
+        """The job ended, a deadline passed, or it could not be followed.
+
+        ``submission`` is what the deferral carried; `DAG.test` of Airflow 3 loses it, and the XCom still has it.
+        """
+        in_hand = self._in_hand_of(context, submission or _pull_job(context)["submission"])
         status = event_status(event)
         if status is None:
             status = self._stop(in_hand)
@@ -260,8 +265,7 @@ class SparkJobOperator(BaseOperator):
             return JobStatus(ref, JobState.LOST, reason=str(error))
 
     def _end_of_failed_deferral(self, context: Any) -> None:
-        ti = context["ti"]
-        job = ti.xcom_pull(task_ids=ti.task_id, key=JOB_KEY, map_indexes=ti.map_index)
+        job = _pull_job(context)
         if not job:
             return
         in_hand = self._in_hand_of(context, job["submission"])
@@ -270,6 +274,11 @@ class SparkJobOperator(BaseOperator):
 
     def _log_state(self, status: JobStatus) -> None:
         self.log.info("%s is %s %s", status.ref, status.state.value, status.reason)
+
+
+def _pull_job(context: Any) -> Any:
+    ti = context["ti"]
+    return ti.xcom_pull(task_ids=ti.task_id, key=JOB_KEY, map_indexes=ti.map_index)
 
 
 def _cancelled(status: JobStatus) -> JobFailure | None:
