@@ -1,0 +1,170 @@
+"""Records by the UTC day of their submission, one object each; a day that was compacted is one more object.
+
+    v1/submitted=2026-11-20/<record_id>.json             the record; a later writer raises ``revision``
+    v1/submitted=2026-11-20/<record_id>.actual.json      what the bill said a day later
+    v1/submitted=2026-11-20/<record_id>.detail.json.zst  what is too large for the record
+    v1/submitted=2026-11-20/part.jsonl.zst               records of a compacted day, a line each
+
+A reader takes the highest revision of each record, wherever it stands. An object that cannot be read is named in a
+warning and skipped: one broken file never hides the others.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date, datetime, timedelta, timezone
+from itertools import groupby
+from typing import Any, TypeVar
+
+import zstandard
+
+from airflow_doeks.model.errors import DoeksBug
+from airflow_doeks.model.record import JobRecord
+from airflow_doeks.model.stores import ByteStore
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+_ROOT = "v1/submitted="
+_PART = "part.jsonl.zst"
+_ACTUAL = ".actual.json"
+_READERS = 10  # objects read at a time; boto3's connection pool holds as many
+_NEAR_MIDNIGHT = timedelta(hours=1)  # clocks of Airflow and a platform may disagree about the day of a submission
+_ONE_DAY = timedelta(days=1)
+
+
+class Ledger:
+    """The records of a store; holds nothing open."""
+
+    def __init__(self, store: ByteStore) -> None:
+        self.store = store
+
+    def write(self, record: JobRecord) -> JobRecord:
+        """Write the record and give it with the revision it got.
+
+        Writing the same again changes nothing, and a record of a running job never replaces a settled one.
+        """
+        name, known = self._place(record)
+        if known is not None:
+            same = known.model_copy(update={"revision": record.revision, "actual": record.actual})
+            if same == record or (known.settled_by_try is not None and record.settled_by_try is None):
+                return known
+            record = record.model_copy(update={"revision": known.revision + 1})
+        self.store.write(name, record.model_dump_json().encode())
+        return record
+
+    def write_detail(self, record: JobRecord, detail: Mapping[str, Any]) -> None:
+        """Write the detail beside its record, replacing an earlier one."""
+        name = self._place(record)[0].removesuffix(".json") + ".detail.json.zst"
+        self.store.write(name, zstandard.compress(json.dumps(detail, separators=(",", ":")).encode()))
+
+    def read_detail(self, record: JobRecord) -> dict[str, Any]:
+        """The detail of a record; empty if it has none."""
+        lines = self._lines(self._place(record)[0].removesuffix(".json") + ".detail.json.zst")
+        return dict(json.loads(lines[0])) if lines else {}
+
+    def find(self, record_id: str, submitted_day: date) -> JobRecord | None:
+        """The newest revision of one record, submitted on this UTC day or, at midnight, a day beside it."""
+        for day in (submitted_day, submitted_day - _ONE_DAY, submitted_day + _ONE_DAY):
+            found = self._newest(day, record_id)
+            if found is not None:
+                return found
+        return None
+
+    def records(self, since: date | None = None, until: date | None = None) -> Iterator[JobRecord]:
+        """Newest revisions of the records submitted from ``since`` to ``until`` (UTC days, both included), by day.
+
+        With ``since``, only those days are listed.
+        """
+        before: dict[str, JobRecord] = {}
+        for _, names in groupby(self._names(since, until), key=_day_folder):
+            today = self._day(list(names))
+            for key in before.keys() & today.keys():  # the same record on both sides of midnight
+                today[key] = max(before.pop(key), today[key], key=_rank)
+            yield from before.values()
+            before = today
+        yield from before.values()
+
+    def _names(self, since: date | None, until: date | None) -> Iterator[str]:
+        if since is None:
+            last = "~" if until is None else f"{_ROOT}{until.isoformat()}/~"
+            yield from (name for name in self.store.list(_ROOT) if name <= last)
+            return
+        last_day = until or datetime.now(timezone.utc).date() + _ONE_DAY
+        for number in range((last_day - since).days + 1):
+            yield from self.store.list(_folder(since + number * _ONE_DAY))
+
+    def _day(self, names: list[str]) -> dict[str, JobRecord]:
+        """Newest revisions of a day by record id, each with its bill."""
+        newest: dict[str, JobRecord] = {}
+        bills: dict[str, bytes] = {}
+        readable = [name for name in names if name.endswith((".json", _PART))]
+        with ThreadPoolExecutor(_READERS) as pool:
+            for name, lines in zip(readable, pool.map(self._lines, readable), strict=True):
+                for number, line in enumerate(lines, 1):
+                    if name.endswith(_ACTUAL):
+                        bills[name.rsplit("/", 1)[1].removesuffix(_ACTUAL)] = line
+                    elif record := self._parse(JobRecord.model_validate_json, line, f"{name}, line {number}"):
+                        newest[record.record_id] = max(newest.get(record.record_id, record), record, key=_rank)
+        for key in bills.keys() & newest.keys():
+            actual = self._parse(json.loads, bills[key], f"the bill of {key}")
+            newest[key] = newest[key].model_copy(update={"actual": actual})
+        return newest
+
+    def _newest(self, day: date, record_id: str) -> JobRecord | None:
+        folder = _folder(day)
+        single = [name for name in self.store.list(f"{folder}{record_id}.") if name.endswith(".json")]
+        found = self._day(single) or self._day(list(self.store.list(folder + _PART)))
+        return found.get(record_id)
+
+    def _place(self, record: JobRecord) -> tuple[str, JobRecord | None]:
+        """Where the record stands or shall stand, and what stands there: once written, a record never moves."""
+        times = record.times
+        moment = times.submitted or times.scheduled or times.started or times.ended
+        if moment is None:
+            msg = f"record {record.record_id} has no time, so it belongs to no day; report this as a bug"
+            raise DoeksBug(msg)
+        moment = moment.astimezone(timezone.utc)
+        days = dict.fromkeys(at.date() for at in (moment, moment - _NEAR_MIDNIGHT, moment + _NEAR_MIDNIGHT))
+        for day in days:
+            known = self._newest(day, record.record_id)
+            if known is not None:
+                return f"{_folder(day)}{record.record_id}.json", known
+        return f"{_folder(moment.date())}{record.record_id}.json", None
+
+    def _lines(self, name: str) -> list[bytes]:
+        """The JSON values of an object, undecoded; none, with a warning, if it cannot be read."""
+        try:
+            with self.store.open(name) as raw:
+                if not name.endswith(".zst"):
+                    return [raw.read()]
+                with zstandard.ZstdDecompressor().stream_reader(raw) as plain:
+                    return [line for line in io.BufferedReader(plain) if line.strip()]
+        except FileNotFoundError:
+            return []  # compacted between the listing and now: its part is read too
+        except (OSError, zstandard.ZstdError) as error:
+            log.warning("%s/%s is skipped, it cannot be read: %s", self.store.url, name, error)
+            return []
+
+    def _parse(self, read: Callable[[bytes], T], line: bytes, where: str) -> T | None:
+        try:
+            return read(line)
+        except ValueError as error:
+            log.warning("%s/%s is skipped: %s", self.store.url, where, str(error).splitlines()[0])
+            return None
+
+
+def _rank(record: JobRecord) -> tuple[int, bool]:
+    return record.revision, record.settled_by_try is not None
+
+
+def _folder(day: date) -> str:
+    return f"{_ROOT}{day.isoformat()}/"
+
+
+def _day_folder(name: str) -> str:
+    return name.rsplit("/", 1)[0]

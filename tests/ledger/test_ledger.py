@@ -1,0 +1,159 @@
+"""What the ledger promises to those who write and read records."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta, timezone
+from decimal import Decimal
+from pathlib import Path
+from typing import BinaryIO
+
+import pytest
+import zstandard
+
+from airflow_doeks.hooks.stores import LocalStore
+from airflow_doeks.ledger import Ledger
+from airflow_doeks.model.record import Attempt, Cost, JobFacts, JobRecord, Times
+from airflow_doeks.model.status import JobState
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
+
+
+def record(key: str, submitted: datetime = NOON, *, usd: str | None = None, **fields) -> JobRecord:
+    """A record of a running job, or with ``usd`` of a settled one."""
+    return JobRecord(
+        record_id=key,
+        attempt=Attempt(dag_id="d", run_id="r", task_id="t", try_number=1),
+        settled_by_try=None if usd is None else 1,
+        job=JobFacts(
+            ref=f"local://h/{key}", platform="laptop", type="local", engine="spark", name=key, state=JobState.RUNNING
+        ),
+        times=Times(submitted=submitted),
+        cost=Cost() if usd is None else Cost(usd_total=Decimal(usd)),
+        **fields,
+    )
+
+
+class Counted(LocalStore):
+    """A folder that remembers which prefixes were listed."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.listed: list[str] = []
+
+    def list(self, prefix: str = "") -> Iterator[str]:
+        self.listed.append(prefix)
+        return super().list(prefix)
+
+
+@pytest.fixture
+def store(tmp_path):
+    """An empty folder."""
+    return Counted(tmp_path)
+
+
+@pytest.fixture
+def ledger(store):
+    """Its ledger."""
+    return Ledger(store)
+
+
+def test_one_object_a_record_by_day_of_submission(ledger, store):
+    """A record stands under the UTC day of its submission; settling it a day later raises its revision there."""
+    east = timezone(timedelta(hours=9))
+    ledger.write(record("a", datetime(2026, 11, 21, 3, tzinfo=east)))
+    settled = ledger.write(record("a", datetime(2026, 11, 21, 3, tzinfo=east), usd="0.5"))
+    assert list(store.list()) == ["v1/submitted=2026-11-20/a.json"]
+    assert settled.revision == 2
+    assert list(ledger.records()) == [settled]
+
+
+def test_writing_again_changes_nothing(ledger):
+    """A callback that fires twice leaves one revision, and a late "running" never hides what was settled."""
+    settled = ledger.write(record("a", usd="0.5"))
+    assert ledger.write(record("a", usd="0.5")) == settled
+    assert ledger.write(record("a")) == settled
+    assert [(found.revision, found.cost.usd_total) for found in ledger.records()] == [(1, Decimal("0.5"))]
+    assert ledger.write(record("a", usd="0.7")).revision == 2
+
+
+def test_midnight_does_not_double(ledger, store):
+    """Airflow's and the platform's clock may put one submission on two days: the record stays where it was."""
+    ledger.write(record("a", datetime(2026, 11, 21, 0, 0, 1, tzinfo=timezone.utc)))
+    settled = ledger.write(record("a", datetime(2026, 11, 20, 23, 59, 59, tzinfo=timezone.utc), usd="1"))
+    assert list(store.list()) == ["v1/submitted=2026-11-21/a.json"]
+    assert ledger.find("a", date(2026, 11, 20)) == settled
+    assert list(ledger.records()) == [settled]
+
+
+def test_readers_take_the_highest_revision(ledger, store):
+    """Of all places of a record (two days, a compacted part) the highest revision is given, once."""
+    for day, revision in ((date(2026, 11, 20), 3), (date(2026, 11, 21), 2)):
+        text = record("a", usd=str(revision), revision=revision).model_dump_json()
+        store.write(f"v1/submitted={day}/a.json", text.encode())
+    lines = "".join(record(key, revision=1).model_dump_json() + "\n" for key in ("a", "b"))
+    store.write("v1/submitted=2026-11-20/part.jsonl.zst", zstandard.compress(lines.encode()))
+    assert {found.record_id: found.revision for found in ledger.records()} == {"a": 3, "b": 1}
+    assert ledger.find("b", date(2026, 11, 20)).record_id == "b"
+
+
+def test_range_lists_only_its_days(ledger, store):
+    """A report over two days lists two prefixes, however long the ledger is."""
+    for day in range(18, 23):
+        ledger.write(record(f"r{day}", NOON.replace(day=day)))
+    store.listed.clear()
+    found = [found.record_id for found in ledger.records(date(2026, 11, 19), date(2026, 11, 20))]
+    assert found == ["r19", "r20"]
+    assert store.listed == ["v1/submitted=2026-11-19/", "v1/submitted=2026-11-20/"]
+    assert [found.record_id for found in ledger.records(until=date(2026, 11, 19))] == ["r18", "r19"]
+
+
+def test_broken_objects_are_named_and_skipped(ledger, store, caplog):
+    """A broken file, line or archive gives a warning with its name; every other record is still read."""
+    ledger.write(record("good"))
+    store.write("v1/submitted=2026-11-20/cut.json", b'{"v": 1, "record')
+    store.write("v1/submitted=2026-11-20/empty.json", b"")
+    store.write("v1/submitted=2026-11-20/other.json", b'{"v": 2}')
+    lines = record("packed").model_dump_json() + '\n{"v": 1,\n' + record("packed too").model_dump_json()
+    store.write("v1/submitted=2026-11-20/part.jsonl.zst", zstandard.compress(lines.encode()))
+    store.write("v1/submitted=2026-11-21/part.jsonl.zst", b"no archive")
+    with caplog.at_level(logging.WARNING):
+        assert sorted(found.record_id for found in ledger.records()) == ["good", "packed", "packed too"]
+    for name in ("cut.json", "empty.json", "other.json", "part.jsonl.zst, line 2", "2026-11-21/part.jsonl.zst"):
+        assert name in caplog.text
+    assert "good.json" not in caplog.text
+
+
+def test_detail_and_bill(ledger, store):
+    """The detail stands beside its record and is read back; the bill of a day later becomes the record's `actual`."""
+    settled = ledger.write(record("a", usd="0.5"))
+    assert ledger.read_detail(settled) == {}
+    ledger.write_detail(settled, {"columns": {"é": [1]}})
+    store.write("v1/submitted=2026-11-20/a.actual.json", b'{"usd": "0.61"}')
+    assert ledger.read_detail(settled) == {"columns": {"é": [1]}}
+    assert [found.actual for found in ledger.records()] == [{"usd": "0.61"}]
+    assert ledger.write(record("a", usd="0.5")).revision == 1
+
+
+def test_object_that_vanishes_while_reading(store):
+    """A day that is compacted while it is read loses no record and raises nothing."""
+
+    class Compacting(Counted):
+        def open(self, name: str) -> BinaryIO:
+            if name.endswith("/a.json"):
+                raise FileNotFoundError(name)
+            return super().open(name)
+
+    folder = Compacting(store.root)
+    ledger = Ledger(folder)
+    folder.write("v1/submitted=2026-11-20/a.json", b"{}")
+    part = zstandard.compress(record("a").model_dump_json().encode())
+    folder.write("v1/submitted=2026-11-20/part.jsonl.zst", part)
+    assert [found.record_id for found in ledger.records()] == ["a"]
+
+
+def test_unknown_record(ledger):
+    """A record that nobody wrote is None."""
+    assert ledger.find("a", date(2026, 11, 20)) is None
+    assert list(ledger.records()) == []
