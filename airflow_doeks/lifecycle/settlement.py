@@ -108,9 +108,9 @@ def _read_log(telemetry: Telemetry | None, accounting: Accounting, why: list[str
     answer: list[EventLogSummary | BaseException] = []
 
     def read() -> None:
-        from airflow_doeks.lineage import read_event_log
-
         try:
+            from airflow_doeks.lineage import read_event_log
+
             answer.append(read_event_log(*accounting.open_log(url)))
         except BaseException as error:  # noqa: BLE001 - carried to the waiting thread, raised or told there
             answer.append(error)
