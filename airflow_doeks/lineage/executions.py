@@ -1,0 +1,222 @@
+"""SQL executions of an application, folded into datasets as they end.
+
+Spark nests executions: a CREATE TABLE AS is three of them under one root. Metrics, Spark tasks and failures of all are
+gathered at the root; a root is folded some executions after it ended, because its last numbers may arrive late.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_doeks.lineage.datasets import Counts, Datasets
+from airflow_doeks.lineage.names import Name
+from airflow_doeks.lineage.plans import Metrics, PlanFacts, Scan, Write, read_plan
+from airflow_doeks.lineage.stages import Stage
+from airflow_doeks.lineage.streams import Streams
+
+FOLD_AFTER = 32  # ended roots that wait for late numbers
+_ADAPTIVE = re.compile(rb'.{0,120}?SparkListenerSQLAdaptiveExecutionUpdate","executionId":(\d+),', re.DOTALL)
+_BATCH = re.compile(r"\bid = (\S+)\s+runId = \S+\s+batch = \d+")
+_SINK_METRICS = (0, 1, 2, 3, 5)  # files, bytes, rows, partitions, job commit time: ids of BasicWriteJobStatsTracker
+
+
+@dataclass(slots=True)
+class _Execution:
+    number: int
+    plan: Mapping[str, Any] = field(default_factory=dict)
+    text: str = ""
+    conf: Mapping[str, str] = field(default_factory=dict)
+    adaptive: bytes = b""  # the last update as it stood in the log; only the last one is ever parsed
+    has_ended: bool = False
+    error: str = ""
+
+
+@dataclass(slots=True)
+class _Root:
+    number: int
+    executions: dict[int, _Execution] = field(default_factory=dict)
+    accumulators: dict[int, int] = field(default_factory=dict)
+    retried: set[int] = field(default_factory=set)  # accumulators that a repeated stage added to twice
+    driver_updates: list[list[int]] = field(default_factory=list)
+    stages: list[Stage] = field(default_factory=list)
+    records_written: int | None = None
+    query: str | None = None  # the streaming query that it is a batch of
+
+    def counts(self, metrics: Metrics) -> Counts:
+        rows = None if metrics.rows in self.retried else self.accumulators.get(metrics.rows or -1)
+        return Counts(rows, self.accumulators.get(metrics.bytes or -1), self.accumulators.get(metrics.files or -1))
+
+
+@dataclass
+class Executions:
+    """Events in, datasets out; an event that comes twice changes nothing."""
+
+    datasets: Datasets
+    streams: Streams
+    conf: Mapping[str, str] = field(default_factory=dict)
+    live: dict[int, _Root] = field(default_factory=dict)
+    ended: deque[_Root] = field(default_factory=deque)
+    roots: dict[int, int] = field(default_factory=dict)  # execution -> its root
+    folded: set[int] = field(default_factory=set)
+
+    def started(self, event: Mapping[str, Any]) -> None:
+        """SparkListenerSQLExecutionStart."""
+        number = int(event["executionId"])
+        root = event.get("rootExecutionId")
+        root = self._root(number, number if root is None or int(root) < 0 else int(root))
+        if root is None or number in root.executions:
+            return
+        conf = {**self.conf, **(event.get("modifiedConfigs") or {})}
+        root.executions[number] = _Execution(
+            number, event["sparkPlanInfo"], str(event.get("physicalPlanDescription", "")), conf
+        )
+        batch = _BATCH.search(str(event.get("description", "")))
+        if batch is not None:
+            root.query = batch[1]
+
+    def adapted(self, line: bytes) -> None:
+        """SparkListenerSQLAdaptiveExecutionUpdate, unparsed."""
+        match = _ADAPTIVE.match(line)
+        execution = self._execution(int(match[1])) if match else None
+        if execution is not None:
+            execution.adaptive = line
+
+    def updated(self, event: Mapping[str, Any]) -> None:
+        """SparkListenerDriverAccumUpdates."""
+        number = int(event["executionId"])
+        root = self._root(number, self.roots.get(number, number))
+        if root is None:
+            return
+        pairs = [(int(key), int(value)) for key, value in event["accumUpdates"]]
+        self._note(root, pairs)
+        ids = sorted(key for key, _ in pairs)
+        if ids and tuple(key - ids[0] for key in ids) == _SINK_METRICS and ids not in root.driver_updates:
+            root.driver_updates.append(ids)
+
+    def stage_submitted(self, stage: Stage, execution: int | None, root: int | None) -> None:
+        """A stage of an execution starts."""
+        found = self._root(execution, root) if execution is not None and root is not None else None
+        if found is not None and stage not in found.stages:
+            stage.execution = execution
+            stage.root = found.number
+            found.stages.append(stage)
+
+    def stage_completed(self, stage: Stage, values: Iterable[tuple[int, str, int]]) -> None:
+        """The accumulators of a stage attempt: (id, name, value so far)."""
+        root = self._root(stage.root, stage.root) if stage.root is not None else None
+        if root is None or stage.is_completed:
+            return
+        pairs = []
+        for key, name, value in values:
+            if name == "internal.metrics.output.recordsWritten":
+                root.records_written = (root.records_written or 0) + value
+            elif not name.startswith("internal."):
+                pairs.append((key, value))
+        self._note(root, pairs)
+        if stage.attempt > 0:
+            root.retried.update(key for key, _ in pairs)
+
+    def finished(self, event: Mapping[str, Any]) -> None:
+        """SparkListenerSQLExecutionEnd."""
+        number = int(event["executionId"])
+        execution = self._execution(number)
+        if execution is None or execution.has_ended:
+            return
+        execution.has_ended = True
+        execution.error = str(event.get("errorMessage") or "")
+        if self.roots[number] == number:
+            self.ended.append(self.live[number])
+            while len(self.ended) > FOLD_AFTER:
+                self._fold(self.ended.popleft())
+
+    def close(self) -> None:
+        """Fold what is left: the log ended."""
+        for root in [*self.ended, *(root for root in self.live.values() if root not in self.ended)]:
+            self._fold(root)
+        self.ended.clear()
+
+    def _root(self, execution: int, number: int) -> _Root | None:
+        """The root an execution belongs to; None if it was folded already."""
+        if number in self.folded:
+            return None
+        self.roots[execution] = number
+        return self.live.setdefault(number, _Root(number))
+
+    def _execution(self, number: int) -> _Execution | None:
+        root = self.live.get(self.roots.get(number, number))
+        return root.executions.get(number) if root else None
+
+    @staticmethod
+    def _note(root: _Root, pairs: Iterable[tuple[int, int]]) -> None:
+        for key, value in pairs:
+            if value >= 0:
+                root.accumulators[key] = max(value, root.accumulators.get(key, 0))
+
+    def _fold(self, root: _Root) -> None:
+        self.live.pop(root.number, None)
+        self.folded.add(root.number)
+        targets: dict[int, list[Name]] = {}
+        seen: set[Metrics] = set()
+        for number in sorted(root.executions):
+            execution = root.executions[number]
+            self.roots.pop(number, None)
+            facts = self._facts(execution)
+            for scan in facts.scans:
+                self._read(root, scan, seen)
+            for write in facts.writes:
+                if write.metrics in seen and write.metrics.rows is not None:
+                    continue
+                seen.add(write.metrics)
+                targets.setdefault(number, []).append(write.name)
+                self._wrote(root, execution, write)
+            if execution.error:
+                self.datasets.why.append(f"SQL execution {number} failed: {execution.error.splitlines()[0][:200]}")
+        sink = self.streams.sinks.get(root.query) if root.query else None
+        if sink is not None and not targets:
+            targets[root.number] = [sink]
+            self._sank(root, sink)
+        everything = list(dict.fromkeys(name for names in targets.values() for name in names))
+        for stage in root.stages:
+            self.datasets.spent(targets.get(stage.execution or -1) or everything, stage.slot_ms)
+
+    def _facts(self, execution: _Execution) -> PlanFacts:
+        """Scans of the first and the last plan (an empty input is optimised away), writes of the last."""
+        first = read_plan(execution.plan, execution.text, execution.conf)
+        if not execution.adaptive:
+            return first
+        try:
+            event = json.loads(execution.adaptive)
+            last = read_plan(event["sparkPlanInfo"], str(event.get("physicalPlanDescription", "")), execution.conf)
+        except (ValueError, KeyError, TypeError, RecursionError):
+            self.datasets.why.append(f"the last plan of SQL execution {execution.number} is broken")
+            return first
+        return PlanFacts(last.scans + first.scans, last.writes or first.writes, last.why or first.why)
+
+    def _read(self, root: _Root, scan: Scan, seen: set[Metrics]) -> None:
+        source = self.streams.source_of(root.query, scan.names) if root.query else None
+        if source is None:
+            self.datasets.read(scan, root.counts(scan.metrics))
+        elif scan.metrics not in seen:
+            seen.add(scan.metrics)
+            self.datasets.read_more(source, root.counts(scan.metrics), scan)
+
+    def _wrote(self, root: _Root, execution: _Execution, write: Write) -> None:
+        counts = root.counts(write.metrics)
+        if write.rows_from_tasks:
+            counts = Counts(root.records_written, None, None)
+        if execution.has_ended and not execution.error:
+            self.datasets.wrote(write, counts)
+        else:
+            what = "failed" if execution.error else "had not ended when the log stops"
+            self.datasets.failed(write, f"the write to {write.name} {what}")
+
+    def _sank(self, root: _Root, sink: Name) -> None:
+        """A streaming file sink has no node in the plan; its counts are the driver's own update."""
+        for ids in root.driver_updates[:1]:
+            values = [root.accumulators.get(key) for key in ids]
+            self.datasets.wrote(Write(sink, "append"), Counts(values[2], values[1], values[0]))

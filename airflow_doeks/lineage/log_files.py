@@ -1,0 +1,147 @@
+"""The bytes of an event log: which files it is made of, in which order, and their lines, however they are packed.
+
+Spark writes one file, or a rolling folder ``eventlog_v2_<app>`` of ``events_<n>_<app>``; the history server may replace
+the oldest of those by one ``.compact``. Read as a stream: a block at a time, whatever the size.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, BinaryIO, NamedTuple, cast
+
+from airflow_doeks.model.stores import ByteStore
+
+BLOCK_BYTES = 1 << 20
+LINE_BYTES = 1 << 25  # a longer line is dropped; Spark's longest are plans of a few MB
+
+_EVENTS = re.compile(r"(?:.*/)?events_(\d+)_[^/]*?(\.compact)?")
+_FOLDER = "eventlog_v2_"
+_ZSTD = b"\x28\xb5\x2f\xfd"
+_REFUSED = (  # first bytes -> the codec of Spark that starts so and that is not read here
+    (b"LZ4Block", "lz4"),
+    (b"\x82SNAPPY\x00", "snappy"),
+    (b"ZV", "lzf"),
+)
+
+
+class LogFiles(NamedTuple):
+    """The files of one application's log in reading order; ``why`` tells what is missing."""
+
+    names: tuple[str, ...]
+    why: tuple[str, ...] = ()
+
+
+def find_files(store: ByteStore, name: str) -> LogFiles:
+    """The files of the log ``name``: a file, a rolling folder, or "" for the only application at the store's root.
+
+    Raises FileNotFoundError if there is nothing of that name.
+    """
+    found = [entry for entry in store.list(name) if _is_log(entry)]
+    folder = f"{name.rstrip('/')}/" if name else ""
+    inside = [entry for entry in found if entry.startswith(folder)]
+    if name and not inside and name.rstrip("/") in found:
+        return LogFiles((name.rstrip("/"),))
+    if not inside and name and f"{name}.inprogress" in found:
+        return LogFiles((f"{name}.inprogress",))
+    applications: dict[str, list[str]] = {}
+    for entry in inside:
+        below = entry.removeprefix(folder)
+        top = below.split("/", 1)[0]
+        if "/" not in below and _EVENTS.fullmatch(below):
+            top = ""  # the folder itself is the rolling folder
+        elif "/" in below and not top.startswith(_FOLDER):
+            continue
+        applications.setdefault(top.removesuffix(".inprogress"), []).append(entry)
+    if not applications:
+        msg = f"no event log {name!r} in {store.url}; expected a file or a folder {_FOLDER}<application>"
+        raise FileNotFoundError(msg)
+    if len(applications) > 1:
+        names = ", ".join(sorted(applications)[:5])
+        return LogFiles((), (f"{len(applications)} applications at {store.url}/{folder}; name one of: {names}",))
+    return _ordered(next(iter(applications.values())))
+
+
+def _is_log(entry: str) -> bool:
+    base = entry.rsplit("/", 1)[-1]
+    return not base.startswith((".", "_", "appstatus_")) and not base.endswith(".crc")
+
+
+def _ordered(entries: list[str]) -> LogFiles:
+    """Rolled files by index; what a ``.compact`` replaces is left out."""
+    matches = {entry: _EVENTS.fullmatch(entry) for entry in entries}
+    rolled = sorted((int(match[1]), bool(match[2]), entry) for entry, match in matches.items() if match)
+    if not rolled:
+        finished = [entry for entry in entries if not entry.endswith(".inprogress")]
+        return LogFiles(((finished or entries)[0],))
+    first = max((index for index, is_compact, _ in rolled if is_compact), default=None)
+    if first is not None:
+        rolled = [row for row in rolled if row[0] > first or (row[0] == first and row[1])]
+    expected = range(1 if first is None else first, rolled[-1][0] + 1)
+    missing = sorted(set(expected) - {index for index, _, _ in rolled})
+    why = tuple(f"part {index} of the event log is missing" for index in missing[:3])
+    return LogFiles(tuple(entry for _, _, entry in rolled), why)
+
+
+def line_blocks(store: ByteStore, names: tuple[str, ...], why: list[str]) -> Iterator[list[bytes]]:
+    """The lines of the files, in lists of about a block; what cannot be read is told in ``why``.
+
+    An OSError before the first byte is raised; later ones end the file with a why.
+    """
+    is_first = True
+    for name in names:
+        rest = b""
+        try:
+            with store.open(name) as raw:
+                for block in _blocks(raw, name, why):
+                    is_first = False
+                    lines = (rest + block).split(b"\n")
+                    rest = lines.pop()
+                    if len(rest) > LINE_BYTES:
+                        why.append(f"{name} holds a line of more than {LINE_BYTES >> 20} MiB, which was left out")
+                        rest = b""
+                    yield lines
+        except OSError as error:
+            if is_first:
+                raise
+            why.append(f"reading {name} stopped: {error}")
+        if rest:
+            yield [rest]
+
+
+def _blocks(raw: BinaryIO, name: str, why: list[str]) -> Iterator[bytes]:
+    start = raw.read(8)
+    codec = next((codec for magic, codec in _REFUSED if start.startswith(magic)), None)
+    if codec is not None:
+        why.append(
+            f"{name} is compressed with {codec}, which is not read here;"
+            " set spark.eventLog.compression.codec=zstd, or spark.eventLog.compress=false"
+        )
+        return
+    head = _Head(start, raw)
+    if not start.startswith(_ZSTD):
+        while block := head.read(BLOCK_BYTES):
+            yield block
+        return
+    import zstandard
+
+    stream = zstandard.ZstdDecompressor().stream_reader(cast("BinaryIO", head), read_across_frames=True)
+    try:
+        while block := stream.read(BLOCK_BYTES):
+            yield block
+    except zstandard.ZstdError as error:
+        why.append(f"{name} is broken from here on: {error}")
+
+
+class _Head:
+    """A stream whose first bytes were read already."""
+
+    def __init__(self, start: bytes, raw: Any) -> None:
+        self.start = start
+        self.raw = raw
+
+    def read(self, size: int = -1) -> bytes:
+        if self.start:
+            start, self.start = self.start, b""
+            return start
+        return bytes(self.raw.read(size))
