@@ -1,0 +1,199 @@
+"""The same questions to every platform type; a new type adds its harness and answers them all."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import json
+
+import pytest
+
+from airflow_doeks.model.identity import PREFIX, label_value
+from airflow_doeks.model.status import JobState
+
+HARNESSES = ("local",)  # platform type -> tests/platforms/harness_<type>.py
+
+TRACEBACK = """\
+Traceback (most recent call last):
+  File "/jobs/clean.py", line 7, in <module>
+    raise ValueError("no flights in 2013-13")
+ValueError: no flights in 2013-13
+"""
+
+
+@pytest.fixture(params=HARNESSES)
+def harness(request, tmp_path):
+    """A place where jobs of one platform type run."""
+    module = importlib.import_module(f"tests.platforms.harness_{request.param}")
+    with module.harness(tmp_path) as made:
+        yield made
+
+
+def submit(harness, **changes):
+    """Submit an attempt and let it start."""
+    platform = harness.platform()
+    ref = platform.submit(platform.render(harness.job(), harness.identity(**changes)))
+    harness.until_running(ref)
+    return ref
+
+
+def test_render_is_pure(harness):
+    """The request is JSON, the same every time, made without a call, and holds the token once computed."""
+    one, two = (harness.platform().render(harness.job(), harness.identity()) for _ in range(2))
+    assert one == two
+    assert json.loads(json.dumps(one.body)) == one.body
+    assert (one.token, len(one.spec_hash)) == (harness.identity().token, 64)
+    assert harness.applications() == 0
+
+
+def test_spec_hash_is_the_work(harness):
+    """Who asks does not change the spec hash; what is asked does."""
+    platform = harness.platform()
+    first = platform.render(harness.job(), harness.identity())
+    other = harness.identity(try_number=2, run_id="other", cost_tags={"team": "growth"})
+    assert platform.render(harness.job(), other).spec_hash == first.spec_hash
+    for change in (
+        {"args": ["x"]},
+        {"conf": {"spark.sql.shuffle.partitions": 7}},
+        {"executors": {"max": 3}},
+        {"env": {"A": "b"}},
+    ):
+        assert platform.render(harness.job(**change), harness.identity()).spec_hash != first.spec_hash, change
+
+
+def test_same_token_is_one_job(harness):
+    """However often and from wherever an attempt is submitted, one application runs."""
+    ref = submit(harness)
+    again = harness.platform()
+    assert again.submit(again.render(harness.job(), harness.identity())) == ref
+    harness.succeed(ref)
+    assert again.submit(again.render(harness.job(), harness.identity())) == ref
+    assert harness.applications() == 1
+
+
+def test_every_attempt_is_its_own_job(harness):
+    """A second try, or the same task of another run, starts a job of its own."""
+    refs = {submit(harness), submit(harness, try_number=2), submit(harness, run_id="other")}
+    assert (len(refs), harness.applications()) == (3, 3)
+
+
+def test_find_by_task(harness):
+    """All tries of a task are found, newest first, with every key they carry; other tasks' are not."""
+    first, second = submit(harness), submit(harness, try_number=2)
+    submit(harness, task_id="rollup"), submit(harness, instance="staging"), submit(harness, map_index=3)
+    platform = harness.platform()
+    found = platform.find(harness.identity(try_number=3))
+    assert [status.ref for status in found] == [second, first]
+    identity = harness.identity(try_number=2)
+    expected = identity.tags(platform.render(harness.job(), identity).spec_hash)
+    assert expected.keys() <= found[0].tags.keys()
+    for key, value in expected.items():
+        assert found[0].tags[key] in (value, label_value(value)), key
+    assert found[1].tags[f"{PREFIX}try"] == "1"
+    assert platform.find(harness.identity(run_id="never")) == []
+
+
+def test_life_of_a_job(harness):
+    """A job runs and succeeds, with the times of both; nothing changes it afterwards."""
+    ref = submit(harness)
+    running = harness.platform().observe(ref)
+    assert (running.state, running.ended, running.is_cancelling) == (JobState.RUNNING, None, False)
+    harness.succeed(ref)
+    ended = harness.platform().observe(ref)
+    assert ended.state is JobState.SUCCEEDED
+    assert ended.submitted <= ended.started <= ended.ended
+    harness.platform().cancel(ref)
+    harness.platform().cancel(ref)
+    assert harness.platform().observe(ref) == ended
+
+
+def test_cancel_twice(harness):
+    """A cancel from another process ends the job; a second one is fine; it is said to be cancelled, not failed."""
+    ref = submit(harness)
+    harness.platform().cancel(ref)
+    harness.platform().cancel(ref)
+    harness.let_cancel_happen(ref)
+    assert harness.platform().observe(ref).state is JobState.CANCELLED
+    assert harness.platform().explain(ref).category == "cancelled"
+
+
+def test_unknown_job(harness):
+    """A job that nobody knows is LOST; cancelling and explaining it raises nothing."""
+    platform, ref = harness.platform(), harness.unknown()
+    status = platform.observe(ref)
+    assert (status.state, bool(status.reason)) == (JobState.LOST, True)
+    platform.cancel(ref)
+    assert platform.explain(ref).message
+
+
+def test_lost_job(harness):
+    """A job that vanishes without a verdict is LOST, with a reason, and is not taken for failed or running."""
+    ref = submit(harness)
+    harness.lose(ref)
+    status = harness.platform().observe(ref)
+    assert (status.state, bool(status.reason)) == (JobState.LOST, True)
+
+
+def test_explain_gives_the_root_cause(harness):
+    """A failed job is explained by its exception in one line, with a category, evidence and the log's tail."""
+    ref = submit(harness)
+    harness.fail(ref, TRACEBACK)
+    failure = harness.platform().explain(ref)
+    assert (failure.category, failure.message) == ("user_code", "ValueError: no flights in 2013-13")
+    assert failure.evidence
+    assert failure.log_tail[-1] == "ValueError: no flights in 2013-13"
+    assert harness.platform().observe(ref).state is JobState.FAILED
+
+
+def test_telemetry_states_facts(harness):
+    """What a job requested and how long it held it is known after its end, or why not."""
+    ref = submit(harness)
+    harness.succeed(ref)
+    telemetry = harness.platform().telemetry(ref)
+    pods = telemetry.pods or telemetry.requested
+    assert all(pod.vcpu and pod.memory_gib for pod in pods)
+    assert pods
+    assert telemetry.started <= telemetry.ended
+    assert telemetry.assumed_node.instance_type
+
+
+async def collect(feed, states, enough):
+    """Take states from a feed until ``enough`` says so."""
+    async for status in feed:
+        states.append((status.ref, status.state))
+        if enough(states):
+            return
+
+
+async def test_feed_tells_the_present_then_changes(harness):
+    """One feed covers all jobs of the scope: where they are now, then what happens, each state once."""
+    platform = harness.platform()
+    one, two = submit(harness), submit(harness, try_number=2)
+    assert platform.scope(one) == platform.scope(two)
+    platform.follow(one)
+    platform.follow(two)
+    feed, states = platform.feed(platform.scope(one)), []
+    await asyncio.wait_for(collect(feed, states, lambda seen: len(set(seen)) == 2), 30)
+    assert set(states) == {(one, JobState.RUNNING), (two, JobState.RUNNING)}
+    await asyncio.to_thread(harness.succeed, two)
+    await asyncio.wait_for(collect(platform.feed(platform.scope(one)), states, lambda seen: len(set(seen)) == 3), 30)
+    assert (two, JobState.SUCCEEDED) in states
+    assert (one, JobState.SUCCEEDED) not in states
+
+
+async def test_feed_repeats_the_present_for_who_comes_back(harness):
+    """Whoever leaves and follows again while the feed runs is told the present state again."""
+    platform, ref = harness.platform(), submit(harness)
+    platform.follow(ref)
+    seen = []
+
+    async def leave_and_come_back():
+        async for status in platform.feed(platform.scope(ref)):
+            seen.append(status.state)
+            if len(seen) == 2:
+                return
+            platform.unfollow(ref)
+            platform.follow(ref)
+
+    await asyncio.wait_for(leave_and_come_back(), 30)
+    assert seen == [JobState.RUNNING, JobState.RUNNING]
