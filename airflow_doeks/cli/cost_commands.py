@@ -115,10 +115,10 @@ def lineage(event_log: str, as_json: bool) -> None:
     for title, datasets in (("Read", summary.lineage.inputs), ("Written", summary.lineage.outputs)):
         table = Table(title=title, title_justify="left")
         table.add_column("Dataset", overflow="fold")
-        for head in ("Format", "Rows", "Bytes", "Files", "Share"):
+        for head in ("Format", "Rows", "Bytes", "Files"):
             table.add_column(head, justify="right")
         for dataset in datasets:
-            counts = (count(dataset.rows), size(dataset.bytes), count(dataset.files), _share(dataset))
+            counts = (count(dataset.rows), size(dataset.bytes), count(dataset.files))
             table.add_row(dataset_label(dataset), dataset.format or "", *counts)
         out.print(table)
     out.print(f"Complete: {'yes' if summary.lineage.complete else 'no'}")
@@ -131,10 +131,11 @@ def _read_log(url: str) -> EventLogSummary:
     from airflow_doeks.lineage import read_event_log
 
     try:
-        return read_event_log(*open_log(url))
+        summary: EventLogSummary = read_event_log(*open_log(url))
     except (DoeksError, OSError, ValueError) as error:
         msg = f"{url}: {error or type(error).__name__}"
         raise click.UsageError(msg) from error
+    return summary
 
 
 def _read_telemetry(path: Path) -> Telemetry:
@@ -182,7 +183,7 @@ def _dataset_table(result: JobCost) -> Table:
     for head in ("Rows", "Bytes", "Share", "USD", "USD per GB", "USD per million rows"):
         table.add_column(head, justify="right")
     for dataset in result.lineage.outputs:
-        counts = (count(dataset.rows), size(dataset.bytes), _share(dataset), usd(dataset.usd))
+        counts = (count(dataset.rows), size(dataset.bytes), percent(dataset.slot_share), usd(dataset.usd))
         table.add_row(
             dataset_label(dataset), *counts, _per(dataset, dataset.bytes, _GB), _per(dataset, dataset.rows, _MILLION)
         )
@@ -191,7 +192,3 @@ def _dataset_table(result: JobCost) -> Table:
 
 def _per(dataset: Dataset, amount: int | None, unit: int) -> str:
     return usd(dataset.usd * unit / Decimal(amount) if dataset.usd is not None and amount else None)
-
-
-def _share(dataset: Dataset) -> str:
-    return percent(dataset.slot_share)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import re
 from datetime import date, datetime, timedelta, timezone
+from functools import partial
 from pathlib import Path
 
 import click
 from rich.table import Table
 
 from airflow_doeks.cli.figures import console, count, percent, usd
+from airflow_doeks.cost.series import Run
 from airflow_doeks.cost.totals import GROUPINGS, By, Report, Total, report
+from airflow_doeks.ledger import Ledger
 from airflow_doeks.model.errors import DoeksError
 from airflow_doeks.model.record import JobRecord
 
@@ -29,12 +32,13 @@ _DAYS = re.compile(r"(\d+)d")
 def report_command(by: By, since: str | None, html: Path | None, ledger: str | None, as_json: bool) -> None:
     """What was spent, by whom and on which data."""
     url = ledger or _default_ledger()
-    records = _records(url, _day(since))
-    result = report(records, by)
+    book = _open(url)
+    records = _records(book, _day(since))
+    result = report(records, by, minutes=partial(_minutes, book))
     if html is not None:
         from airflow_doeks.cli.report_page import page
 
-        html.write_text(page(records, by, ledger=url, now=datetime.now(timezone.utc)), encoding="utf-8")
+        html.write_text(page(records, result, ledger=url, now=datetime.now(timezone.utc)), encoding="utf-8")
     if as_json:
         click.echo(result.model_dump_json(indent=2))
         return
@@ -56,18 +60,28 @@ def _default_ledger() -> str:
     return str(folder)
 
 
-def _records(url: str, since: date | None) -> list[JobRecord]:
+def _open(url: str) -> Ledger:
     from airflow_doeks.hooks.stores import open_store
-    from airflow_doeks.ledger import Ledger
 
     if "://" not in url and not Path(url).is_dir():
         msg = f"no ledger: there is no folder {url}"
         raise click.UsageError(msg)
     try:
-        return list(Ledger(open_store(url)).records(since=since))
+        return Ledger(open_store(url))
+    except DoeksError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def _records(book: Ledger, since: date | None) -> list[JobRecord]:
+    try:
+        return list(book.records(since=since))
     except (DoeksError, OSError) as error:
-        msg = f"{url}: {error}"
+        msg = f"{book.store.url}: {error}"
         raise click.UsageError(msg) from error
+
+
+def _minutes(book: Ledger, record: JobRecord) -> tuple[Run, ...]:
+    return tuple(Run.model_validate(run) for run in book.read_detail(record).get("minutes", ()))
 
 
 def _day(text: str | None) -> date | None:

@@ -11,14 +11,14 @@ from airflow_doeks.cli.figures import count, percent, usd
 from airflow_doeks.cost.totals import By, Report, Total, report
 from airflow_doeks.model.record import JobRecord
 
-_SECTIONS: tuple[tuple[By, str], ...] = (
-    ("pipeline", "Pipelines"),
-    ("dataset", "Datasets"),
-    ("team", "Teams"),
-    ("platform", "Platforms"),
-    ("day", "Days"),
-)
-_MINUTES: tuple[By, str] = ("minute", "Minutes")
+_SECTIONS: dict[By, str] = {
+    "pipeline": "Pipelines",
+    "dataset": "Datasets",
+    "team": "Teams",
+    "platform": "Platforms",
+    "day": "Days",
+    "minute": "Minutes",
+}
 _DEAREST = 20
 _STYLE = """
 :root{color-scheme:light dark;--ink:#1a1c1f;--soft:#5b6270;--line:#d9dde3;--page:#fff;--bar:#3b6fb6;--bad:#b3261e}
@@ -38,11 +38,10 @@ border-radius:2px;margin-right:.5rem}nav a{color:inherit;margin-right:1rem}
 """
 
 
-def page(records: Sequence[JobRecord], by: By, *, ledger: str, now: datetime) -> str:
-    """The whole page; the asked grouping stands first. Same records and ``now``, same bytes."""
-    known = (*_SECTIONS, _MINUTES) if by == "minute" else _SECTIONS
-    sections = sorted(known, key=lambda section: section[0] != by)
-    reports = [(title, report(records, section)) for section, title in sections]
+def page(records: Sequence[JobRecord], asked: Report, *, ledger: str, now: datetime) -> str:
+    """The whole page: the report that was asked for, then the others but minutes. Same arguments, same bytes."""
+    others = [report(records, by) for by in _SECTIONS if by not in {asked.by, "minute"}]
+    reports = [(_SECTIONS[result.by], result) for result in (asked, *others)]
     total = reports[0][1].total
     links = "".join(f'<a href="#{result.by}">{title}</a>' for title, result in reports)
     body = "".join(_section(title, result) for title, result in reports)

@@ -119,6 +119,7 @@ def _idle(case: _Case) -> Iterator[Advice]:
     if not slot_ms or not slots:
         return
     busy = min(Decimal(slot_ms) / slots, Decimal(1))
+    most = max(_slots(case.summary, line.pod) for line in workers)
     if busy >= BUSY_ENOUGH:
         return
     compute = sum((_usd(line) for line in workers), Decimal(0))
@@ -127,7 +128,7 @@ def _idle(case: _Case) -> Iterator[Advice]:
         message=f"fewer executors or cores: their slots were busy {busy:.0%} of the time",
         evidence=(
             f"Spark tasks ran for {Decimal(slot_ms) / 1000:.0f} s of {slots / 1000:.0f} s of slot time",
-            f"{len(workers)} pods, {case.summary.conf.get('spark.executor.cores') or 'as many slots as'} cores each",
+            f"{len(workers)} pods with at most {most.normalize():f} slots",
         ),
         usd=(compute * (1 - busy / BUSY_ENOUGH)).quantize(Decimal("1e-6")),
     )

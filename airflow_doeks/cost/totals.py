@@ -5,12 +5,12 @@ A record whose cost is unknown adds no dollars and is counted as ``unpriced``, s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Literal, NamedTuple, get_args
 
-from airflow_doeks.cost.series import evenly
+from airflow_doeks.cost.series import Run, evenly
 from airflow_doeks.model.lineage import Dataset
 from airflow_doeks.model.noun import Amount, Noun
 from airflow_doeks.model.record import JobRecord
@@ -51,6 +51,9 @@ class Report(Noun):
     total: Total
 
 
+Minutes = Callable[[JobRecord], Sequence[Run]]
+
+
 class _Part(NamedTuple):
     """What of a record falls to a key: a fraction of its usage and waste, and dollars (None if unknown)."""
 
@@ -59,13 +62,16 @@ class _Part(NamedTuple):
     fraction: Decimal
 
 
-def report(records: Iterable[JobRecord], by: By) -> Report:
-    """The records' totals by key, and the total of all."""
+def report(records: Iterable[JobRecord], by: By, *, minutes: Minutes = lambda _: ()) -> Report:
+    """The records' totals by key, and the total of all.
+
+    ``minutes`` gives a record's cost per minute from its detail; without one, cost lies evenly over the job's life.
+    """
     lines: dict[str, Total] = {}
     total = Total(key="total")
     for record in records:
         total = _add(total, record, _Part("total", record.cost.usd_total, Decimal(1)))
-        for part in _parts(record, by):
+        for part in _parts(record, by, minutes):
             lines[part.key] = _add(lines.get(part.key, Total(key=part.key)), record, part)
     ordered = sorted(lines.values(), key=lambda line: line.key)
     if by not in {"day", "minute"}:
@@ -83,12 +89,12 @@ def dataset_label(dataset: Dataset) -> str:
     return f"{dataset.namespace}:{dataset.name}"
 
 
-def _parts(record: JobRecord, by: By) -> Iterator[_Part]:
+def _parts(record: JobRecord, by: By, minutes: Minutes) -> Iterator[_Part]:
     usd = record.cost.usd_total
     if by == "dataset":
         yield from _by_dataset(record)
     elif by == "minute":
-        yield from _by_minute(record)
+        yield from _by_minute(record, minutes)
     else:
         yield _Part(_key(record, by), usd, Decimal(1))
 
@@ -118,10 +124,11 @@ def _by_dataset(record: JobRecord) -> Iterator[_Part]:
         yield _Part(UNATTRIBUTED, rest, rest / usd)
 
 
-def _by_minute(record: JobRecord) -> Iterator[_Part]:
-    """Evenly over the job's life; its detail knows the minutes better."""
+def _by_minute(record: JobRecord, minutes: Minutes) -> Iterator[_Part]:
     usd, times = record.cost.usd_total, record.times
-    runs = evenly(times.started or times.submitted, times.ended, usd)
+    runs = minutes(record) if usd else ()
+    if sum((run.usd for run in runs), Decimal(0)) != usd:  # of another revision, or none
+        runs = evenly(times.started or times.submitted, times.ended, usd)
     for run in runs:
         for index in range(run.minutes):
             fraction = run.usd_per_minute / usd if usd else Decimal(0)
@@ -136,15 +143,15 @@ def _minute(since: datetime, index: int) -> str:
 
 def _add(line: Total, record: JobRecord, part: _Part) -> Total:
     is_failed = record.job.state.is_terminal and record.job.state is not JobState.SUCCEEDED
-    usage, hours = record.usage, part.fraction / 3600
+    usage = record.usage
     waste = record.cost.usd_total if record.cost.usd_waste is None and is_failed else record.cost.usd_waste
     return line.model_copy(
         update={
             "jobs": line.jobs + 1,
             "failed": line.failed + is_failed,
             "unpriced": line.unpriced + (part.usd is None),
-            "vcpu_hours": line.vcpu_hours + (usage.vcpu_seconds or 0) * hours,
-            "memory_gib_hours": line.memory_gib_hours + (usage.memory_gib_seconds or 0) * hours,
+            "vcpu_hours": line.vcpu_hours + (usage.vcpu_seconds or 0) * part.fraction / 3600,
+            "memory_gib_hours": line.memory_gib_hours + (usage.memory_gib_seconds or 0) * part.fraction / 3600,
             "usd": line.usd + (part.usd or 0),
             "usd_waste": line.usd_waste + (waste or 0) * part.fraction,
         }

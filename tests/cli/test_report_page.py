@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 import pytest
 
 from airflow_doeks.cli.report_page import page
+from airflow_doeks.cost.totals import report
 from airflow_doeks.model.record import Attempt, Cost, JobFacts, JobRecord, Times
 from airflow_doeks.model.status import JobState
 
@@ -51,7 +52,7 @@ class _Tags(HTMLParser):
 
 def test_every_name_is_text_and_nothing_is_loaded(records):
     """No script, no link to elsewhere, balanced tags; a hostile name is shown as it is written."""
-    html = page(records, "pipeline", ledger=EVIL, now=NOON)
+    html = page(records, report(records, "pipeline"), ledger=EVIL, now=NOON)
     tags = _Tags()
     tags.feed(html)
     assert tags.open == []
@@ -62,7 +63,7 @@ def test_every_name_is_text_and_nothing_is_loaded(records):
 
 def test_light_and_dark_have_their_own_colours(records):
     """The page declares both schemes and follows the reader's system."""
-    html = page(records, "team", ledger="l", now=NOON)
+    html = page(records, report(records, "team"), ledger="l", now=NOON)
     assert "color-scheme:light dark" in html
     assert "@media(prefers-color-scheme:dark)" in html
 
@@ -70,7 +71,7 @@ def test_light_and_dark_have_their_own_colours(records):
 @pytest.mark.parametrize("by", ["team", "pipeline", "dataset", "platform", "day", "minute"])
 def test_the_asked_grouping_stands_first(records, by):
     """All groupings are on the page; the one that was asked for comes first, and minutes only when asked for."""
-    ids = re.findall(r'<h2 id="(\w+)"', page(records, by, ledger="l", now=NOON))
+    ids = re.findall(r'<h2 id="(\w+)"', page(records, report(records, by), ledger="l", now=NOON))
     assert ids[0] == by
     assert set(ids) - {"minute"} == {"team", "pipeline", "dataset", "platform", "day", "jobs"}
     assert ("minute" in ids) == (by == "minute")
@@ -79,7 +80,7 @@ def test_the_asked_grouping_stands_first(records, by):
 def test_unknown_cost_is_a_question_mark_and_told(records):
     """A job without a known cost shows ?, is counted, and its reason stands in the notes."""
     tags = _Tags()
-    tags.feed(page(records, "pipeline", ledger="l", now=NOON))
+    tags.feed(page(records, report(records, "pipeline"), ledger="l", now=NOON))
     assert "12.50" in tags.text
     assert "0.004200" in tags.text
     assert "?" in tags.text
