@@ -13,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationIn
 
 from airflow_doeks.model.quantities import parse_cpu, parse_memory
 
-TEMPLATE = {"type": "string", "pattern": r"\{\{"}
+TEMPLATE = {"type": "string", "pattern": r"\{\{|\{%"}
 
 
 def is_template(value: object) -> bool:

@@ -1,0 +1,125 @@
+"""One fault in a YAML file, as a value; it renders itself as text, JSON and a GitHub annotation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+WARNINGS = frozenset({"DK219", "DK233", "DK234"})  # codes that do not stop a pipeline
+
+
+class Place(NamedTuple):
+    """Where something stands; line and column count from 1, ``width`` is how far the caret reaches."""
+
+    file: str
+    line: int
+    column: int
+    width: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One fault.
+
+    Attributes:
+        help: the next step, or empty.
+        dag_id, task_id: which pipeline and task it concerns, where known.
+        environments: in which environments it was seen; empty means in all.
+        lines: the text of the file, for the excerpt.
+    """
+
+    code: str
+    message: str
+    place: Place
+    help: str = ""
+    dag_id: str | None = None
+    task_id: str | None = None
+    environments: tuple[str, ...] = ()
+    lines: tuple[str, ...] = field(default=(), repr=False, compare=False)
+
+    @property
+    def is_error(self) -> bool:
+        """False for a warning: the pipeline is built all the same."""
+        return self.code not in WARNINGS
+
+    @property
+    def severity(self) -> str:
+        """``error`` or ``warning``."""
+        return "error" if self.is_error else "warning"
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def line(self) -> str:
+        """``file:line:col: DK104 message``, with the task and the environments where it holds."""
+        about = f" (task {self.task_id})" if self.task_id else ""
+        where = f" [{', '.join(self.environments)}]" if self.environments else ""
+        warning = "" if self.is_error else "warning: "
+        return f"{self.place}: {self.code} {warning}{self.message}{about}{where}"
+
+    def text(self) -> str:
+        """The line, two lines of source with a caret, and the help."""
+        parts = [self.line()]
+        number = self.place.line
+        if 1 <= number <= len(self.lines):
+            gutter = len(str(number))
+            shown = [(at, self.lines[at - 1].expandtabs(1)[:160]) for at in (number - 1, number) if at >= 1]
+            parts += [f"  {at:>{gutter}} | {line}".rstrip() for at, line in shown]
+            parts.append(f"  {' ' * gutter} | {' ' * (self.place.column - 1)}{'^' * min(self.place.width, 60)}")
+        if self.help:
+            parts.append(f"  help: {self.help}")
+        return "\n".join(parts)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON of everything but the excerpt."""
+        return {
+            "code": self.code,
+            "severity": self.severity,
+            "file": self.place.file,
+            "line": self.place.line,
+            "column": self.place.column,
+            "message": self.message,
+            "help": self.help or None,
+            "dag_id": self.dag_id,
+            "task_id": self.task_id,
+            "environments": list(self.environments),
+        }
+
+    def github(self) -> str:
+        """A workflow command that GitHub shows beside the line."""
+        message = f"{self.message}\nhelp: {self.help}" if self.help else self.message
+        for plain, escaped in (("%", "%25"), ("\r", "%0D"), ("\n", "%0A")):
+            message = message.replace(plain, escaped)
+        file = self.place.file.replace("%", "%25").replace(":", "%3A").replace(",", "%2C")
+        return (
+            f"::{self.severity} file={file},line={self.place.line},col={self.place.column},title={self.code}::{message}"
+        )
+
+
+def in_order(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """Without repeats, by file, line, column and code."""
+    return sorted(dict.fromkeys(diagnostics), key=lambda one: (*one.place[:3], one.code, one.message))
+
+
+def across(found: dict[str | None, list[Diagnostic]]) -> list[Diagnostic]:
+    """Diagnostics of all environments in one list; one that holds everywhere names none."""
+    seen: dict[Diagnostic, list[str]] = {}
+    for environment, diagnostics in found.items():
+        for diagnostic in dict.fromkeys(diagnostics):
+            seen.setdefault(diagnostic, []).append(environment or "")
+    merged = [
+        one if len(where) == len(found) else replace(one, environments=tuple(where)) for one, where in seen.items()
+    ]
+    return in_order(merged)
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """``did you mean "x"?`` for the nearest known word, or empty."""
+    import difflib
+
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f'did you mean "{near[0]}"?' if near else ""

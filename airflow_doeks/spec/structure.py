@@ -1,0 +1,95 @@
+"""DK1xx: what the JSON Schema rejects, as diagnostics, and the values that are left without what was rejected."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from airflow_doeks.spec.diagnostics import Diagnostic, suggestion
+from airflow_doeks.spec.layers import Layer, origin, substitute, variables_in
+from airflow_doeks.spec.rules import Fault, rule_of
+from airflow_doeks.spec.text import Document
+
+_ROUNDS = 8  # what is cut can leave its parent incomplete; the language is five levels deep
+
+
+def check_structure(
+    document: Document, kind: str, variables: Mapping[str, Any], places: tuple[Layer, ...]
+) -> tuple[list[Diagnostic], dict[str, Any]]:
+    """Diagnostics, and the values with variables filled in and everything faulty cut out.
+
+    ``kind`` is ``pipeline`` or ``doeks``; ``variables`` are the values of ``${name}``, set at ``places``.
+    """
+    data, diagnostics, silent = document.data, [], set()
+    if "${" in document.text:
+        unknown: list[tuple[tuple[Any, ...], str]] = []
+        data = substitute(data, variables, unknown)
+        for path, name in unknown:
+            silent.add(path)
+            message = f'variable "{name}" is not set'
+            advice = suggestion(name, variables) or "set it under `variables` of the environment, or write $${ for text"
+            diagnostics.append(document.fault("DK213", message, path, help=advice))
+    rule = rule_of(kind)
+    faults = rule(data)
+    if not faults:
+        return diagnostics, data
+    diagnostics += [_diagnose(document, fault, places) for fault in faults if fault.path not in silent]
+    data = copy.deepcopy(data)
+    for _ in range(_ROUNDS):
+        for fault in faults:
+            _cut(data, fault.path)
+        faults = rule(data) if isinstance(data, dict) else None
+        if not faults or any(not fault.path for fault in faults):
+            break
+    return diagnostics, data if isinstance(data, dict) else {}
+
+
+def _diagnose(document: Document, fault: Fault, places: tuple[Layer, ...]) -> Diagnostic:
+    advice = suggestion(fault.word, fault.known) if fault.word else ""
+    if not advice and fault.code == "DK104" and fault.known:
+        advice = f"known keys are {', '.join(sorted(fault.known))}"
+    node, found = document.find(fault.path)
+    names = variables_in(getattr(node, "value", None)) if found and not fault.at_key else []
+    if names and places:
+        place = origin(places, (names[0],)) or document.place_of(node)
+        message = f"the value of ${{{names[0]}}} does not fit {dotted(fault.path)}: {fault.message}"
+        lines = tuple(places[0].document.lines)
+        return Diagnostic("DK214", message, place, help=advice, lines=lines)
+    name = dotted(fault.path[:-1] if fault.at_key else fault.path)
+    message = f"{fault.message} in {name}" if fault.at_key and name else fault.message
+    if not fault.at_key and name:
+        message = f"{name}: {message}"
+    return document.fault(fault.code, message, fault.path, at_key=fault.at_key, help=advice)
+
+
+def dotted(path: tuple[Any, ...]) -> str:
+    """A path as people write it: ``tasks.clean.spark.args[1]``."""
+    text = ""
+    for step in path:
+        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else str(step)
+    return text
+
+
+def _cut(data: Any, path: tuple[Any, ...]) -> None:
+    """Take the value at a path out; in a list it becomes harmless rather than shift its neighbours."""
+    *parents, last = path or (None,)
+    for step in parents:
+        if not _has(data, step):
+            return
+        data = data[step]
+    if not _has(data, last):
+        return
+    if isinstance(data, dict):
+        del data[last]
+    else:
+        data[last] = _HARMLESS
+
+
+def _has(data: Any, step: Any) -> bool:
+    if isinstance(data, dict):
+        return step in data
+    return isinstance(data, list) and isinstance(step, int) and step < len(data)
+
+
+_HARMLESS = "x://x"  # text, name, URI: fits every list of the language but lists of mappings

@@ -1,0 +1,289 @@
+"""YAML text to plain values and places: one strict reading of YAML, without tags, surprises or bombs.
+
+Only true, false, null and decimal numbers are typed; every other plain scalar is text (``no``, ``on``, ``010``,
+``12:30`` and dates stay what was written). Nothing is ever executed or expanded.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from airflow_doeks.spec.diagnostics import Diagnostic, Place
+
+MAX_BYTES = 512 * 1024
+MAX_NODES = 50_000  # after aliases are expanded; the largest honest file seen has 3,000
+MAX_DEPTH = 50
+MAX_DIGITS = 300  # a longer number stays text; Python refuses to read one above 4,300
+_BASE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "map", "seq")}
+_WORDS: dict[str, Any] = {"": None, "~": None, "null": None, "Null": None, "NULL": None}
+_WORDS |= {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+_INT = re.compile(r"[-+]?(0|[1-9][0-9]*)")
+_FLOAT = re.compile(r"[-+]?(0|[1-9][0-9]*)?\.[0-9]+([eE][-+]?[0-9]{1,3})?|[-+]?[1-9][0-9]*([eE][-+]?[0-9]{1,3}|\.)")
+_NESTING = re.compile(r"[-?:][ \t][-?:][ \t][-?:][ \t][-?:][ \t]")
+_OFFSET = re.compile(r"character #x([0-9a-fA-F]+)")
+
+
+class _Loader(_BASE):
+    """Composes nodes; a plain scalar gets tag ``p``, a quoted one ``s``, so that `_Reader` decides what it means."""
+
+    def resolve(self, kind: Any, value: Any, implicit: Any) -> str:  # noqa: ARG002 - PyYAML's signature
+        return "p" if kind is yaml.ScalarNode and implicit[0] else "s"
+
+    def descend_resolver(self, parent: Any, index: Any) -> None:
+        pass
+
+    def ascend_resolver(self) -> None:
+        pass
+
+
+class Refused(Exception):
+    """The text is not a document of ours; holds the diagnostic."""
+
+    def __init__(self, diagnostic: Diagnostic) -> None:
+        super().__init__(str(diagnostic))
+        self.diagnostic = diagnostic
+
+
+@dataclass
+class Document:
+    """One YAML file that could be read: its values, and on demand where each stands."""
+
+    file: str
+    text: str
+    data: Any = None
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+
+    @cached_property
+    def lines(self) -> list[str]:
+        """The lines of the text."""
+        return self.text.splitlines()
+
+    @cached_property
+    def root(self) -> Any:
+        """The node graph, composed again from the text; only faults, sources and explanations ask for it."""
+        return yaml.compose(self.text, Loader=_Loader)
+
+    def find(self, path: tuple[Any, ...], *, at_key: bool = False) -> tuple[Any, bool]:
+        """The node at a path, or of its longest start that exists, and whether all of the path exists."""
+        node = shown = self.root
+        for depth, step in enumerate(path):
+            key, below = _child(node, step)
+            if below is None:
+                return shown, False
+            node = below
+            shown = key if at_key and depth == len(path) - 1 and key is not None else below
+        return shown, True
+
+    def place(self, path: tuple[Any, ...] = (), *, at_key: bool = False) -> Place:
+        """Where the value at a path stands, or its key."""
+        node, _ = self.find(path, at_key=at_key)
+        return self.place_of(node)
+
+    def place_of(self, node: Any) -> Place:
+        """Where a node stands."""
+        if node is None:
+            return Place(self.file, 1, 1, 1)
+        start, end = node.start_mark, node.end_mark
+        width = end.column - start.column if end.line == start.line else 1
+        return Place(self.file, start.line + 1, start.column + 1, max(width, 1))
+
+    def has(self, path: tuple[Any, ...]) -> bool:
+        """True if the file itself says something at this path."""
+        return self.find(path)[1]
+
+    def fault(
+        self, code: str, message: str, path: tuple[Any, ...] = (), *, at_key: bool = False, **more: Any
+    ) -> Diagnostic:
+        """A diagnostic at a path of this file."""
+        return Diagnostic(code, message, self.place(path, at_key=at_key), lines=tuple(self.lines), **more)
+
+
+def _child(node: Any, step: Any) -> tuple[Any, Any]:
+    """Key node and value node of a step; explicit keys before merged ones."""
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if key.value == step:
+                return key, value
+        for key, value in node.value:
+            if key.tag == "p" and key.value == "<<":
+                for merged in value.value if isinstance(value, yaml.SequenceNode) else [value]:
+                    found = _child(merged, step)
+                    if found[1] is not None:
+                        return found
+    elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+        return None, node.value[step]
+    return None, None
+
+
+def read(path: str | Path, name: str | None = None) -> Document:
+    """The document in a file; raises Refused with the one diagnostic that says why there is none."""
+    file = name or str(path)
+    try:
+        raw = Path(path).read_bytes()
+    except OSError as error:
+        why = f"cannot be read: {error.strerror or error}"
+        raise Refused(Diagnostic("DK112", why, Place(file, 1, 1, 1))) from error
+    return parse(raw, file)
+
+
+def parse(raw: bytes, file: str) -> Document:
+    """The document in some bytes; raises Refused like `read`."""
+    if len(raw) > MAX_BYTES:
+        message = f"the file has {len(raw):,} bytes; at most {MAX_BYTES:,} are read"
+        raise Refused(Diagnostic("DK103", message, Place(file, 1, 1, 1)))
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = raw[: error.start]
+        line_start = before.rfind(b"\n") + 1
+        column = len(before[line_start:].decode("utf-8", "replace")) + 1
+        lines = tuple(raw.decode("utf-8", "replace").splitlines())
+        message = f"not UTF-8: byte {error.start} is 0x{raw[error.start]:02x}"
+        place = Place(file, before.count(b"\n") + 1, column, 1)
+        raise Refused(Diagnostic("DK102", message, place, help="save the file as UTF-8", lines=lines)) from error
+    document = Document(file, text)
+    try:
+        if _may_be_deep(text):
+            _check_depth(document)
+        root = yaml.compose(text, Loader=_Loader)
+    except yaml.YAMLError as error:
+        raise Refused(_syntax(document, error)) from error
+    if root is None:
+        message = "the file is empty; a pipeline starts with keys such as schedule and tasks"
+        raise Refused(Diagnostic("DK112", message, Place(file, 1, 1, 1), lines=tuple(document.lines)))
+    reader = _Reader(document)
+    document.data = reader.value(root, 0)
+    return document
+
+
+def _may_be_deep(text: str) -> bool:
+    # libyaml's composer recurses in C and overruns its stack near 10,000 levels; lines alone cannot nest that deep.
+    return text.count("[") + text.count("{") > 2 * MAX_NODES // 50 or _NESTING.search(text) is not None
+
+
+def _check_depth(document: Document) -> None:
+    depth = 0
+    for event in yaml.parse(document.text, Loader=_Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            raise Refused(_too_deep(document, event))
+
+
+def _too_deep(document: Document, node: Any) -> Diagnostic:
+    place = document.place_of(node)
+    return Diagnostic("DK103", f"nested deeper than {MAX_DEPTH} levels", place, lines=tuple(document.lines))
+
+
+def _syntax(document: Document, error: yaml.YAMLError) -> Diagnostic:
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    problem = str(getattr(error, "problem", None) or getattr(error, "reason", None) or error).split("\n")[0]
+    if mark is None:  # a character that YAML does not allow; libyaml tells only its offset
+        position = getattr(error, "position", None) or 0
+        before = document.text[:position]
+        place = Place(document.file, before.count("\n") + 1, position - before.rfind("\n"), 1)
+    else:
+        place = Place(document.file, mark.line + 1, mark.column + 1, 1)
+    line = document.lines[place.line - 1] if place.line <= len(document.lines) else ""
+    advice = ""
+    if "\t" in line[: place.column]:
+        advice = "indent with spaces; YAML allows no tabs"
+    elif isinstance(error, yaml.composer.ComposerError) and "document" in problem:
+        problem, advice = "a second document starts here", "one file is one pipeline; remove the ---"
+    elif "cannot start any token" in problem:
+        advice = "put the value in quotes"
+    return Diagnostic("DK101", f"not YAML: {problem}", place, help=advice, lines=tuple(document.lines))
+
+
+class _Reader:
+    """Nodes to plain values, counting what aliases expand to."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.nodes = 0
+        self.open: set[int] = set()
+        self.sizes: dict[int, tuple[Any, int]] = {}
+
+    def value(self, node: Any, depth: int) -> Any:
+        self.nodes += 1
+        if type(node) is yaml.ScalarNode:
+            tag = node.tag
+            if tag == "s":
+                return node.value
+            return _plain(node.value) if tag == "p" else self._tagged(node)
+        if self.nodes > MAX_NODES:
+            message = f"more than {MAX_NODES:,} values once aliases are expanded"
+            raise Refused(
+                self._fault("DK103", message, node, help="an alias (*name) that repeats aliases grows like a bomb")
+            )
+        if depth > MAX_DEPTH:
+            raise Refused(_too_deep(self.document, node))
+        if id(node) in self.open:
+            raise Refused(self._fault("DK103", "an alias (*name) contains itself", node))
+        if node.tag != "s":
+            self._tagged(node)
+        self.open.add(id(node))
+        found = (
+            self._mapping(node, depth)
+            if type(node) is yaml.MappingNode
+            else [self.value(x, depth + 1) for x in node.value]
+        )
+        self.open.discard(id(node))
+        return found
+
+    def _mapping(self, node: Any, depth: int) -> dict[str, Any]:
+        result: dict[str, Any] = {}
+        merged: list[Any] = []
+        for key, item in node.value:
+            if type(key) is not yaml.ScalarNode:
+                raise Refused(self._fault("DK111", "a key must be text", key))
+            name = key.value
+            if name == "<<" and key.tag == "p":
+                merged += item.value if isinstance(item, yaml.SequenceNode) else [item]
+                continue
+            if name in result:
+                self._duplicate(node, key)
+            if key.tag not in ("p", "s"):
+                self._tagged(key)
+            result[name] = self.value(item, depth + 1)
+        for item in merged:
+            if not isinstance(item, yaml.MappingNode):
+                raise Refused(self._fault("DK111", "<< must name a mapping, such as *defaults", item))
+            for name, inherited in self.value(item, depth + 1).items():
+                result.setdefault(name, inherited)
+        return result
+
+    def _duplicate(self, node: Any, key: Any) -> None:
+        first = next(other for other, _ in node.value if other.value == key.value)
+        message = f'key "{key.value}" is already set on line {first.start_mark.line + 1}'
+        self.document.diagnostics.append(self._fault("DK201", message, key, help="keep one of them"))
+
+    def _tagged(self, node: Any) -> Any:
+        if node.tag == "!" or node.tag in _TAGS:
+            text = node.tag == "!" or node.tag.endswith(":str")
+            return node.value if text or type(node) is not yaml.ScalarNode else _plain(node.value)
+        tag = node.tag.replace("tag:yaml.org,2002:", "!!")
+        raise Refused(
+            self._fault("DK111", f"tag {tag} is not allowed", node, help="write plain values; nothing is executed")
+        )
+
+    def _fault(self, code: str, message: str, node: Any, *, help: str = "") -> Diagnostic:  # noqa: A002 - the word of the output
+        return Diagnostic(code, message, self.document.place_of(node), help=help, lines=tuple(self.document.lines))
+
+
+def _plain(text: str) -> Any:
+    """What a plain scalar means."""
+    if text in _WORDS:
+        return _WORDS[text]
+    if text[0] in "0123456789+-.":
+        if _INT.fullmatch(text) and len(text) <= MAX_DIGITS:
+            return int(text)
+        if _FLOAT.fullmatch(text):
+            return float(text)
+    return text
