@@ -170,7 +170,7 @@ def _garbage_collection(case: _Case) -> Iterator[Advice]:
     gc_ms, slot_ms = sum(stage.gc_ms for stage in case.summary.stages), case.summary.slot_ms
     if not slot_ms or Decimal(gc_ms) / slot_ms < GC_SHARE:
         return
-    part = Decimal(gc_ms) / slot_ms
+    part = min(Decimal(gc_ms) / slot_ms, Decimal(1))
     yield Advice(
         code="garbage_collection",
         message=f"{part:.0%} of the Spark tasks' time went into garbage collection: more memory per slot",
@@ -237,8 +237,8 @@ def _graviton_of(kind: str | None) -> str:
 def _slots(summary: EventLogSummary, pod: Pod) -> Decimal:
     cores = summary.conf.get("spark.executor.cores", "")
     per_task = summary.conf.get("spark.task.cpus", "1")
-    known = Decimal(cores) if cores.isdigit() and pod.role == "executor" else pod.vcpu or Decimal(0)
-    return known / max(int(per_task) if per_task.isdigit() else 1, 1)
+    known = Decimal(cores) if cores.isdecimal() and pod.role == "executor" else pod.vcpu or Decimal(0)
+    return known / max(int(per_task) if per_task.isdecimal() else 1, 1)
 
 
 def _usd(line: Line) -> Decimal:

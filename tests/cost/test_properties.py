@@ -6,7 +6,10 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_doeks.cost import load_rate_card, price
+from airflow_doeks.cost import load_rate_card, price, share
+from airflow_doeks.cost.advice import advise
+from airflow_doeks.cost.lines import itemize
+from airflow_doeks.model.event_log import EventLogSummary, StageFacts
 from airflow_doeks.model.telemetry import Node, Pod
 
 CARD = load_rate_card()
@@ -49,6 +52,43 @@ def test_a_total_is_the_sum_of_its_known_parts_and_nothing_is_negative(pods, rem
         assert cost.usd_total is None
     else:
         assert cost.usd_total == sum((usd for usd in parts.values() if usd is not None), Decimal(0))
+
+
+NUMBERS = st.integers(0, 10**12)
+STAGES = st.builds(
+    StageFacts,
+    stage_id=st.integers(0, 9),
+    attempt=st.just(0),
+    tasks=NUMBERS,
+    task_ms_max=NUMBERS,
+    task_ms_median=st.none() | NUMBERS,
+    spill_disk_bytes=NUMBERS,
+    gc_ms=NUMBERS,
+)
+SUMMARIES = st.builds(
+    EventLogSummary,
+    ended=TIMES,
+    slot_ms=st.none() | NUMBERS,
+    slot_ms_wasted=st.none() | NUMBERS,
+    stages=st.lists(STAGES, max_size=3).map(tuple),
+    peak_memory_bytes=st.dictionaries(st.sampled_from("abc"), NUMBERS),
+    conf=st.dictionaries(st.sampled_from(["spark.executor.cores", "spark.task.cpus"]), st.text(max_size=3)),
+)
+
+
+@given(st.lists(PODS, max_size=6), SUMMARIES, st.booleans())
+def test_advice_and_waste_never_exceed_what_was_spent(pods, summary, has_assumed):
+    """For any log: no exception, no measure saves more than all compute, no waste beyond the total."""
+    assumed = Node(uid="x", instance_type="m5.xlarge") if has_assumed else None
+    card = CARD.model_copy(update={"spot_share_of_on_demand": Decimal("0.4")})
+    lines = itemize(pods, NODES, card, assumed_node=assumed, ended=summary.ended)
+    compute = sum((step.usd for line in lines for step in line.steps or ()), Decimal(0))
+    for measure in advise(summary, pods, NODES, card, assumed_node=assumed):
+        assert measure.evidence
+        assert measure.usd is None or 0 <= measure.usd <= compute + Decimal("1e-6")
+    _, cost = price(pods, NODES, card, basis="event_log", assumed_node=assumed, now=NOON)
+    shared, _ = share(cost, summary)
+    assert shared.usd_waste is None or 0 <= shared.usd_waste <= cost.usd_total
 
 
 def whole(uid, seconds, **more):
