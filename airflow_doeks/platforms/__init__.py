@@ -6,6 +6,7 @@ import importlib
 from types import ModuleType
 
 TYPES = {  # platform type -> module; imported when used
+    "emr_on_eks": "airflow_doeks.platforms.emr_on_eks",
     "local": "airflow_doeks.platforms.local",
 }
 

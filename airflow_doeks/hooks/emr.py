@@ -1,0 +1,47 @@
+"""AWS clients of an `emr_on_eks` platform, from the amazon provider's connection. Making one is slow and blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow_doeks.platforms.emr_config import Config
+
+CONNECT_SECONDS = 10
+READ_SECONDS = 30
+SERVICES = {"emr_containers": "emr-containers", "s3": "s3", "logs": "logs", "sts": "sts"}
+
+
+def emr_clients(config: Config) -> Mapping[str, Callable[[], Any]]:
+    """Service -> factory of a boto3 client; credentials refresh themselves where the connection's do."""
+    return {
+        name: partial(
+            _client,
+            service,
+            config.connection,
+            config.region,
+            config.endpoint_url if name == "emr_containers" else None,
+        )
+        for name, service in SERVICES.items()
+    }
+
+
+def _client(service: str, connection: str | None, region: str, endpoint_url: str | None) -> Any:
+    from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
+    from botocore.config import Config as BotoConfig
+
+    hook = AwsGenericHook(aws_conn_id=connection, region_name=region, client_type=service)
+    config = BotoConfig(
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=READ_SECONDS,
+        retries={"total_max_attempts": 1},  # platforms/emr_calls.py repeats
+        user_agent_extra="airflow-doeks",
+    )
+    own = hook.config.merge(config) if hook.config else config
+    if endpoint_url:
+        return hook.get_session(region_name=region).client(
+            service, endpoint_url=endpoint_url, config=own, verify=hook.verify
+        )
+    return hook.get_client_type(region_name=region, config=own)

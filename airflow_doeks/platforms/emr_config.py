@@ -1,0 +1,104 @@
+"""The doeks.yaml entry of a platform of type ``emr_on_eks``."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class LogRotation(BaseModel):
+    """Rotation of container logs inside the pod."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    size: str = Field(description="Size at which a log file is rotated.", examples=["100MB"])
+    files: int = Field(ge=1, le=50, description="Rotated files kept, 1 to 50.", examples=[10])
+
+
+class Config(BaseModel):
+    """An EMR virtual cluster and how jobs are sent to it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    type: Literal["emr_on_eks"] = Field(description="Amazon EMR on EKS.")
+    connection: str | None = Field(
+        default="aws_default", description="Airflow connection of the amazon provider.", examples=["aws_default"]
+    )
+    region: str = Field(description="AWS region of the virtual cluster.", examples=["us-east-1"])
+    virtual_cluster: str = Field(
+        pattern=r"^[0-9a-z]{1,64}$",
+        description="Id of the virtual cluster.",
+        examples=["abcdef0123456789abcdef012"],
+    )
+    execution_role: str | None = Field(
+        default=None,
+        pattern=r"^arn:aws[a-zA-Z0-9-]*:iam::\d{12}:role/.+$",
+        description="ARN of the role that jobs run with; only a job template can do without.",
+        examples=["arn:aws:iam::123456789012:role/sales-jobs"],
+    )
+    release: str | None = Field(
+        default=None,
+        description="EMR release label; a job may name another.",
+        examples=["emr-7.9.0-latest"],
+    )
+    image: str | None = Field(default=None, description="Container image of all jobs; EMR's own if left out.")
+    code: str | None = Field(
+        default=None,
+        pattern=r"^s3://[^/]+",
+        description="Where code and pod templates are staged.",
+        examples=["s3://acme-code/"],
+    )
+    logs: str | None = Field(
+        default=None,
+        pattern=r"^s3://[^/]+",
+        description="Where EMR puts container logs; failures are explained from them.",
+        examples=["s3://acme-logs/emr/"],
+    )
+    event_logs: str | None = Field(
+        default=None,
+        pattern=r"^s3://[^/]+",
+        description="Where Spark event logs go, one folder a job; cost and lineage are read from them.",
+        examples=["s3://acme-logs/spark-events/"],
+    )
+    log_group: str | None = Field(
+        default=None, description="CloudWatch log group of container logs.", examples=["/emr-on-eks/sales"]
+    )
+    log_stream_prefix: str | None = Field(
+        default=None, description="Prefix of CloudWatch log streams.", examples=["airflow"]
+    )
+    log_rotation: LogRotation | None = Field(default=None, description="Rotation of container logs inside the pod.")
+    persistent_ui: bool | None = Field(
+        default=None, description="EMR's persistent Spark UI; EMR's default if left out."
+    )
+    max_attempts: int = Field(
+        default=1, ge=1, description="How often EMR itself starts a job; above 1 cost and Airflow's retries multiply."
+    )
+    max_jobs: int | None = Field(
+        default=None, ge=1, description="Jobs at a time, queued ones included: an Airflow pool.", examples=[200]
+    )
+    job_template: str | None = Field(
+        default=None, description="Id of an EMR job template; release, role and properties are then the template's."
+    )
+    template_parameters: dict[str, str] = Field(
+        default={},
+        description="Parameters of the job template; $main, $args and $release stand for the job's.",
+        examples=[{"EntryPoint": "$main"}],
+    )
+    queue: str | None = Field(default=None, description="YuniKorn queue of preset `yunikorn`.", examples=["root.sales"])
+    storage_class: str = Field(default="gp3", description="Storage class of preset `pvc_reuse`.")
+    node_labels: Literal["karpenter", "managed"] = Field(
+        default="karpenter", description="Who labels nodes by capacity type: Karpenter or EKS managed node groups."
+    )
+    priced_as: str | None = Field(
+        default=None,
+        description="Instance type that pods are priced as when no node was seen.",
+        examples=["m7g.4xlarge"],
+    )
+    list_seconds: float = Field(default=15.0, gt=0, description="Seconds between two looks at all running jobs.")
+    calls_per_second: float = Field(
+        default=5.0, gt=0, description="Most API calls a second of one process; throttling lowers it by itself."
+    )
+    endpoint_url: str | None = Field(
+        default=None, description="Another endpoint of the EMR containers API.", examples=["http://localhost:8099"]
+    )

@@ -1,0 +1,298 @@
+"""Spark jobs on EMR on EKS: submitted under a token, followed together by one paged list, cancelled for sure.
+
+API facts: emr-containers service model 2020-10-01, read November 2026.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime, timezone
+from decimal import Decimal
+from typing import Any
+
+from airflow_doeks.model.errors import DoeksBug
+from airflow_doeks.model.identity import PREFIX, JobIdentity
+from airflow_doeks.model.job import SparkJob
+from airflow_doeks.model.quantities import MIB, gib
+from airflow_doeks.model.record import JobFailure
+from airflow_doeks.model.status import Engine, JobRef, JobState, JobStatus, Request, Scope
+from airflow_doeks.model.telemetry import CapacityType, Node, Pod, Role, Telemetry
+from airflow_doeks.platforms.emr_calls import AwsCalls, Pace, Refusal, Time, shared_pace
+from airflow_doeks.platforms.emr_checks import check_cost_tags, check_job
+from airflow_doeks.platforms.emr_config import Config
+from airflow_doeks.platforms.emr_explain import explain, job_links
+from airflow_doeks.platforms.emr_request import all_conf, render
+from airflow_doeks.platforms.presets import CAPACITY
+from airflow_doeks.platforms.spark import Injection
+
+__all__ = ["Config", "Platform", "check_cost_tags", "check_job", "job_links"]
+
+log = logging.getLogger(__name__)
+
+STATES = {
+    "PENDING": JobState.QUEUED,  # accepted; also queued by the virtual cluster's scheduler, so it may last
+    "SUBMITTED": JobState.STARTING,  # its submitter pod was created
+    "RUNNING": JobState.RUNNING,
+    "CANCEL_PENDING": JobState.RUNNING,  # a cancel was accepted, its pods still live and cost
+    "COMPLETED": JobState.SUCCEEDED,
+    "FAILED": JobState.FAILED,
+    "CANCELLED": JobState.CANCELLED,
+}
+ACTIVE = ["PENDING", "SUBMITTED", "RUNNING", "CANCEL_PENDING"]
+FEW_JOBS = 2  # up to here describing each costs less than a list
+_warned: set[str] = set()
+
+
+class Platform:
+    """One virtual cluster. Clients are made when first used: ``clients[name]()`` gives a boto3 client.
+
+    Args:
+        clients: factories ``emr_containers``, ``s3``, ``logs``, ``sts``; switches ``inject_*``; for tests a ``time``.
+    """
+
+    engines = frozenset({Engine.SPARK})
+
+    def __init__(self, config: Config, name: str, clients: Mapping[str, Any]) -> None:
+        self.config, self.name = config, name
+        self._clients = clients
+        self._time: Time = clients.get("time") or Time()
+        self._emr = self._calls("emr_containers")
+        self._s3 = self._calls("s3")
+        self._logs = self._calls("logs")
+        self._followed: Counter[JobRef] = Counter()
+
+    def render(self, job: SparkJob, identity: JobIdentity) -> Request:
+        """The StartJobRun and the pod templates beside it."""
+        return render(self.config, self.name, job, identity, Injection.from_clients(self._clients))
+
+    def submit(self, request: Request) -> JobRef:
+        """Upload what the job needs, then StartJobRun; the token makes any number of calls one job."""
+        for url, text in request.body["uploads"].items():
+            bucket, key = _bucket_and_key(url)
+            self._s3.patiently("put_object", Bucket=bucket, Key=key, Body=text.encode())
+        answer = self._emr.patiently("start_job_run", **request.body["start_job_run"])
+        return self._ref(answer["arn"])
+
+    def find(self, identity: JobIdentity) -> list[JobStatus]:
+        """This task's jobs since its run started: a list by name, compared by tags; newest first."""
+        runs = self._list(name=identity.task_name, createdAfter=identity.run_started)
+        whole = [run if run.get("tags") else self._describe(run["virtualClusterId"], run["id"]) for run in runs]
+        mine = [self._status(run) for run in whole if run]
+        key, instance = identity.task_key[:16], identity.instance
+        return sorted(
+            (
+                status
+                for status in mine
+                if status.tags.get(f"{PREFIX}task-key") == key and status.tags.get(f"{PREFIX}instance") == instance
+            ),
+            key=lambda status: status.submitted or datetime.min.replace(tzinfo=timezone.utc),
+            reverse=True,
+        )
+
+    def observe(self, ref: JobRef) -> JobStatus:
+        """One DescribeJobRun."""
+        run = self._describe(*_address(ref))
+        return self._status(run) if run else _lost(ref)
+
+    def scope(self, ref: JobRef) -> Scope:
+        """Account, region and virtual cluster, as seen through one connection."""
+        endpoint = ref.authority + (f" {self.config.endpoint_url}" if self.config.endpoint_url else "")
+        return Scope("emr_on_eks", endpoint, self.config.connection or "", ref.path[0])
+
+    def follow(self, ref: JobRef) -> None:
+        """The feed reports this job until it is unfollowed."""
+        self._followed[ref] += 1
+
+    def unfollow(self, ref: JobRef) -> None:
+        """One follower less."""
+        self._followed[ref] -= 1
+        if self._followed[ref] <= 0:
+            del self._followed[ref]
+
+    async def feed(self, scope: Scope) -> AsyncIterator[JobStatus]:
+        """Living jobs by one paged list a cycle; a followed job that is no longer listed ended and is described.
+
+        Throttling and outages are waited out; raises PlatformError when the service refuses for good.
+        """
+        while True:
+            listed: set[JobRef] = set()
+            if len(self._followed) > FEW_JOBS:
+                async for run in self._living(scope.namespace):
+                    status = self._status(run)
+                    listed.add(status.ref)
+                    yield status
+            for ref in [ref for ref in self._followed if ref not in listed]:
+                cluster, job_run = _address(ref)
+                try:
+                    answer = await self._emr.forever("describe_job_run", virtualClusterId=cluster, id=job_run)
+                except Refusal as refusal:
+                    if refusal.kind != "gone":
+                        raise
+                    yield _lost(ref)
+                else:
+                    yield self._status(answer["jobRun"])
+            await self._time.asleep(self.config.list_seconds)
+
+    async def _living(self, cluster: str) -> AsyncIterator[dict[str, Any]]:
+        page: dict[str, Any] = {}
+        while True:
+            answer = await self._emr.forever("list_job_runs", virtualClusterId=cluster, states=ACTIVE, **page)
+            for run in answer.get("jobRuns", ()):
+                yield run
+            if not answer.get("nextToken"):
+                return
+            page = {"nextToken": answer["nextToken"]}
+
+    def cancel(self, ref: JobRef) -> None:
+        """CancelJobRun; a job that ended, is being cancelled or is unknown is fine."""
+        cluster, job_run = _address(ref)
+        try:
+            self._emr.patiently("cancel_job_run", virtualClusterId=cluster, id=job_run)
+        except Refusal as refusal:
+            if refusal.kind == "gone":
+                return
+            status = None if refusal.kind == "denied" else self.observe(ref)
+            if status is None or not (status.state.is_terminal or status.is_cancelling):
+                raise
+
+    def telemetry(self, ref: JobRef) -> Telemetry:
+        """What the job requested and where its event log is; EMR shows neither pods nor nodes."""
+        run = self._describe(*_address(ref))
+        if run is None:
+            return Telemetry(why=("EMR no longer knows the job",))
+        conf = all_conf(run)
+        status = self._status(run)
+        why = ["no access to the Kubernetes API: nodes are as priced_as of the platform says"]
+        if not conf.get("spark.eventLog.dir"):
+            why.append("no event log: set event_logs of the platform")
+        node = Node(uid="assumed", instance_type=self.config.priced_as) if self.config.priced_as else None
+        return Telemetry(
+            requested=tuple(_requested(conf, status, CAPACITY[self.config.node_labels])),
+            assumed_node=node,
+            event_log=conf.get("spark.eventLog.dir"),
+            submitted=status.submitted,
+            ended=status.ended,
+            why=tuple(why),
+        )
+
+    def explain(self, ref: JobRef) -> JobFailure:
+        """From the states EMR tells and the logs in S3 or CloudWatch."""
+        return explain(ref, self.config, self._emr, self._s3, self._logs)
+
+    def links(self, ref: JobRef) -> dict[str, str]:
+        """Where to look while it runs and after; no call is made."""
+        return job_links(ref, self.config)
+
+    def _calls(self, service: str) -> AwsCalls:
+        def make() -> Any:
+            if service not in self._clients:
+                msg = f"platform {self.name!r} was given no client for {service}"
+                raise DoeksBug(msg)
+            return self._clients[service]()
+
+        def identity() -> str:
+            return str(self._clients["sts"]().get_caller_identity()["Arn"])
+
+        rate = self.config.calls_per_second
+        is_real = "time" not in self._clients
+        where = f"{self.config.region} {self.config.endpoint_url or ''} {service}"
+        pace = shared_pace(where, self.config.connection, rate) if is_real else Pace(rate, self._time)
+        return AwsCalls(make, identity, pace, self._time)
+
+    def _describe(self, cluster: str, job_run: str) -> dict[str, Any] | None:
+        try:
+            run: dict[str, Any] = self._emr.patiently("describe_job_run", virtualClusterId=cluster, id=job_run)[
+                "jobRun"
+            ]
+        except Refusal as refusal:
+            if refusal.kind != "gone":
+                raise
+            return None
+        return run
+
+    def _list(self, **filters: Any) -> list[dict[str, Any]]:
+        runs: list[dict[str, Any]] = []
+        page: dict[str, Any] = {}
+        while True:
+            answer = self._emr.patiently(
+                "list_job_runs", virtualClusterId=self.config.virtual_cluster, **filters, **page
+            )
+            runs += answer.get("jobRuns", ())
+            if not answer.get("nextToken"):
+                return runs
+            page = {"nextToken": answer["nextToken"]}
+
+    def _ref(self, arn: str) -> JobRef:
+        _, _, _, region, account, path = arn.split(":", 5)
+        _, _, cluster, _, job_run = path.split("/")
+        return JobRef(f"emr_on_eks://{account}.{region}/{cluster}/{job_run}")
+
+    def _status(self, run: Mapping[str, Any]) -> JobStatus:
+        word = run.get("state", "")
+        state = STATES.get(word)
+        if state is None:
+            state = JobState.RUNNING
+            if word not in _warned:
+                _warned.add(word)
+                log.warning("EMR gives state %r, which this version does not know; it is taken as still running", word)
+        reasons = [text for text in (run.get("failureReason"), run.get("stateDetails")) if text]
+        return JobStatus(
+            ref=self._ref(run["arn"]),
+            state=state,
+            native_state=word,
+            reason=" - ".join(reasons),
+            tags={key: value for key, value in (run.get("tags") or {}).items() if key.startswith(PREFIX)},
+            is_cancelling=word == "CANCEL_PENDING",
+            submitted=_utc(run.get("createdAt")),
+            ended=_utc(run.get("finishedAt")),
+            attempts=(run.get("retryPolicyExecution") or {}).get("currentAttemptCount"),
+        )
+
+
+def _address(ref: JobRef) -> tuple[str, str]:
+    cluster, job_run = ref.path
+    return cluster, job_run
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    return moment.astimezone(timezone.utc) if moment else None
+
+
+def _lost(ref: JobRef) -> JobStatus:
+    return JobStatus(ref, JobState.LOST, reason="EMR does not know this job run")
+
+
+def _bucket_and_key(url: str) -> tuple[str, str]:
+    bucket, _, key = url.removeprefix("s3://").partition("/")
+    return bucket, key
+
+
+def _requested(conf: Mapping[str, str], status: JobStatus, capacity: tuple[str, str, str]) -> list[Pod]:
+    """The pods that the job's own properties ask for, from its submission on: EMR tells no start."""
+    label, on_demand, spot = capacity
+    kinds: dict[str, CapacityType] = {on_demand: "on_demand", spot: "spot"}
+
+    def pod(role: Role, number: int) -> Pod:
+        cpu = conf.get(f"spark.kubernetes.{role}.request.cores")
+        memory = [_mib(conf.get(f"spark.{role}.{part}", "")) for part in ("memory", "memoryOverhead")]
+        return Pod(
+            uid=f"{role}-{number}",
+            role=role,
+            vcpu=Decimal(cpu.removesuffix("m")) / 1000 if cpu else None,
+            memory_gib=gib(sum(memory) * MIB) if all(memory) else None,
+            gpu=int(conf.get("spark.executor.resource.gpu.amount", 0)) if role == "executor" else 0,
+            started=status.submitted,
+            ended=status.ended,
+            capacity_type=kinds.get(conf.get(f"spark.kubernetes.{role}.node.selector.{label}", "")),
+            is_emr_image=True,
+        )
+
+    most = conf.get("spark.executor.instances") or conf.get("spark.dynamicAllocation.maxExecutors") or "0"
+    return [pod("driver", 1), *(pod("executor", number + 1) for number in range(int(most)))]
+
+
+def _mib(text: str) -> int:
+    """MiB of ``<n>m``, the only form we render; 0 for anything else."""
+    return int(text[:-1]) if text.endswith("m") and text[:-1].isdigit() else 0

@@ -1,0 +1,139 @@
+"""Why an EMR job failed: category and root cause from its states and its logs in S3 or CloudWatch."""
+
+from __future__ import annotations
+
+import gzip
+
+import pytest
+
+from airflow_doeks.model.job import SparkJob
+from airflow_doeks.platforms.emr_explain import redacted
+from tests.fakes.emr_containers import Fault, Step
+from tests.platforms.harness_emr_on_eks import CLUSTER, world
+
+JOB = SparkJob(main="s3://acme-code/jobs/clean.py")
+TRACEBACK = """Reading orders
+Traceback (most recent call last):
+  File "/tmp/clean.py", line 12, in <module>
+    rate = total / count
+ZeroDivisionError: division by zero
+"""
+SPARK_LOG = "26/11/20 12:00:01 INFO SparkContext: Running Spark version 3.5.3\n"
+
+
+@pytest.fixture
+def aws(tmp_path):
+    """A fresh fake AWS."""
+    with world(tmp_path) as fresh:
+        yield fresh
+
+
+def failed(aws, details, reason="USER_ERROR", *, written=None, state="FAILED", **entry):
+    """The failure of a job that ended like this; ``written``: name below containers/ -> text."""
+    aws.emr.script = lambda _: (Step(0, state, details, reason),)
+    platform = aws.platform(**entry)
+    ref = platform.submit(platform.render(JOB, aws.identity()))
+    for name, text in (written or {}).items():
+        place = f"{CLUSTER}/jobs/{ref.path[1]}/containers/{name}"
+        if entry.get("log_group"):
+            aws.aws.log_streams[f"airflow/{place.removesuffix('.gz')}"] = text.splitlines()
+            continue
+        file = aws.folder / "acme-logs" / "emr" / place
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(gzip.compress(text.encode()))
+    aws.emr.calls.clear()
+    return platform.explain(ref)
+
+
+DRIVER = {
+    "spark-1/spark-000-driver/stdout.gz": TRACEBACK,
+    "spark-1/spark-000-driver/stderr.gz": SPARK_LOG,
+    "spark-1/clean-exec-1/stderr.gz": "executor noise",
+    "job-runner/stderr.gz": "submitter noise",
+}
+
+
+@pytest.mark.parametrize("entry", [{}, {"logs": None, "log_group": "/emr/sales", "log_stream_prefix": "airflow"}])
+def test_the_python_error_of_the_driver_is_the_root_cause(aws, entry):
+    """A failing PySpark job tells its own exception, found in S3 or CloudWatch, with the log's tail."""
+    failure = failed(aws, "exit code 1", written=DRIVER, **entry)
+    assert (failure.category, failure.message) == ("user_code", "ZeroDivisionError: division by zero")
+    assert failure.log_tail[-1] == "ZeroDivisionError: division by zero"
+    assert failure.evidence[0] == "EMR: FAILED - USER_ERROR - exit code 1"
+    assert failure.evidence[1].endswith("containers/spark-1/spark-000-driver/stdout" + ("" if entry else ".gz"))
+    assert failure.links["Driver log"]
+
+
+@pytest.mark.parametrize(
+    ("details", "reason", "category"),
+    [
+        ("Pod failed: ErrImagePull: not found", "USER_ERROR", "image"),
+        ("Driver OOMKilled", "USER_ERROR", "oom_driver"),
+        ("pods spark-1 is forbidden: exceeded quota: compute", "CLUSTER_UNAVAILABLE", "quota"),
+        ("The driver was evicted: DiskPressure", "USER_ERROR", "eviction"),
+        ("node ip-10-0-0-1 was terminated", "USER_ERROR", "spot_loss"),
+        ("0/5 nodes are available: Insufficient cpu", "CLUSTER_UNAVAILABLE", "unschedulable"),
+        ("User is not authorized to perform sts:AssumeRole", "VALIDATION_ERROR", "permission"),
+        ("Driver pod was not created: timed out", "INTERNAL_ERROR", "timeout"),
+        (None, "INTERNAL_ERROR", "platform"),
+        (None, "CLUSTER_UNAVAILABLE", "platform"),
+        ("exit code 1", "USER_ERROR", "user_code"),
+        (None, None, "unknown"),
+    ],
+)
+def test_emrs_own_words_give_the_category(aws, details, reason, category):
+    """What EMR tells is read into one of our categories, also without any log."""
+    failure = failed(aws, details, reason)
+    assert failure.category == category
+    assert failure.message == (details or reason or "neither EMR nor a log tells why")
+    assert "no container log of the job yet at s3://acme-logs/emr/" in failure.evidence[1]
+
+
+def test_a_driver_that_never_came_is_explained_by_its_submitter(aws):
+    """Without a driver log the submitter's log tells."""
+    log = "Exception in thread main org.apache.spark.SparkException: x\nError: Failed to load class com.acme.Clean.\n"
+    failure = failed(aws, "exit code 1", written={"job-runner/stderr.gz": log})
+    assert failure.category == "dependency"
+    assert "com.acme.Clean" in failure.message
+
+
+def test_a_cancelled_job_is_cancelled_not_failed(aws):
+    """A cancelled job's log may hold errors; they are not why it ended."""
+    assert failed(aws, None, None, state="CANCELLED", written=DRIVER).category == "cancelled"
+
+
+def test_explaining_takes_at_most_six_calls(aws):
+    """One describe, one list and three logs are the most."""
+    counted = []
+    answer = aws.aws.answer
+    aws.aws.answer = lambda handler, body: counted.append(handler.path) or answer(handler, body)
+    logs = DRIVER | {"spark-1/spark-000-driver/stdout.gz": "nothing here"}
+    failed(aws, "exit code 1", written=logs)
+    asked = counted[
+        next(i for i, path in enumerate(counted) if path.startswith(f"/virtualclusters/{CLUSTER}/jobruns/")) :
+    ]
+    assert len(asked) == 5
+
+
+def test_explaining_never_raises(aws):
+    """With EMR away and logs denied there is still a failure, and its evidence says what could not be read."""
+    aws.emr.faults.append(Fault("DescribeJobRun", "InternalServerException", 500, times=float("inf")))
+    failure = failed(aws, None)
+    assert failure.category == "unknown"
+    assert "DescribeJobRun failed" in failure.evidence[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("connect with password=hunter2 now", "connect with password=*** now"),
+        ("fs.s3a.secret.key: abcDEF123", "fs.s3a.secret.key: ***"),
+        ('{"api_token": "xyz"}', '{"api_token": "***"}'),
+        ("jdbc:postgresql://bob:hunter2@db/x", "jdbc:postgresql://bob:***@db/x"),
+        ("key AKIAIOSFODNN7EXAMPLE used", "key *** used"),
+        ("tokenizer took 5 s", "tokenizer took 5 s"),
+    ],
+)
+def test_secrets_in_logs_are_not_repeated(text, expected):
+    """Values that look like secrets do not get from a job's log into ours."""
+    assert redacted(text) == expected

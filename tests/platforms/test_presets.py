@@ -1,0 +1,158 @@
+"""Presets for Spark on Kubernetes: exact keys, composition, conflicts."""
+
+from __future__ import annotations
+
+import json
+from itertools import combinations
+from pathlib import Path
+
+import pytest
+
+from airflow_doeks.model.job import SparkJob
+from airflow_doeks.platforms.presets import (
+    PRESETS,
+    ROLES,
+    Surroundings,
+    effect_of,
+    merged,
+    pod_template,
+    preset_findings,
+)
+from airflow_doeks.platforms.spark import sizing_conf, split_memory
+
+AROUND = Surroundings(queue="root.sales")
+
+
+def job(*presets, **fields) -> SparkJob:
+    """A job with these presets."""
+    return SparkJob(main="s3://c/m.py", presets=presets, **fields)
+
+
+def test_spot_falls_back_and_leaves_its_node_in_time():
+    """Preset spot: driver and submitter on demand, executors on either, moved off within the 120 s notice."""
+    effect = effect_of(job("spot"), AROUND)
+    assert effect.conf == {
+        "spark.kubernetes.driver.node.selector.karpenter.sh/capacity-type": "on-demand",
+        "spark.decommission.enabled": "true",
+        "spark.storage.decommission.enabled": "true",
+        "spark.storage.decommission.rddBlocks.enabled": "true",
+        "spark.storage.decommission.shuffleBlocks.enabled": "true",
+        "spark.executor.decommission.forceKillTimeout": "120s",
+    }
+    assert effect.submitter_nodes == {"karpenter.sh/capacity-type": "on-demand"}
+    template = pod_template("executor", effect.pods["executor"])
+    assert template["spec"]["terminationGracePeriodSeconds"] == 115
+    terms = template["spec"]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    spot_or_not = {"key": "karpenter.sh/capacity-type", "operator": "In", "values": ["spot", "on-demand"]}
+    assert terms == {"nodeSelectorTerms": [{"matchExpressions": [spot_or_not]}]}
+    assert "driver" not in effect.pods
+
+
+def test_managed_node_groups_have_their_own_labels():
+    """On EKS managed node groups the capacity type is another label with other words."""
+    conf = effect_of(job("spot_only"), Surroundings(nodes="managed")).conf
+    assert conf["spark.kubernetes.executor.node.selector.eks.amazonaws.com/capacityType"] == "SPOT"
+    assert conf["spark.kubernetes.driver.node.selector.eks.amazonaws.com/capacityType"] == "ON_DEMAND"
+
+
+def test_capacity_of_the_executors_is_a_preset_unless_one_is_named():
+    """`executors.capacity: spot` means spot_only; next to preset spot the preset's fallback holds."""
+    spot = {"executors": {"capacity": "spot"}}
+    assert effect_of(job(**spot), AROUND) == effect_of(job("spot_only"), AROUND)
+    assert effect_of(job("spot", **spot), AROUND) == effect_of(job("spot"), AROUND)
+
+
+def test_gang_members_are_as_large_as_the_pods():
+    """YuniKorn's task groups hold exactly the pods' CPU and memory, overhead included, and as many as must start."""
+    sized = job("yunikorn", driver={"cpu": "500m", "memory": "3Gi"}, executors={"min": 2, "cpu": 4, "memory": "16Gi"})
+    effect = effect_of(sized, AROUND)
+    groups = json.loads(effect.pods["driver"][1].annotations["yunikorn.apache.org/task-groups"])
+    assert groups == [
+        {"name": "spark-driver", "minMember": 1, "minResource": {"cpu": "500m", "memory": "3072Mi"}},
+        {"name": "spark-executor", "minMember": 2, "minResource": {"cpu": "4000m", "memory": "16384Mi"}},
+    ]
+    split = split_memory(sized, "executor", sized.executors.memory_bytes)
+    assert split.heap_mib + split.overhead_mib == 16384
+    assert sizing_conf(sized)["spark.executor.instances"] == "2"
+    assert effect.conf["spark.kubernetes.executor.label.queue"] == "root.sales"
+    assert effect.conf["spark.kubernetes.driver.annotation.yunikorn.apache.org/app-id"] == "{{APP_ID}}"
+
+
+def test_a_gang_of_no_executors_names_none():
+    """With executors.min 0 there is no executor group: minMember 0 is invalid."""
+    effect = effect_of(job("yunikorn", executors={"min": 0, "max": 4}), AROUND)
+    groups = json.loads(effect.pods["driver"][1].annotations["yunikorn.apache.org/task-groups"])
+    assert [group["name"] for group in groups] == ["spark-driver"]
+    assert "executor" not in effect.pods
+
+
+def test_local_disks_have_the_name_that_spark_looks_for():
+    """Spark shuffles to a volume only if its name starts with spark-local-dir-; the mount is writable by Spark."""
+    effect = effect_of(job("nvme"), Surroundings(owner="999:1000"))
+    volumes = [key for key in effect.conf if ".volumes." in key]
+    assert volumes
+    assert all(".spark-local-dir-1." in key for key in volumes)
+    init = pod_template("executor", effect.pods["executor"])["spec"]["initContainers"][0]
+    assert init["command"] == ["chown", "-R", "999:1000", "/data1"]
+    assert init["volumeMounts"] == [{"name": "spark-local-dir-1", "mountPath": "/data1"}]
+
+
+def test_same_zone_ties_executors_to_their_own_driver():
+    """Executors follow the driver of the same attempt, not the driver of another job in the namespace."""
+    labels = {"airflow-doeks/task-key": "abc", "airflow-doeks/try": "1"}
+    patch = effect_of(job("same_zone"), Surroundings(labels=labels)).pods["executor"][0]
+    term = patch.spec["affinity"]["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"][0]
+    assert term["labelSelector"]["matchLabels"] == {"spark-role": "driver", **labels}
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (("spot", "on_demand"), "spot and on_demand exclude each other"),
+        (("graviton", "graviton_preferred"), "graviton and graviton_preferred exclude each other"),
+        (("nvme", "pvc_reuse"), "nvme and pvc_reuse exclude each other"),
+    ],
+)
+def test_presets_that_exclude_each_other_are_a_finding(names, message):
+    """Two presets that cannot both hold are told at lint time, with the one to keep."""
+    assert [finding.message for finding in preset_findings(job(*names), AROUND)] == [message]
+
+
+def test_every_other_pair_of_presets_composes():
+    """All pairs but the excluded ones set no property to two values and make valid templates of both roles."""
+    excluded = 0
+    for pair in combinations(PRESETS, 2):
+        both = job(*pair)
+        if preset_findings(both, AROUND):
+            excluded += 1
+            continue
+        effect = effect_of(both, AROUND)
+        singles = [PRESETS[name](both, AROUND) for name in pair]
+        assert all(single.conf.items() <= effect.conf.items() for single in singles)
+        for role in ROLES:
+            template = pod_template(role, effect.pods.get(role, ()))
+            assert template is None or len(template["spec"]["containers"]) == 1
+    assert excluded == 5
+
+
+def test_every_spark_property_of_every_preset_exists():
+    """No preset sets a property that Spark 3.5 does not read (lists extracted from its jars)."""
+    import os
+
+    shared = Path(os.environ.get("DOEKS_SHARED", Path(__file__).parents[3] / "shared"))
+    listed = shared / "reference" / "spark-conf-keys-3.5.txt"
+    if not listed.is_file():
+        pytest.skip("DOEKS_SHARED does not name the folder of extracted keys")
+    known = set(listed.read_text().split())
+    open_ended = (".node.selector.", ".annotation.", ".label.", ".volumes.", "spark.metrics.conf.")
+    for name, preset in PRESETS.items():
+        for key in preset(job(), AROUND).conf:
+            assert key in known or any(part in key for part in open_ended), f"{name}: {key}"
+
+
+def test_templates_merge_deeply():
+    """Mappings merge, lists follow each other without doubles, and of two scalars the later holds."""
+    assert merged({"a": {"x": 1, "l": [1]}, "b": 1}, {"a": {"y": 2, "l": [1, 2]}, "b": 2}) == {
+        "a": {"x": 1, "l": [1, 2], "y": 2},
+        "b": 2,
+    }
