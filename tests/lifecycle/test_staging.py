@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_doeks.lifecycle.staging import plan_staging, project_root, stage
+from airflow_doeks.lifecycle.staging import SQL_RUNNER, plan_staging, project_root, stage
 from airflow_doeks.model.errors import SpecError
 from airflow_doeks.model.job import SparkJob
 
@@ -78,6 +78,19 @@ def test_planning_writes_nothing(folder):
     plan = plan_staging(SparkJob(main="../jobs/clean.py"), str(folder), "s3://code/")
     assert plan.job.main == f"s3://code/{plan.uploads[0].name}"
     assert plan.uploads[0].content == b"print(1)"
+
+
+def test_sql_becomes_the_runner_with_the_rendered_text(folder):
+    """A SQL job is staged as Airflow rendered it and run by the bundled runner; its text is not part of the request."""
+    store = MemoryStore()
+    job = SparkJob(sql="q.sql").model_copy(update={"sql_text": "select '2026-01-01'"})
+    staged = stage(job, str(folder), store)
+    runner = hashlib.sha256(SQL_RUNNER.read_bytes()).hexdigest()
+    assert staged.main == f"s3://code/{runner}/sql_runner.py"
+    assert staged.args == (f"s3://code/{sha(job.sql_text)}/q.sql",)
+    assert staged.sql is None
+    assert staged.sql_text is None
+    assert store.objects[f"{sha(job.sql_text)}/q.sql"] == b"select '2026-01-01'"
 
 
 def test_without_a_store_paths_become_absolute(folder):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,10 +15,12 @@ import boto3
 from botocore.config import Config as BotoConfig
 
 from airflow_doeks.model.identity import JobIdentity
+from airflow_doeks.model.job import SparkJob
+from airflow_doeks.model.status import JobRef
 from airflow_doeks.platforms.emr_calls import Time
 from airflow_doeks.platforms.emr_on_eks import Config, Platform
 from tests.fakes.aws_http import FakeAws, serving
-from tests.fakes.emr_containers import FakeEmr
+from tests.fakes.emr_containers import FakeEmr, Step
 from tests.fakes.s3 import FakeS3
 
 CLUSTER = "abcdef0123456789abcdef012"
@@ -111,3 +114,69 @@ def world(folder: Path, **service: Any) -> Iterator[World]:
     """A fresh AWS whose S3 is the folder."""
     with serving(FakeAws(FakeEmr(**service), FakeS3(folder))) as aws:
         yield World(aws, folder)
+
+
+class EmrHarness:
+    """The conformance suite's hand on the fake service: a job runs until the test says how it ends."""
+
+    def __init__(self, aws: World) -> None:
+        self.aws = aws
+        aws.emr.script = lambda _: (Step(0, "PENDING"),)
+
+    def platform(self) -> Platform:
+        """Connected anew."""
+        return self.aws.platform()
+
+    def job(self, **changes: Any) -> SparkJob:
+        """A job whose code is already staged."""
+        return SparkJob.model_validate({"main": "s3://acme-code/jobs/clean.py"} | changes)
+
+    def identity(self, **changes: Any) -> JobIdentity:
+        """A first try of `orders.clean`."""
+        return self.aws.identity(**changes)
+
+    def applications(self) -> int:
+        """Job runs that the service made."""
+        return len(self.aws.emr.jobs)
+
+    def until_running(self, ref: JobRef) -> None:
+        """A while later its driver runs; the next job is submitted after it."""
+        self._then(ref, Step(1, "RUNNING"))
+
+    def succeed(self, ref: JobRef) -> None:
+        """COMPLETED."""
+        self._then(ref, Step(2, "COMPLETED"))
+
+    def fail(self, ref: JobRef, log: str) -> None:
+        """FAILED, its driver's output in S3."""
+        cluster, job_run = ref.path
+        pod = f"{cluster}/jobs/{job_run}/containers/spark-1/spark-{job_run}-driver"
+        file = self.aws.folder / "acme-logs" / "emr" / pod / "stdout.gz"
+        file.parent.mkdir(parents=True)
+        file.write_bytes(gzip.compress(log.encode()))
+        self._then(ref, Step(2, "FAILED", "Job failed with exit code 1", "USER_ERROR"))
+
+    def lose(self, ref: JobRef) -> None:
+        """EMR forgets it."""
+        del self.aws.emr.jobs[ref.path[1]]
+
+    def let_cancel_happen(self, ref: JobRef) -> None:
+        """CANCEL_PENDING takes a while."""
+        assert self.platform().observe(ref).is_cancelling
+        self.aws.sleep(self.aws.emr.cancel_seconds)
+
+    def unknown(self) -> JobRef:
+        """No such job run."""
+        return JobRef(f"emr_on_eks://123456789012.us-east-1/{CLUSTER}/9999999999999999999")
+
+    def _then(self, ref: JobRef, step: Step) -> None:
+        job = self.aws.emr.jobs[ref.path[1]]
+        job.steps += (step,)
+        self.aws.sleep(1)
+
+
+@contextmanager
+def harness(folder: Path) -> Iterator[EmrHarness]:
+    """A fresh AWS."""
+    with world(folder) as aws:
+        yield EmrHarness(aws)
