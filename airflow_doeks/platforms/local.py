@@ -5,8 +5,8 @@ so worker and triggerer may be different containers that share ``local_dir`` (an
 
 A job is one JVM, driver and executors together, capped to the machine. It is counted as ONE pod that requests
 ``driver.cpu + executors.max * executors.cpu`` vCPU and the same sum of memory, each at most what the machine has (vCPU
-whole: they are the n of ``local[n]``), on a node of the type ``priced_as``. Image, release and GPUs of a job mean
-nothing here and are left out.
+whole: they are the n of ``local[n]``), on a node of the type ``priced_as``. Image, release, presets and GPUs of a job
+mean nothing here and are left out.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ class Platform:
             msg = f"{run} belongs to another job; give each Airflow its own [doeks] local_dir, or remove the folder."
             raise PlatformError(msg)
         if not (run / "state.json").exists():
-            local_launch.start_supervisor(run)
+            self._start(run)
         return JobRef(made["ref"])
 
     def find(self, identity: JobIdentity) -> list[JobStatus]:
@@ -242,10 +242,13 @@ class Platform:
         elif message:
             evidence.append(f"root cause: {log}")
         else:
-            message = ": ".join(part for part in (status.reason, last_words(lines)) if part)
+            message = ": ".join(part for part in (status.reason or status.native_state, last_words(lines)) if part)
         links = {"Driver log": str(log)} if log.exists() else {}
         tail = tuple(lines[-_LOG_TAIL_LINES:])
         return JobFailure(category=category, message=message, evidence=tuple(evidence), links=links, log_tail=tail)
+
+    def _start(self, run: Path) -> None:
+        local_launch.start_supervisor(run)
 
     def _run(self, ref: JobRef) -> Path:
         return self.local_dir / ref.path[0]

@@ -1,6 +1,7 @@
 """Platform type local with a stand-in for Java: real supervisors and files, jobs that end when the test says so.
 
-The stand-in notes that it ran, then waits for a file ``fate`` (exit code) in the run directory and prints ``words``.
+The stand-in notes how it was called and leaves a child that ignores SIGTERM, then waits for a file ``fate`` (its exit
+code) in the run directory and prints ``words``.
 """
 
 from __future__ import annotations
@@ -20,13 +21,16 @@ from airflow_doeks.model.status import JobRef
 from airflow_doeks.platforms.local import Config, Platform
 
 STAND_IN = """#!/bin/sh
+printf '%s\\0' "$@" > argv
+env > environment
+(trap '' TERM; exec sleep 600) & echo "$!" > child.pid
 echo "$PPID" > supervisor.pid
 echo "$$" >> "{started}"
 while [ ! -e fate ]; do sleep 0.02; done
 if [ -e words ]; then cat words; fi
 exit "$(cat fate)"
 """
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 120
 
 
 def until(is_true: Callable[[], Any]) -> None:
@@ -124,8 +128,15 @@ class LocalHarness:
         """End what still lives."""
         for run in self.local_dir.glob("[!.]*"):
             (run / "fate").write_text("0")
-            pid = run / "supervisor.pid"
-            until(lambda pid=pid: not pid.exists() or not Path("/proc", pid.read_text().strip()).exists())
+            until(lambda run=run: not self.lives(run, "supervisor.pid"))
+
+    def lives(self, run: Path, pid_file: str) -> bool:
+        """True while the process whose id stands in this file runs."""
+        try:
+            pid = (run / pid_file).read_text().strip()
+            return Path("/proc", pid, "cmdline").read_bytes() != b""  # a zombie has none
+        except (FileNotFoundError, ProcessLookupError):
+            return False
 
 
 @contextmanager

@@ -1,0 +1,49 @@
+"""How a SQL file becomes statements."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from airflow_doeks.platforms import sql_runner
+
+CASES = {
+    "one without an end": ("SELECT 1", ["SELECT 1"]),
+    "several": ("SELECT 1;\nSELECT 2;\n", ["SELECT 1", "SELECT 2"]),
+    "empty ones": (";;  ;SELECT 1;;\n", ["SELECT 1"]),
+    "in quotes": (
+        """SELECT ';', "a;b", `c;d`; SELECT 'it''s;', 'a\\';'""",
+        ["""SELECT ';', "a;b", `c;d`""", "SELECT 'it''s;', 'a\\';'"],
+    ),
+    "in comments": (
+        "SELECT 1 -- no; end\n, 2 /* nor; here */; SELECT 3",
+        ["SELECT 1 -- no; end\n, 2 /* nor; here */", "SELECT 3"],
+    ),
+    "quote in a comment": ("-- don't\nSELECT 1; -- it's\nSELECT 2", ["-- don't\nSELECT 1", "-- it's\nSELECT 2"]),
+    "comment in a string": ("SELECT '--', '/*'; SELECT 2", ["SELECT '--', '/*'", "SELECT 2"]),
+    "only comments": ("-- nothing\n/* here; */\n", []),
+    "comment after the end": ("SELECT 1; -- the end\n", ["SELECT 1"]),
+    "hint": ("SELECT /*+ BROADCAST(a) */ 1;", ["SELECT /*+ BROADCAST(a) */ 1"]),
+    "only a quoted name": ("`t`", ["`t`"]),
+    "several lines in a string": ("SELECT 'a;\nb';SELECT 2", ["SELECT 'a;\nb'", "SELECT 2"]),
+    "nothing": ("", []),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_split(case):
+    """Statements end at `;`, but not inside quotes and comments; each is kept as it was written."""
+    text, statements = CASES[case]
+    assert sql_runner.split_statements(text) == statements
+
+
+def test_stands_alone(tmp_path):
+    """The runner is sent to clusters that do not have this package: it imports nothing of it."""
+    script = tmp_path / "sql_runner.py"
+    script.write_bytes(Path(sql_runner.__file__).read_bytes())
+    code = "import sys, sql_runner; print(*(name for name in sys.modules if 'doeks' in name))"
+    done = subprocess.run([sys.executable, "-S", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout == "\n"
