@@ -7,11 +7,11 @@ No logic: a name is bound to what the installed Airflow calls it. Paths were rea
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import Any
 
 from airflow import __version__ as _airflow_version
 from airflow.configuration import conf
-from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 AIRFLOW_VERSION: tuple[int, int] = tuple(int(part) for part in _airflow_version.split(".")[:2])  # type: ignore[assignment]
 IS_AIRFLOW_3 = AIRFLOW_VERSION >= (3, 0)
@@ -32,6 +32,8 @@ _PATHS: dict[str, tuple[tuple[tuple[int, int], str], ...]] = {
         ((2, 0), "airflow.models.baseoperatorlink:BaseOperatorLink"),
     ),
     "BaseSensorOperator": (((3, 0), f"{_SDK}:BaseSensorOperator"), ((2, 0), "airflow.sensors.base:BaseSensorOperator")),
+    "BaseTrigger": (((2, 0), "airflow.triggers.base:BaseTrigger"),),
+    "TriggerEvent": (((2, 0), "airflow.triggers.base:TriggerEvent"),),
     "BaseHook": (((3, 1), f"{_SDK}:BaseHook"), ((2, 0), "airflow.hooks.base:BaseHook")),
     "Param": (((3, 0), f"{_SDK}:Param"), ((2, 0), "airflow.models.param:Param")),
     "TaskGroup": (((3, 0), f"{_SDK}:TaskGroup"), ((2, 0), "airflow.utils.task_group:TaskGroup")),
@@ -42,6 +44,7 @@ _PATHS: dict[str, tuple[tuple[tuple[int, int], str], ...]] = {
         ((3, 2), f"{_SDK}.exceptions:AirflowException"),
         ((2, 0), "airflow.exceptions:AirflowException"),
     ),
+    "AirflowClusterPolicySkipDag": (((2, 0), "airflow.exceptions:AirflowClusterPolicySkipDag"),),
     "AirflowFailException": (
         ((3, 2), f"{_SDK}.exceptions:AirflowFailException"),
         ((2, 0), "airflow.exceptions:AirflowFailException"),
@@ -76,6 +79,17 @@ _PATHS: dict[str, tuple[tuple[tuple[int, int], str], ...]] = {
 def airflow_home() -> str:
     """AIRFLOW_HOME as Airflow sees it."""
     return str(importlib.import_module("airflow.configuration").AIRFLOW_HOME)
+
+
+def cluster_policies() -> Any:
+    """The hooks ``dag_policy`` and ``task_policy`` of this installation; None if it has no such policy."""
+    settings = sys.modules.get("airflow.settings")  # not loaded: nobody will ask for policies here
+    if settings is None:
+        return None
+    find = getattr(settings, "get_policy_plugin_manager", None)
+    manager = find() if find else settings.POLICY_PLUGIN_MANAGER
+    hook = manager.hook if manager else None
+    return hook if hook and (hook.dag_policy.get_hookimpls() or hook.task_policy.get_hookimpls()) else None
 
 
 def register_dags(folder: str) -> None:
@@ -124,9 +138,8 @@ __all__ = [  # noqa: PLE0604 - names of a table
     "HAS_TASK_STATE_STORE",
     "HAS_TRIGGER_ON_KILL",
     "IS_AIRFLOW_3",
-    "BaseTrigger",
-    "TriggerEvent",
     "airflow_home",
+    "cluster_policies",
     "conf",
     "fresh_task_state",
     "register_dags",

@@ -63,6 +63,11 @@ def build_dag(plan: Plan, caller: Path) -> Any:
         builder.operator(task.task_id)
     for task in plan.tasks:
         builder.connect(task)
+    try:
+        dag.validate()
+    except Exception as error:
+        msg = f"{plan.file}: {type(error).__name__}: {error}"
+        raise SpecError(msg) from error
     return dag
 
 
