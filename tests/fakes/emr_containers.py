@@ -34,6 +34,7 @@ class Step:
     state: str
     details: str | None = None
     reason: str | None = None
+    attempt: int | None = None
 
 
 GOOD_DAY = (Step(0, "PENDING"), Step(5, "SUBMITTED"), Step(60, "RUNNING"), Step(600, "COMPLETED"))
@@ -210,6 +211,7 @@ class FakeEmr:
             run |= {"stateDetails": step.details} if step.details else {}
             run |= {"failureReason": step.reason} if step.reason else {}
             run |= {"finishedAt": self._at(job, step)} if step.state in ENDED else {}
+            run |= {"retryPolicyExecution": {"currentAttemptCount": step.attempt}} if step.attempt else {}
         run.pop("jobTemplateParameters", None)
         run.pop("jobTemplateId", None)
         if short:
