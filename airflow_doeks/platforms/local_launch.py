@@ -21,6 +21,9 @@ from airflow_doeks.platforms.local_machine import JVM_OPTIONS, cpu_count, find_j
 
 FILE_OPTIONS = ("jars", "packages", "py_files", "files", "archives")  # SparkSubmit's options, - written _
 
+# Configuration, connections and variables of Airflow are no business of a Spark job.
+_AIRFLOWS_SECRETS = ("AIRFLOW__", "AIRFLOW_CONN_", "AIRFLOW_VAR_")
+
 
 def default_conf(run: Path) -> dict[str, str]:
     """Properties that keep a job inside its run directory and this machine; a job may set them otherwise."""
@@ -66,8 +69,7 @@ def plan(body: Mapping[str, Any], java: str | None) -> dict[str, Any]:
 def start_supervisor(run: Path) -> None:
     """Have a supervisor claim the job of this run directory; harmless when there is one already."""
     os.utime(run / "request.json")  # counts from now: an old one is not started any more
-    # The configuration of Airflow holds its secrets, which are no business of a Spark job.
-    env = {key: value for key, value in os.environ.items() if not key.startswith("AIRFLOW__")}
+    env = {key: value for key, value in os.environ.items() if not key.startswith(_AIRFLOWS_SECRETS)}
     script = str(Path(local_supervisor.__file__))
     with (run / "supervisor.log").open("ab") as log:
         done = subprocess.run(  # noqa: S603 - our own script; it forks itself away and returns at once

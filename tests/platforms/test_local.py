@@ -212,7 +212,8 @@ async def test_sleeping_laptop_loses_nothing(jobs):
 
 def test_arguments_and_environment_arrive_unchanged(jobs, monkeypatch):
     """No shell touches an argument, the job's variables are set, and Airflow's own secrets stay with Airflow."""
-    monkeypatch.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "postgresql://secret")
+    for name in ("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "AIRFLOW_CONN_WAREHOUSE", "AIRFLOW_VAR_TOKEN"):
+        monkeypatch.setenv(name, "postgresql://secret")
     args = ["a b", "", "$(touch pwned) `x`", 'it\'s "q"', "line 1\nline 2", "żółć 🙂", "--conf", "*"]
     ref = submit(jobs, args=args, env={"GREETING": "hello you"}, conf={"spark.a": "x y\nz"})
     argv = (jobs.run(ref) / "argv").read_text().split("\0")[:-1]
@@ -256,6 +257,13 @@ def test_capped_to_the_machine(jobs):
         ),
     )
     assert telemetry.assumed_node.instance_type == "m7g.4xlarge"
+
+
+def test_event_log_switched_off(jobs):
+    """`event_log: false` of the entry leaves every property of the event log out."""
+    for off, count in ((False, 4), (True, 0)):
+        request = jobs.platform(event_log=not off).render(jobs.job(), jobs.identity())
+        assert sum(key.startswith("spark.eventLog") for key in request.body["conf"]) == count
 
 
 def test_event_log_of_a_job(jobs):
