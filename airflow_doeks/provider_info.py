@@ -72,7 +72,10 @@ def get_provider_info() -> dict[str, Any]:
         "submitted once, explained, with cost and lineage.",
         "versions": [__version__],
         "operators": [
-            {"integration-name": "Data on EKS", "python-modules": ["airflow_doeks.operators.spark"]},
+            {
+                "integration-name": "Data on EKS",
+                "python-modules": ["airflow_doeks.operators.emr_virtual_cluster", "airflow_doeks.operators.spark"],
+            },
         ],
         "sensors": [
             {"integration-name": "Data on EKS", "python-modules": ["airflow_doeks.sensors.job"]},

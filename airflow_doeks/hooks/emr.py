@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from airflow_doeks.platforms.emr_calls import AwsCalls, Time, shared_pace
+
 if TYPE_CHECKING:
     from airflow_doeks.platforms.emr_config import Config
 
@@ -26,6 +28,16 @@ def emr_clients(config: Config) -> Mapping[str, Callable[[], Any]]:
         )
         for name, service in SERVICES.items()
     }
+
+
+def virtual_cluster_calls(region: str, connection: str | None, endpoint_url: str | None) -> AwsCalls:
+    """Paced calls for what concerns virtual clusters, not jobs."""
+    return AwsCalls(
+        partial(_client, SERVICES["emr_containers"], connection, region, endpoint_url),
+        lambda: str(_client("sts", connection, region, None).get_caller_identity()["Arn"]),
+        shared_pace(region, connection, 2.0),
+        Time(),
+    )
 
 
 def _client(service: str, connection: str | None, region: str, endpoint_url: str | None) -> Any:

@@ -1,0 +1,96 @@
+"""EMR on EKS through Airflow's connection: clients, virtual cluster operators; the amazon provider's real hook."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from airflow_doeks.compat import AirflowFailException
+from airflow_doeks.hooks.platforms import connect
+from airflow_doeks.hooks.settings import load_settings
+from airflow_doeks.model.errors import PlatformError
+from airflow_doeks.model.job import SparkJob
+from airflow_doeks.model.status import JobState
+from airflow_doeks.operators.emr_virtual_cluster import (
+    EmrVirtualClusterCreateOperator,
+    EmrVirtualClusterDeleteOperator,
+    EmrVirtualClusterDescribeOperator,
+    EmrVirtualClusterSensor,
+)
+from tests.platforms.harness_emr_on_eks import ENTRY, world
+
+PLACE = {"region": "us-east-1", "connection": "aws_fake"}
+CONTEXT = {"ti": SimpleNamespace(dag_id="ops", run_id="r", task_id="create", map_index=-1, try_number=1)}
+
+
+@pytest.fixture
+def aws(tmp_path, monkeypatch):
+    """A fake AWS behind the Airflow connection `aws_fake`."""
+    with world(tmp_path) as fresh:
+        connection = {
+            "conn_type": "aws",
+            "login": "AKIAEXAMPLEEXAMPLE00",
+            "password": "not-a-secret",
+            "extra": {"region_name": "us-east-1", "endpoint_url": fresh.aws.url},
+        }
+        monkeypatch.setenv("AIRFLOW_CONN_AWS_FAKE", json.dumps(connection))
+        yield fresh
+
+
+def create(**changes) -> str:
+    """Run the create operator."""
+    arguments = {"cluster_name": "sales", "eks_cluster": "prod", "namespace": "sales"} | PLACE | changes
+    return EmrVirtualClusterCreateOperator(task_id="create", **arguments).execute(CONTEXT)
+
+
+def test_a_platform_of_doeks_yaml_connects_through_the_amazon_connection(aws):
+    """`connect` makes real clients from the Airflow connection; nothing is called before it is needed."""
+    platform = connect({"name": "lake", **ENTRY, "connection": "aws_fake"}, load_settings())
+    assert aws.aws.connections == 0
+    ref = platform.submit(platform.render(SparkJob(main="s3://acme-code/m.py"), aws.identity()))
+    assert platform.observe(ref).state is JobState.QUEUED
+    assert aws.emr.calls == {"StartJobRun": 1, "DescribeJobRun": 1}
+
+
+def test_an_endpoint_of_the_platform_goes_before_the_connections(aws, monkeypatch):
+    """`endpoint_url` of the platform sends EMR's calls elsewhere, whatever the connection says."""
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_FAKE", json.dumps({"conn_type": "aws", "login": "a", "password": "b" * 8}))
+    entry = {"name": "lake", **ENTRY, "connection": "aws_fake", "endpoint_url": aws.aws.url, "event_logs": None}
+    platform = connect(entry, load_settings())
+    platform.submit(platform.render(SparkJob(main="s3://acme-code/m.py"), aws.identity()))
+    assert len(aws.emr.jobs) == 1
+
+
+def test_creating_twice_gives_one_virtual_cluster(aws):
+    """A namespace has one virtual cluster, however often and from however many tasks it is created."""
+    first = create(max_concurrent_jobs=50)
+    assert create() == first
+    assert create(namespace="growth") != first
+    shown = EmrVirtualClusterDescribeOperator(task_id="d", virtual_cluster=first, **PLACE).execute(CONTEXT)
+    assert shown["schedulerConfiguration"] == {"maxConcurrentJobRuns": 50}
+    assert json.loads(json.dumps(shown))["meaning"] == "jobs can be submitted"
+
+
+def test_an_arrested_virtual_cluster_is_explained(aws):
+    """ARRESTED is neither waited for nor doubled: the error says what it means."""
+    cluster = create()
+    aws.emr.clusters[cluster]["state"] = "ARRESTED"
+    with pytest.raises(PlatformError, match="ARRESTED: EMR lost its access"):
+        create()
+    with pytest.raises(AirflowFailException, match="ARRESTED: EMR lost its access"):
+        EmrVirtualClusterSensor(task_id="w", virtual_cluster=cluster, **PLACE).poke(CONTEXT)
+
+
+def test_deleting_twice_is_fine_and_then_it_can_be_created_again(aws):
+    """Delete waits for the end, may be repeated, and leaves room for a new one."""
+    cluster = create()
+    assert EmrVirtualClusterSensor(task_id="w", virtual_cluster=cluster, **PLACE).poke(CONTEXT)
+    for virtual_cluster in (cluster, cluster, "vcunknown"):
+        operator = EmrVirtualClusterDeleteOperator(task_id="x", virtual_cluster=virtual_cluster, **PLACE)
+        operator.execute(CONTEXT)
+    assert aws.emr.clusters[cluster]["state"] == "TERMINATED"
+    context = {"ti": SimpleNamespace(**(vars(CONTEXT["ti"]) | {"try_number": 2}))}
+    arguments = {"cluster_name": "sales", "eks_cluster": "prod", "namespace": "sales"} | PLACE
+    assert EmrVirtualClusterCreateOperator(task_id="create", **arguments).execute(context) != cluster
