@@ -23,6 +23,7 @@ help:
 
 run: $(VENV)/.run
 	@$(AIRFLOW) $(BIN)/doeks run dags/pipelines/flights.yaml $(ARGS)
+	@echo "The same run in Airflow: make ui"
 
 ui: $(VENV)/.run
 	@$(AIRFLOW) $(BIN)/doeks ui dags

@@ -96,7 +96,7 @@ def print_report(
             for name, url in record.failure.links.items():
                 console.print(f"  {name}: {url}", highlight=False, soft_wrap=True)
     for why in dict.fromkeys(record.cost.why_unknown for record in records if record.cost.why_unknown):
-        console.print(f"Not known: {why}")
+        console.print(f"Not in these dollars: {why}", highlight=False)
     console.print(f"Run: [{_words(state)[1]}]{_words(state)[0]}[/]")
     console.print(f"Records: {ledger}", highlight=False, soft_wrap=True)
     console.print(f"Airflow: {home}", highlight=False, soft_wrap=True)
