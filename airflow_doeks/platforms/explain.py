@@ -19,7 +19,7 @@ _CHAINED = (  # what Python prints between an exception and the one it led to
     "The above exception was the direct cause of the following exception:",
 )
 _IN_THREAD = re.compile(r'Exception in thread "[^"]*" (.+)')
-_CAUSED_BY = re.compile(r"Caused by: (.+)")
+_CAUSE = re.compile(r"(?:Caused by)?: (.+)")  # Py4J writes the outermost Java exception behind a bare colon
 _LOST_TASK = re.compile(r"most recent failure: Lost task .*?executor (\w+)\): (.+)")
 _LOG_LINE = re.compile(r"\d\d(\d\d)?[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d")
 _WRAPPERS = re.compile(  # exceptions that carry somebody else's failure
@@ -105,7 +105,7 @@ def _inward(text: str, rest: Sequence[str]) -> tuple[FailureCategory, str]:
     if _WRAPPERS.match(text) or rest[0].startswith("Exception in thread"):
         end = next((index for index, line in enumerate(rest) if _LOG_LINE.match(line)), len(rest))
         whole = "\n".join([text, *rest[1:end]])
-        causes = [match[1] for line in rest[:end] if (match := _CAUSED_BY.match(line.strip()))]
+        causes = [match[1] for line in rest[:end] if (match := _CAUSE.match(line.strip()))]
         lost = _LOST_TASK.search(whole)
         text = causes[-1] if causes else lost[2] if lost else text
         if lost and lost[1] != "driver" and category_of(f"Lost task executor {lost[1]}) {text}") == "oom_executor":

