@@ -11,31 +11,17 @@ from pydantic import ValidationError
 from rich.table import Table
 
 from airflow_doeks.cli.figures import console, count, hours, percent, size, usd
-from airflow_doeks.cost import RateCard, load_rate_card, share
-from airflow_doeks.cost.advice import Advice, advise
-from airflow_doeks.cost.lines import itemize
-from airflow_doeks.cost.price import COMPONENTS, total_lines
-from airflow_doeks.cost.series import Run, per_minute
+from airflow_doeks.cost import Account, account, load_rate_card
+from airflow_doeks.cost.price import COMPONENTS
 from airflow_doeks.cost.totals import dataset_label
 from airflow_doeks.model.errors import DoeksError
 from airflow_doeks.model.event_log import EventLogSummary
-from airflow_doeks.model.lineage import Dataset, Lineage
-from airflow_doeks.model.noun import Noun
-from airflow_doeks.model.record import Cost, Usage
-from airflow_doeks.model.telemetry import Basis, Node, Telemetry
+from airflow_doeks.model.lineage import Dataset
+from airflow_doeks.model.record import Cost
+from airflow_doeks.model.telemetry import Node, Telemetry
 
 _MILLION = 10**6
 _GB = 10**9
-
-
-class JobCost(Noun):
-    """What `doeks cost --json` prints."""
-
-    usage: Usage
-    cost: Cost
-    lineage: Lineage
-    advice: tuple[Advice, ...]
-    minutes: tuple[Run, ...]
 
 
 @click.command()
@@ -72,34 +58,13 @@ def cost(
         raise click.UsageError(str(error)) from error
     facts = _read_telemetry(telemetry) if telemetry else Telemetry()
     summary = _read_log(event_log) if event_log else EventLogSummary()
-    result = job_cost(facts, summary, card, facts.assumed_node or Node(uid="assumed", instance_type=priced_as))
+    result = account(facts, summary, card, assumed_node=Node(uid="assumed", instance_type=priced_as))
     if as_json:
         click.echo(result.model_dump_json(indent=2))
     else:
         _print_cost(result, [*facts.why, *summary.why])
     if result.cost.usd_total is None:
         raise SystemExit(1)
-
-
-def job_cost(facts: Telemetry, summary: EventLogSummary, card: RateCard, assumed_node: Node) -> JobCost:
-    """One job's cost from the best facts at hand: observed pods, else the log's, else what was requested."""
-    basis: Basis = "pods" if facts.pods else "event_log" if summary.pods else "requests"
-    pods = facts.pods or summary.pods or facts.requested
-    nodes = {node.uid: node for node in facts.nodes}
-    ended = facts.ended or summary.ended
-    lines = itemize(pods, nodes, card, assumed_node=assumed_node, started=facts.started or summary.started, ended=ended)
-    moved = [stage.shuffle_remote_bytes for stage in summary.stages]
-    usage, total = total_lines(
-        lines, card, basis=basis, assumed_node=assumed_node, remote_bytes=sum(moved) if moved else None
-    )
-    total, lineage = share(total, summary)
-    return JobCost(
-        usage=usage,
-        cost=total,
-        lineage=lineage,
-        advice=advise(summary, pods, nodes, card, assumed_node=assumed_node) if summary.app_id else (),
-        minutes=per_minute(lines, total.usd_total),
-    )
 
 
 @click.command()
@@ -147,7 +112,7 @@ def _read_telemetry(path: Path) -> Telemetry:
         raise click.UsageError(msg) from error
 
 
-def _print_cost(result: JobCost, why: list[str]) -> None:
+def _print_cost(result: Account, why: list[str]) -> None:
     out = console()
     usage, total = result.usage, result.cost
     out.print(_title(total), highlight=False)
@@ -177,7 +142,7 @@ def _title(total: Cost) -> str:
     return f"Cost{priced_as} (rates of {total.rate_card}; from {total.basis}, confidence {total.confidence})"
 
 
-def _dataset_table(result: JobCost) -> Table:
+def _dataset_table(result: Account) -> Table:
     table = Table(title="Datasets", title_justify="left")
     table.add_column("Dataset", overflow="fold")
     for head in ("Rows", "Bytes", "Share", "USD", "USD per GB", "USD per million rows"):

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_doeks.lifecycle.clock import Clock
 from airflow_doeks.lifecycle.submission import Submission
@@ -15,6 +15,9 @@ from airflow_doeks.model.identity import JobIdentity
 from airflow_doeks.model.record import Attempt, Cost, JobFacts, JobFailure, JobRecord, Times
 from airflow_doeks.model.status import JobState, JobStatus
 from airflow_doeks.model.telemetry import Telemetry
+
+if TYPE_CHECKING:
+    from airflow_doeks.cost import Account
 
 MAX_DATASETS = 50  # in the record; all of them stand in its detail
 MAX_RECORD_BYTES = 8192
@@ -83,32 +86,32 @@ def times_of(submission: Submission, status: JobStatus, telemetry: Telemetry | N
     )
 
 
-def fit(record: JobRecord, summary: EventLogSummary | None) -> Settled:
+def fit(record: JobRecord, account: Account, summary: EventLogSummary) -> Settled:
     """The record within its size, and the detail that takes what does not fit."""
     everything = record.lineage
-    detail: dict[str, Any] = {"lineage": everything.model_dump(mode="json")}
-    columns = {
-        f"{dataset.namespace}/{dataset.name}": [column.model_dump(mode="json") for column in dataset.columns]
-        for dataset in (*everything.inputs, *everything.outputs)
-        if dataset.columns
+    datasets = (*everything.inputs, *everything.outputs)
+    detail = {
+        "lineage": everything.model_dump(mode="json"),
+        "columns": {
+            f"{dataset.namespace}/{dataset.name}": [column.model_dump(mode="json") for column in dataset.columns]
+            for dataset in datasets
+            if dataset.columns
+        },
+        "minutes": [run.model_dump(mode="json") for run in account.minutes],
+        "advice": [measure.model_dump(mode="json") for measure in account.advice],
+        "pods": [pod.model_dump(mode="json", exclude_none=True) for pod in summary.pods],
+        "spark": {"app_id": summary.app_id, "version": summary.spark_version, "slot_ms": summary.slot_ms},
     }
-    if columns:
-        detail["columns"] = columns
-    if summary is not None:
-        detail["pods"] = [pod.model_dump(mode="json", exclude_none=True) for pod in summary.pods]
-        detail["spark"] = {"app_id": summary.app_id, "version": summary.spark_version, "slot_ms": summary.slot_ms}
-    keep = MAX_DATASETS
     record = record.model_copy(update={"detail": f"{record.record_id}.detail.json.zst"})
+    keep = MAX_DATASETS
     while keep:
-        cut = everything.model_copy(
-            update={
-                "inputs": everything.inputs[:keep],
-                "outputs": everything.outputs[:keep],
-                "truncated": len(everything.inputs) > keep or len(everything.outputs) > keep,
-            }
-        )
-        record = record.model_copy(update={"lineage": cut})
-        if len(record.model_dump_json(exclude_none=False)) < MAX_RECORD_BYTES:
+        cut = {
+            "inputs": everything.inputs[:keep],
+            "outputs": everything.outputs[:keep],
+            "truncated": len(everything.inputs) > keep or len(everything.outputs) > keep,
+        }
+        record = record.model_copy(update={"lineage": everything.model_copy(update=cut)})
+        if len(record.model_dump_json()) < MAX_RECORD_BYTES:
             break
         keep //= 2
     return Settled(record, detail)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from airflow_doeks.cli.cost_commands import cost, job_cost
-from airflow_doeks.cost import load_rate_card
+from airflow_doeks.cli.cost_commands import cost
+from airflow_doeks.cost import account, load_rate_card
 from airflow_doeks.model.event_log import EventLogSummary
 from airflow_doeks.model.lineage import Dataset, Lineage
 from airflow_doeks.model.telemetry import Node, Pod, Telemetry
@@ -111,11 +111,11 @@ def test_the_best_facts_win_and_the_log_shares_the_cost():
     summary = EventLogSummary(
         app_id="app-1", pods=(logged,), slot_ms=7_200_000, slot_ms_wasted=0, lineage=Lineage(outputs=(output,))
     )
-    result = job_cost(Telemetry(), summary, card, assumed)
+    result = account(Telemetry(), summary, card, assumed_node=assumed)
     assert (result.cost.basis, result.cost.usd_compute) == ("event_log", Decimal("0.192"))
     assert (result.lineage.outputs[0].usd, result.cost.usd_unattributed) == (Decimal("0.096"), Decimal("0.096"))
     assert [advice.code for advice in result.advice] == ["graviton"]
     seen = Pod(uid="p", role="executor", node="n", **held)
     node = Node(uid="n", instance_type="m7g.xlarge", zone="a")
-    result = job_cost(Telemetry(pods=(seen,), nodes=(node,)), summary, card, assumed)
+    result = account(Telemetry(pods=(seen,), nodes=(node,)), summary, card, assumed_node=assumed)
     assert (result.cost.basis, result.cost.usd_compute, result.cost.priced_as) == ("pods", Decimal("0.1632"), None)

@@ -1,17 +1,17 @@
 """Cost per minute: where it stands, and that nothing is lost on the way."""
 
 import itertools
-import json
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_doeks.cost import cost_detail
+from airflow_doeks.cost import account
 from airflow_doeks.cost.lines import Step, itemize
 from airflow_doeks.cost.series import evenly, per_minute, spread
 from airflow_doeks.model.event_log import EventLogSummary
+from airflow_doeks.model.telemetry import Telemetry
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
 MOMENTS = st.integers(0, 20_000_000).map(lambda ms: NOON + timedelta(milliseconds=ms))
@@ -66,13 +66,20 @@ def test_a_billed_minimum_of_a_pod_that_ran_for_no_time_has_its_minute(at):
     assert (run.since, run.usd) == (at(60), Decimal("0.01"))
 
 
-def test_the_detail_of_a_record_is_plain_json(card, pod, node):
-    """Minutes and advice for the ledger, money as text; without an event log there is no advice."""
-    detail = cost_detail([pod(vcpu=4, gib=16)], {}, card, Decimal("0.192"), assumed_node=node())
-    assert json.loads(json.dumps(detail)) == {
-        "minutes": [{"since": "2026-11-20T12:00:00+00:00", "minutes": 60, "usd_per_minute": "0.0032000000"}],
-        "advice": [],
-    }
-    summary = EventLogSummary(slot_ms=1_440_000)
-    detail = cost_detail([pod(vcpu=4, gib=16)], {}, card, None, summary=summary, assumed_node=node())
-    assert (detail["minutes"], [advice["code"] for advice in detail["advice"]]) == ([], ["idle_executors", "graviton"])
+def test_an_account_has_minutes_and_advice(card, pod, node):
+    """Dollars per minute sum to the total; a log that shows idle slots gives advice, without a log there is none."""
+    facts = Telemetry(pods=(pod(vcpu=4, gib=16),), assumed_node=node())
+    (run,) = account(facts, EventLogSummary(), card).minutes
+    assert (run.minutes, run.usd_per_minute) == (60, Decimal("0.0032"))
+    assert account(facts, EventLogSummary(), card).advice == ()
+    idle = account(facts, EventLogSummary(app_id="app-1", slot_ms=1_440_000), card)
+    assert [advice.code for advice in idle.advice] == ["idle_executors", "graviton"]
+
+
+def test_the_driver_holds_its_pod_as_long_as_the_platform_says(card, pod, node, at):
+    """A log begins after the JVM and ends before it; volumes are known to the platform alone."""
+    logged = pod(role="driver", vcpu=4, gib=16, start=600, seconds=600)
+    asked = logged.model_copy(update={"storage_gib": Decimal(0)})
+    facts = Telemetry(requested=(asked,), assumed_node=node(), started=at(0), ended=at(3600))
+    result = account(facts, EventLogSummary(pods=(logged,)), card)
+    assert (result.cost.basis, result.usage.vcpu_seconds, result.cost.usd_storage) == ("event_log", 4 * 3600, 0)

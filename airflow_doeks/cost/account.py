@@ -1,0 +1,93 @@
+"""One job's accounts from the best facts at hand: usage, cost, the data it went into, and what to change.
+
+Facts are taken in this order: pods that somebody saw, the executors of the event log, what the request asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from airflow_doeks.cost.advice import Advice, advise
+from airflow_doeks.cost.lines import itemize
+from airflow_doeks.cost.price import total_lines
+from airflow_doeks.cost.rates import RateCard
+from airflow_doeks.cost.series import Run, per_minute
+from airflow_doeks.cost.sharing import share
+from airflow_doeks.model.event_log import EventLogSummary
+from airflow_doeks.model.lineage import Lineage
+from airflow_doeks.model.noun import Noun
+from airflow_doeks.model.record import Cost, Usage
+from airflow_doeks.model.telemetry import Basis, Node, Pod, Telemetry
+
+
+class Account(Noun):
+    """What `doeks cost --json` prints and a record is made from."""
+
+    usage: Usage
+    cost: Cost
+    lineage: Lineage
+    advice: tuple[Advice, ...] = ()
+    minutes: tuple[Run, ...] = ()
+
+
+def account(
+    facts: Telemetry,
+    summary: EventLogSummary,
+    card: RateCard,
+    *,
+    assumed_node: Node | None = None,
+    succeeded: bool | None = None,
+    now: datetime | None = None,
+) -> Account:
+    """The accounts of one job; an empty summary stands for a log that nobody could read.
+
+    ``assumed_node`` stands in for nodes nobody saw where the telemetry assumes none. ``succeeded`` False makes all of
+    the cost waste. ``now`` closes what still runs.
+    """
+    basis, pods = best_pods(facts, summary)
+    nodes = {node.uid: node for node in facts.nodes}
+    assumed = facts.assumed_node or assumed_node
+    lines = itemize(
+        pods,
+        nodes,
+        card,
+        assumed_node=assumed,
+        started=facts.started or summary.started,
+        ended=facts.ended or summary.ended,
+        now=now,
+    )
+    moved = [stage.shuffle_remote_bytes for stage in summary.stages]
+    usage, cost = total_lines(
+        lines, card, basis=basis, assumed_node=assumed, now=now, remote_bytes=sum(moved) if moved else None
+    )
+    cost, lineage = share(cost, summary, succeeded=succeeded)
+    return Account(
+        usage=usage,
+        cost=cost,
+        lineage=lineage,
+        advice=advise(summary, pods, nodes, card, assumed_node=assumed) if summary.app_id else (),
+        minutes=per_minute(lines, cost.usd_total),
+    )
+
+
+def best_pods(facts: Telemetry, summary: EventLogSummary) -> tuple[Basis, Sequence[Pod]]:
+    """The pods to price and what they were learned from."""
+    if facts.pods:
+        return "pods", facts.pods
+    if summary.pods:
+        return "event_log", [_completed(pod, facts) for pod in summary.pods]
+    return "requests", facts.requested
+
+
+def _completed(pod: Pod, facts: Telemetry) -> Pod:
+    """A pod of the event log with what only the platform knows: its volumes, and how long the driver really held it."""
+    update: dict[str, Any] = {}
+    asked = [request.storage_gib for request in facts.requested if request.role == pod.role]
+    if pod.storage_gib is None and asked:
+        update["storage_gib"] = asked[0]
+    if pod.role == "driver" and facts.started and facts.ended:
+        update["started"] = min(facts.started, pod.started or facts.started)
+        update["ended"] = max(facts.ended, pod.ended or facts.ended)
+    return pod.model_copy(update=update)
