@@ -12,6 +12,10 @@ COMMANDS: dict[str, str] = {  # command -> "module:attribute"; imported when use
     "lineage": "airflow_doeks.cli.cost_commands:lineage",
     "report": "airflow_doeks.cli.report_command:report_command",
     "init": "airflow_doeks.cli.init:init",
+    "explain": "airflow_doeks.cli.explain:explain",
+    "lint": "airflow_doeks.cli.lint:lint",
+    "render": "airflow_doeks.cli.render:render",
+    "schema": "airflow_doeks.cli.schema_command:schema",
     "run": "airflow_doeks.cli.airflow_commands:run",
     "ui": "airflow_doeks.cli.airflow_commands:ui",
 }

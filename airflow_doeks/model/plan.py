@@ -19,7 +19,8 @@ class TaskPlan:
         platform: the whole platform entry, plus ``name``; no secret in it.
         operator: import path of the class behind ``uses``.
         needs: full task ids, written and inferred.
-        expand: a list, or ``{"task": id}`` for another task's output; None if the task is not mapped.
+        expand: a list, or ``{"task": id}`` for another task's output; None if the task is not mapped. An item is what
+            ``{{ task.item }}`` gives; of ``uses`` it is a mapping of arguments.
         budgets: ``queue_timeout``, ``startup_timeout``, ``run_timeout`` -> seconds, only those that are set.
         retry_on: failure categories that are worth a retry; None: all but ``user_code`` and ``cancelled``.
         source: dotted path below the task -> ``file:line:col`` that supplied the value; ``""`` is the task itself.
@@ -64,6 +65,7 @@ class Plan:
         groups: group id -> tooltip, outermost first.
         rate_card: the ``rate_card`` entry of doeks.yaml.
         text: the file's own text with comments, the DAG's documentation.
+        source: dotted path below the pipeline -> ``file:line:col``, as of a task.
     """
 
     dag_id: str
@@ -85,6 +87,7 @@ class Plan:
     environment: str | None = None
     rate_card: Mapping[str, Any] = field(default_factory=dict)
     text: str = ""
+    source: Mapping[str, str] = field(default_factory=dict)
 
 
 def pool_of(task: TaskPlan) -> str | None:

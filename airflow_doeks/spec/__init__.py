@@ -8,9 +8,10 @@ from airflow_doeks.spec.compiler import (
     check_project,
     compile_file,
     compile_folder,
+    doubles,
     refuse_doubles,
 )
-from airflow_doeks.spec.diagnostics import Diagnostic, Place
+from airflow_doeks.spec.diagnostics import Diagnostic, Place, in_order
 from airflow_doeks.spec.ids import dag_id_of, expected_dag_ids, file_of, pipeline_files
 from airflow_doeks.spec.project import choose_environment, find_project, load_project
 
@@ -24,9 +25,11 @@ __all__ = [
     "compile_file",
     "compile_folder",
     "dag_id_of",
+    "doubles",
     "expected_dag_ids",
     "file_of",
     "find_project",
+    "in_order",
     "load_project",
     "pipeline_files",
     "refuse_doubles",

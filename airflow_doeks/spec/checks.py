@@ -14,7 +14,7 @@ from airflow_doeks.spec.layers import leaves
 from airflow_doeks.spec.rules import schema
 
 if TYPE_CHECKING:
-    from airflow_doeks.spec.compiler import Compilation
+    from airflow_doeks.spec.compilation import Compilation
     from airflow_doeks.spec.project import Project, Setting
 
 _LOCAL = {"local": {"type": "local", "name": "local"}}  # what there is without a doeks.yaml
@@ -130,7 +130,7 @@ def check_task(compilation: Compilation, entry: Entry, plan: TaskPlan) -> None:
     if plan.role == "teardown" and entry.spec.get("trigger_rule") not in (None, "all_done"):
         message = "a teardown always runs after what it tears down; its trigger_rule cannot be chosen"
         compilation.note("DK226", message, entry, ("trigger_rule",), at_key=True, help="remove trigger_rule")
-    if plan.expand is None and _uses_item(plan):
+    if plan.expand is None and compilation.has_templates and _uses_item(plan):
         path = next(iter(_uses_item(plan)))
         compilation.note(
             "DK227", "{{ task.item }} stands here, but the task is not mapped", entry, path, help="add expand"
@@ -140,7 +140,7 @@ def check_task(compilation: Compilation, entry: Entry, plan: TaskPlan) -> None:
     run, whole = plan.budgets.get("run_timeout"), plan.execution_timeout_seconds
     if run is not None and whole is not None and run > whole:
         message = f"run_timeout ({run:g} s) is longer than execution_timeout ({whole:g} s), so it never counts"
-        compilation.note("DK233", message, entry, ("run_timeout",), help="make execution_timeout the longer one")
+        compilation.note("DK229", message, entry, ("run_timeout",), help="make execution_timeout the longer one")
     if plan.job is not None:
         jobs.check_job(compilation, entry, plan)
 

@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-WARNINGS = frozenset({"DK219", "DK233", "DK234"})  # codes that do not stop a pipeline
+WARNINGS = frozenset({"DK219", "DK229", "DK230", "DK404"})  # codes that do not stop a pipeline
+
+_EXCERPT_LEFT, _EXCERPT_WIDTH = 100, 150  # characters before the caret and in all
 
 
 class Place(NamedTuple):
@@ -67,9 +69,12 @@ class Diagnostic:
         number = self.place.line
         if 1 <= number <= len(self.lines):
             gutter = len(str(number))
-            shown = [(at, self.lines[at - 1].expandtabs(1)[:160]) for at in (number - 1, number) if at >= 1]
-            parts += [f"  {at:>{gutter}} | {line}".rstrip() for at, line in shown]
-            parts.append(f"  {' ' * gutter} | {' ' * (self.place.column - 1)}{'^' * min(self.place.width, 60)}")
+            left = max(0, self.place.column - _EXCERPT_LEFT)  # of a long line the part around the caret
+            for at in (number - 1, number) if number > 1 else (1,):
+                shown = self.lines[at - 1].expandtabs(1)[left : left + _EXCERPT_WIDTH]
+                parts.append(f"  {at:>{gutter}} | {shown}".rstrip())
+            caret = "^" * min(self.place.width, _EXCERPT_WIDTH - _EXCERPT_LEFT)
+            parts.append(f"  {' ' * gutter} | {' ' * (self.place.column - 1 - left)}{caret}")
         if self.help:
             parts.append(f"  help: {self.help}")
         return "\n".join(parts)

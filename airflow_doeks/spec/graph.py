@@ -47,10 +47,10 @@ def entries(tasks: Mapping[str, Any], path: tuple[Any, ...] = ("tasks",), above:
             yield from entries(spec["tasks"], (*entry.path, "tasks"), f"{entry.id}.")
 
 
-def connect(found: Iterable[Entry], declared: frozenset[str], infer: bool, note: Note) -> None:
+def connect(found: Iterable[Entry], declared: Callable[[], frozenset[str]], infer: bool, note: Note) -> None:
     """Fill in ``edges`` of every task; what cannot be resolved is noted.
 
-    ``declared`` are the ids that the file names, also of tasks too broken to be among ``found``.
+    ``declared`` gives the ids that the file names, also of tasks too broken to be among ``found``.
     """
     known = {entry.id: entry for entry in found}
     tasks = [entry for entry in known.values() if entry.kind != "tasks"]
@@ -89,13 +89,18 @@ def look_up(entry: Entry, name: str, known: Mapping[str, Any] | frozenset[str]) 
 
 
 def _look_up(
-    entry: Entry, name: str, known: Mapping[str, Entry], declared: frozenset[str], say: Callable[..., None]
+    entry: Entry,
+    name: str,
+    known: Mapping[str, Entry],
+    declared: Callable[[], frozenset[str]],
+    say: Callable[..., None],
 ) -> str | None:
     target = look_up(entry, name, known)
     if target is None:
-        if look_up(entry, name, declared) is None:
-            names = {*declared, *(one.removeprefix(f"{entry.group}.") for one in declared)}
-            advice = suggestion(name, sorted(names)) or f"tasks are {', '.join(sorted(declared))}"
+        ids = declared()
+        if look_up(entry, name, ids) is None:
+            names = {*ids, *(one.removeprefix(f"{entry.group}.") for one in ids)}
+            advice = suggestion(name, sorted(names)) or f"tasks are {', '.join(sorted(ids))}"
             say("DK206", f'there is no task "{name}"', help=advice)
         return None
     if target == entry.id or entry.id.startswith(f"{target}."):

@@ -15,7 +15,7 @@ from airflow_doeks.spec.graph import Entry
 from airflow_doeks.spec.rules import schema
 
 if TYPE_CHECKING:
-    from airflow_doeks.spec.compiler import Compilation
+    from airflow_doeks.spec.compilation import Compilation
 
 _FILES = ("main", "sql", "jar")
 _MANY_FILES = ("py_files", "files", "jars", "archives")
@@ -36,7 +36,7 @@ def check_job(compilation: Compilation, entry: Entry, plan: TaskPlan) -> None:
     release = job.get("release")
     if release is not None and not _is_template(release) and not _RELEASE.fullmatch(release):
         message = f'"{release}" is not an EMR release label'
-        compilation.note("DK229", message, entry, (entry.kind, "release"), help="write for example emr-7.9.0-latest")
+        compilation.note("DK228", message, entry, (entry.kind, "release"), help="write for example emr-7.9.0-latest")
     if entry.kind == "spark":
         if job.get("conf"):
             from airflow_doeks.spec.spark_conf import check_conf

@@ -187,12 +187,13 @@ def resolve_uses(entry: Entry, note: Note) -> tuple[str | None, dict[str, Any]]:
         return path, arguments
     per_item = entry.spec.get("expand")
     items = per_item if isinstance(per_item, list) else []
+    typos = {near_argument(alias, key) for key in arguments}
     for key, value in arguments.items():
         arguments[key] = _checked(alias, value, entry, ("with", key), note)
     for index, item in enumerate(items):
         for key, value in item.items():
             _checked(alias, value, entry, ("expand", index, key), note)
-    given = set(arguments).union(*items) if items else set(arguments)
+    given = typos.union(arguments, *items)
     for key, kind in alias.arguments.items():
         if kind.endswith("!") and key not in given and not isinstance(per_item, dict):
             place = ("with",) if "with" in entry.spec else ("uses",)
@@ -207,14 +208,20 @@ def resolve_uses(entry: Entry, note: Note) -> tuple[str | None, dict[str, Any]]:
     return path, arguments
 
 
+def near_argument(alias: Alias, key: str) -> str:
+    """The argument that a key which is none may have meant; empty if the key is one."""
+    known = {**alias.arguments, **_ANY}
+    return "" if key in known or key in OWNED else suggestion(key, known).partition('"')[2].partition('"')[0]
+
+
 def _checked(alias: Alias, value: Any, entry: Entry, path: tuple[Any, ...], note: Note) -> Any:
     key = path[-1]
     kind = (alias.arguments.get(key) or _ANY.get(key) or "").rstrip("!")
     if key in OWNED:
         return value
     if not kind:
-        known = [*alias.arguments, *_ANY]
-        advice = suggestion(key, known) or f"its arguments are {', '.join(sorted(alias.arguments)) or 'none'}"
+        near = near_argument(alias, key)
+        advice = f'did you mean "{near}"?' if near else f"its arguments are {', '.join(alias.arguments) or 'none'}"
         note("DK222", f'{entry.spec["uses"]} has no argument "{key}"', entry, path, at_key=True, help=advice)
         return value
     types, words = _KINDS[kind]

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_doeks.model.plan import TaskPlan
+from airflow_doeks.model.quantities import GIB, parse_cpu, parse_memory
 from airflow_doeks.spec.graph import Entry
 from airflow_doeks.spec.layers import steps_of
 
 if TYPE_CHECKING:
-    from airflow_doeks.spec.compiler import Compilation
+    from airflow_doeks.spec.compilation import Compilation
 
+_INSTANCE = re.compile(r"([cmr])[5-8][a-z]*\.(large|(\d*)xlarge)")
+_GIB_PER_VCPU = {"c": 2, "m": 4, "r": 8}
 Check = Callable[[Mapping[str, Any]], list[Any]]
 
 
@@ -21,18 +25,41 @@ def check_on_platform(compilation: Compilation, entry: Entry, plan: TaskPlan) ->
     check, check_tags = _checks(compilation, platform)
     job = dict(plan.job or {})
     for finding in check(job) if check is not None else ():
-        code = "DK402" if finding.path.startswith("conf.") else "DK401"
-        path = (entry.kind, *_steps(finding.path, job))
-        compilation.note(
-            code, f"{_named(finding)}{finding.message}", entry, path, help=finding.help, at_key=code == "DK402"
-        )
+        steps = _steps(finding.path, job)
+        if steps in compilation.faulty.get(entry.id, ()):
+            continue  # said already, and better
+        code = "DK402" if steps[:1] == ("conf",) else "DK401"
+        message = finding.message if code == "DK402" else f"{finding.path}: {finding.message}"
+        compilation.note(code, message, entry, (entry.kind, *steps), help=finding.help, at_key=code == "DK402")
     for finding in check_tags(plan.cost_tags) if check_tags is not None else ():
         path = ("cost_tags", finding.path) if finding.path else ("cost_tags",)
-        compilation.note("DK404", finding.message, entry, path, help=finding.help)
+        compilation.note("DK403", finding.message, entry, path, help=finding.help)
+    _check_node(compilation, entry, job, platform)
 
 
-def _named(finding: Any) -> str:
-    return "" if finding.path.startswith("conf.") or not finding.path else f"{finding.path}: "
+def _check_node(compilation: Compilation, entry: Entry, job: Mapping[str, Any], platform: Mapping[str, Any]) -> None:
+    """Pods against the node that the platform names; type local cuts its executors to the machine."""
+    size = node_size(platform.get("priced_as") or "")
+    if size is None or platform["type"] == "local":
+        return
+    vcpu, gib = size
+    for pod in ("driver", "executors"):
+        sizes = job.get(pod) or {}
+        for key, parse, most in (("cpu", parse_cpu, vcpu), ("memory", parse_memory, gib * GIB)):
+            value = sizes.get(key)
+            if value is not None and "{" not in str(value) and parse(value) >= most:
+                message = f"{pod}.{key} {value} does not fit {platform['priced_as']} ({vcpu} vCPU, {gib} GiB)"
+                advice = "a node keeps some for itself; ask for less, or name a larger node as priced_as in doeks.yaml"
+                compilation.note("DK404", message, entry, (entry.kind, pod, key), help=advice)
+
+
+def node_size(instance_type: str) -> tuple[int, int] | None:
+    """VCPU and GiB of an EC2 type of families c, m and r; None for another. AWS: EC2 instance types, November 2026."""
+    match = _INSTANCE.fullmatch(instance_type)
+    if match is None:
+        return None
+    vcpu = 2 if match[2] == "large" else 4 * int(match[3] or 1)
+    return vcpu, vcpu * _GIB_PER_VCPU[match[1]]
 
 
 def _steps(path: str, job: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -12,7 +12,7 @@ from airflow_doeks.spec.graph import Entry
 from airflow_doeks.spec.operators import is_allowed
 
 if TYPE_CHECKING:
-    from airflow_doeks.spec.compiler import Compilation
+    from airflow_doeks.spec.compilation import Compilation
 
 
 def check_task(compilation: Compilation, entry: Entry, plan: TaskPlan) -> None:

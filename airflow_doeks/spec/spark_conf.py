@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_doeks.spec.graph import Entry
 
 if TYPE_CHECKING:
-    from airflow_doeks.spec.compiler import Compilation
+    from airflow_doeks.spec.compilation import Compilation
 
 KEYS = Path(__file__).parent / "spark_conf_keys.txt"
 _HADOOP = ("fs.", "hadoop.", "hive.", "dfs.", "mapreduce.", "parquet.")
@@ -42,7 +42,7 @@ def fault(key: str) -> tuple[str, str, str] | None:
         return "DK217", f"no Spark knows the property {key}", f'did you mean "{near[0]}"?'
     if key.split(".")[1] in {one.split(".")[1] for one in keys}:
         advice = "see the configuration page of your Spark version; a property of your own needs another second word"
-        return "DK234", f"neither Spark 3.5 nor 4 knows the property {key}", advice
+        return "DK230", f"neither Spark 3.5 nor 4 knows the property {key}", advice
     return None
 
 

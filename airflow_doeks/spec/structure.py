@@ -56,11 +56,26 @@ def _diagnose(document: Document, fault: Fault, places: tuple[Layer, ...]) -> Di
         message = f"the value of ${{{names[0]}}} does not fit {dotted(fault.path)}: {fault.message}"
         lines = tuple(places[0].document.lines)
         return Diagnostic("DK214", message, place, help=advice, lines=lines)
-    name = dotted(fault.path[:-1] if fault.at_key else fault.path)
+    if fault.path[:1] == ("tasks",):
+        task = _task_of(fault.path)
+        name = dotted(fault.path[len(task) * 2 : -1 if fault.at_key else None])
+        more = {"task_id": ".".join(task)} if len(fault.path) > 1 else {}
+    else:
+        name = dotted(fault.path[:-1] if fault.at_key else fault.path)
+        more = {}
     message = f"{fault.message} in {name}" if fault.at_key and name else fault.message
     if not fault.at_key and name:
         message = f"{name}: {message}"
-    return document.fault(fault.code, message, fault.path, at_key=fault.at_key, help=advice)
+    return document.fault(fault.code, message, fault.path, at_key=fault.at_key, help=advice, **more)
+
+
+def _task_of(path: tuple[Any, ...]) -> list[str]:
+    """The names of the groups and the task that a path of a pipeline leads into."""
+    found: list[str] = []
+    while path[:1] == ("tasks",) and len(path) > 1:
+        found.append(str(path[1]))
+        path = path[2:]
+    return found
 
 
 def dotted(path: tuple[Any, ...]) -> str:

@@ -1,0 +1,240 @@
+"""One pipeline in one environment: values merged from all their places, checked, and made into a plan."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from airflow_doeks.model.plan import Plan, TaskPlan
+from airflow_doeks.spec import checks, policies, times
+from airflow_doeks.spec.diagnostics import Diagnostic, Place
+from airflow_doeks.spec.graph import Entry, connect, entries
+from airflow_doeks.spec.ids import is_dag_id
+from airflow_doeks.spec.layers import Layer, Sources, merge, origin, without_nulls
+from airflow_doeks.spec.operators import resolve_uses
+from airflow_doeks.spec.project import Setting
+from airflow_doeks.spec.structure import check_structure
+from airflow_doeks.spec.text import Document
+
+BUDGETS = ("queue_timeout", "startup_timeout", "run_timeout")
+_WORK = {"main": ("sql",), "sql": ("main", "class"), "jar": ("sql",)}  # what a task runs replaces what it inherits
+
+
+class Compilation:
+    """One pipeline in one environment, while it is compiled; ``diagnostics`` grows."""
+
+    def __init__(self, document: Document, setting: Setting, dag_id: str) -> None:
+        self.document = document
+        self.setting = setting
+        self.dag_id = dag_id
+        self.folder = os.path.dirname(document.file)  # noqa: PTH120 - cheap, and keeps the path as it was given
+        self.diagnostics: list[Diagnostic] = list(document.diagnostics)
+        self.faulty: dict[str, set[tuple[Any, ...]]] = {}  # task id -> paths below its job that have a diagnostic
+        self.data: dict[str, Any] = {}
+        self.base: dict[str, Any] = {}
+        self.has_templates = "{{" in document.text or "{%" in document.text
+        self.layers: tuple[Layer, ...] = ()
+
+    def run(self) -> Plan | None:
+        """The plan as far as it can be made; None if nothing of it can."""
+        setting, document = self.setting, self.document
+        if not is_dag_id(self.dag_id, document.file):
+            message = f'"{self.dag_id}" is no DAG id: file and folder names hold letters, digits, "_" and "-", no "."'
+            self.diagnostics.append(Diagnostic("DK224", message, Place(document.file, 1, 1), help="rename the file"))
+        found, data = check_structure(document, "pipeline", setting.variables, setting.variable_layers)
+        self.diagnostics += found
+        self.data = data
+        if not data.get("tasks"):
+            return None
+        self.base = merge(setting.base, data["defaults"]) if data.get("defaults") else setting.base
+        self.layers = (*setting.layers, Layer(document, ("defaults",), setting.variable_layers))
+        every = list(entries(data["tasks"]))
+        connect(
+            every, lambda: checks.declared_ids(document.data.get("tasks")), data.get("infer") is not False, self.note
+        )
+        plan = self._pipeline(tuple(self._task(entry) for entry in every if entry.kind != "tasks"), every)
+        checks.check_pipeline(self, plan)
+        checks.check_templates(self, every)
+        return plan
+
+    def note(
+        self, code: str, message: str, entry: Entry | None = None, path: tuple[Any, ...] = (), **more: Any
+    ) -> None:
+        """Add a diagnostic where the value at a path of a task, or of the pipeline, was written."""
+        at_key = more.pop("at_key", False)
+        if entry is None:
+            layers: tuple[Layer, ...] = (Layer(self.document, (), self.setting.variable_layers),)
+        elif path[: len(entry.path)] == entry.path and path:
+            layers = (Layer(self.document, (), self.setting.variable_layers),)
+        else:
+            layers = self.layers_of(entry, path[0] if path else "")
+        place = None
+        for length in range(len(path), -1, -1):
+            place = origin(layers, path[:length], at_key=at_key or length < len(path))
+            if place is not None and (length or entry is None):
+                break
+        if place is None or (entry is not None and not path):
+            place = self.document.place(entry.path if entry else (), at_key=True)
+        document = next((one.document for one in layers if one.document.file == place.file), self.document)
+        task_id = entry.id if entry else None
+        if entry is not None and path[:1] == (entry.kind,):
+            self.faulty.setdefault(entry.id, set()).add(path[1:])
+        self.diagnostics.append(Diagnostic(code, message, place, task_id=task_id, lines=tuple(document.lines), **more))
+
+    def layers_of(self, entry: Entry, key: str) -> tuple[Layer, ...]:
+        """Where a key of a task can come from, lowest first."""
+        own = Layer(self.document, entry.path, self.setting.variable_layers)
+        if key == "platform" and self.setting.forced_platform:
+            return (self.setting.layer("environments", self.setting.environment),)
+        if key == "cost_tags":
+            whole = Layer(self.document, (), self.setting.variable_layers)
+            return (*self.setting.tag_layers, *self.setting.layers, whole, self.layers[-1], own)
+        if key == entry.kind and key != "uses":
+            names = self._preset_names(entry)
+            return (*(self.setting.layer("presets", name) for name in names), *self.layers, own)
+        return (*self.layers, own)
+
+    def value(self, entry: Entry, key: str, default: Any = None) -> Any:
+        """What a task says, else what the defaults say, else ``default``."""
+        found = entry.spec.get(key)
+        if found is None and key not in entry.spec:
+            found = self.base.get(key)
+        return default if found is None else found
+
+    def cost_tags(self, entry: Entry) -> dict[str, str]:
+        """The task's cost tags from all places, sorted by key."""
+        places = (self.setting.cost_tags, self.setting.base, self.data, self.data.get("defaults"), entry.spec)
+        tags: dict[str, str] = dict(places[0] or {})
+        for place in places[1:]:
+            if place and place.get("cost_tags"):
+                tags |= place["cost_tags"]
+        return dict(sorted(tags.items()))
+
+    def _preset_names(self, entry: Entry) -> list[str]:
+        own = (entry.spec.get(entry.kind) or {}).get("presets")
+        names = own if own is not None else (self.base.get(entry.kind) or {}).get("presets")
+        mine = self.setting.data.get("presets") or {}
+        return [name for name in names or () if name in mine]
+
+    def _job(self, entry: Entry) -> dict[str, Any]:
+        """The job of a task: presets of doeks.yaml, defaults and the task's own, merged."""
+        own = entry.spec[entry.kind]
+        job = self.base.get(entry.kind) or {}
+        names = self._preset_names(entry)
+        if names:
+            presets: dict[str, Any] = {}
+            for name in names:
+                presets = merge(presets, self.setting.data["presets"][name].get(entry.kind) or {})
+            job = merge(presets, job)
+        if job:
+            replaced = {gone for key in own if key in _WORK for gone in _WORK[key]}
+            job = merge({key: value for key, value in job.items() if key not in replaced}, own)
+        else:
+            job = own
+        if names:
+            job = {**job, "presets": [name for name in job["presets"] if name not in names]}
+        return without_nulls(job)
+
+    def _task(self, entry: Entry) -> TaskPlan:
+        spec, value = entry.spec, self.value
+        job = platform = operator = None
+        arguments: dict[str, Any] = {}
+        if entry.kind == "uses":
+            operator, arguments = resolve_uses(entry, self.note)
+        else:
+            job = self._job(entry)
+            platform = checks.platform_of(self, entry)
+        timeout = value(entry, "execution_timeout")
+        retry_on = value(entry, "retry_on")
+        budget = value(entry, "budget_usd")
+        tags = self.cost_tags(entry)
+        expand = spec.get("expand")
+        if isinstance(expand, dict):
+            expand = {
+                "task": next((need for need, path in entry.edges.items() if path == ("expand", "task")), expand["task"])
+            }
+        plan = TaskPlan(
+            task_id=entry.id,
+            kind=entry.kind,  # type: ignore[arg-type]
+            job=job,
+            platform=platform,
+            operator=operator,
+            arguments=arguments,
+            needs=tuple(entry.edges),
+            cost_tags=tags,
+            reads=tuple(spec.get("reads") or ()),
+            writes=tuple(spec.get("writes") or ()),
+            inlets=tuple(spec.get("inlets") or ()),
+            outlets=tuple(spec.get("outlets") or ()),
+            trigger_rule=spec.get("trigger_rule")
+            or ("all_done_setup_success" if spec.get("role") == "teardown" else "all_success"),
+            retries=int(value(entry, "retries", 0)),
+            retry_delay_seconds=times.seconds(value(entry, "retry_delay", 300)),
+            retry_on=None if retry_on is None else tuple(retry_on),
+            execution_timeout_seconds=None if timeout is None else times.seconds(timeout),
+            budgets=self._budgets(entry),
+            budget_usd=None if budget is None else str(budget),
+            pool=value(entry, "pool"),
+            priority_weight=int(value(entry, "priority_weight", 1)),
+            expand=expand,
+            role=spec.get("role"),
+            doc=spec.get("doc"),
+            source=self._sources(entry, job, tags),
+        )
+        checks.check_task(self, entry, plan)
+        policies.check_task(self, entry, plan)
+        return plan
+
+    def _budgets(self, entry: Entry) -> dict[str, float]:
+        found = {}
+        for name in BUDGETS:
+            text = self.value(entry, name)
+            if text is not None:
+                found[name] = times.seconds(text)
+        return found
+
+    def _sources(self, entry: Entry, job: dict[str, Any] | None, tags: dict[str, str]) -> Sources:
+        shared = {key: value for key, value in self.base.items() if key not in ("spark", "flink")}
+        own: dict[str, Any] = {"cost_tags": tags} if job is None else {"cost_tags": tags, entry.kind: job}
+        return Sources(_Lazy(lambda key: self.layers_of(entry, key)), {**shared, **entry.spec, **own})
+
+    def _pipeline(self, tasks: tuple[TaskPlan, ...], every: list[Entry]) -> Plan:
+        data = self.data
+        timeout = data.get("dagrun_timeout")
+        active = data.get("max_active_runs")
+        schedule = checks.schedule_of(self)
+        return Plan(
+            dag_id=self.dag_id,
+            file=self.document.file,
+            folder=self.folder,
+            tasks=tasks,
+            description=data.get("description"),
+            schedule=schedule,
+            start_date=data.get("start_date"),
+            end_date=data.get("end_date"),
+            timezone=data.get("timezone") or "UTC",
+            catchup=bool(data.get("catchup")),
+            max_active_runs=None if active is None else int(active),
+            owner=data.get("owner") or "airflow",
+            tags=tuple(data.get("tags") or ()),
+            params=data.get("params") or {},
+            groups={entry.id: entry.spec.get("description") or "" for entry in every if entry.kind == "tasks"},
+            dagrun_timeout_seconds=None if timeout is None else times.seconds(timeout),
+            environment=self.setting.environment,
+            rate_card=self.setting.data.get("rate_card") or {},
+            text=self.document.text,
+            source=Sources(_Lazy(lambda _: (Layer(self.document, (), self.setting.variable_layers),)), data),
+        )
+
+
+class _Lazy(dict[str, tuple[Layer, ...]]):
+    """Layers by first key, made when asked: most plans are never asked."""
+
+    def __init__(self, make: Callable[[str], tuple[Layer, ...]]) -> None:
+        super().__init__()
+        self.make = make
+
+    def __missing__(self, key: str) -> tuple[Layer, ...]:
+        self[key] = self.make(key)
+        return self[key]
