@@ -26,7 +26,7 @@ _WORDS = {  # Airflow's state -> ours and its colour
     "up_for_retry": ("waits for its retry", "yellow"),
     "success": ("done", "green"),
     "failed": ("failed", "red"),
-    "upstream_failed": ("not run, upstream failed", "yellow"),
+    "upstream_failed": ("not run", "yellow"),
     "skipped": ("skipped", "dim"),
 }
 
@@ -95,8 +95,12 @@ def print_report(
             console.print(f"[red]{task_name(record)} failed[/] ({record.failure.category}): {record.failure.message}")
             for name, url in record.failure.links.items():
                 console.print(f"  {name}: {url}", highlight=False, soft_wrap=True)
-    for why in dict.fromkeys(record.cost.why_unknown for record in records if record.cost.why_unknown):
-        console.print(f"Not in these dollars: {why}", highlight=False)
+    for record in records:
+        if record.cost.usd_total is None:
+            console.print(f"{task_name(record)} has no price: {record.cost.why_unknown}", highlight=False)
+    unknown = dict.fromkeys(name for record in records for name in record.cost.unknown if record.cost.usd_total)
+    if unknown:
+        console.print(f"Not in these dollars: {', '.join(unknown)} (each record says why)", highlight=False)
     console.print(f"Run: [{_words(state)[1]}]{_words(state)[0]}[/]")
     console.print(f"Records: {ledger}", highlight=False, soft_wrap=True)
     console.print(f"Airflow: {home}", highlight=False, soft_wrap=True)
@@ -128,22 +132,23 @@ def _task_table(tasks: Sequence[TaskView], by_task: Mapping[str, Sequence[JobRec
     for task in tasks:
         word, colour = _words(task.state)
         seconds = _seconds(task.elapsed(task.ended or datetime.now(timezone.utc)))
-        figures = _figures(by_task.get(task.name, ())) if task.name in by_task else ("",) * 7
-        table.add_row(task.name, f"[{colour}]{word}[/]", seconds, *figures)
+        table.add_row(task.name, f"[{colour}]{word}[/]", seconds, *_figures(by_task.get(task.name, ())))
     return table
 
 
 def _figures(records: Sequence[JobRecord]) -> tuple[str, ...]:
+    if not records:
+        return ("",) * 7
     inputs = [dataset for record in records for dataset in record.lineage.inputs]
     outputs = [dataset for record in records for dataset in record.lineage.outputs]
     return (
         _hours(_sum([record.usage.vcpu_seconds for record in records])),
         _hours(_sum([record.usage.memory_gib_seconds for record in records])),
         _usd(total_usd(records)),
-        _count(_sum([dataset.rows for dataset in inputs])),
-        _count(_sum([dataset.rows for dataset in outputs])),
-        _bytes(_sum([dataset.bytes for dataset in inputs])),
-        _bytes(_sum([dataset.bytes for dataset in outputs])),
+        _count(_sum([dataset.rows for dataset in inputs])) if inputs else "",
+        _count(_sum([dataset.rows for dataset in outputs])) if outputs else "",
+        _bytes(_sum([dataset.bytes for dataset in inputs])) if inputs else "",
+        _bytes(_sum([dataset.bytes for dataset in outputs])) if outputs else "",
     )
 
 

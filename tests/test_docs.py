@@ -1,0 +1,86 @@
+"""README and docs/ say what is so: links lead somewhere, commands exist, YAML is valid, versions are those we test."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from airflow_doeks.cli import COMMANDS, main
+from tests.matrix import COMBINATIONS
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *ROOT.glob("docs/**/*.md")])
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    """Every relative link of a page names a file that is there."""
+    text = FENCE.sub("", page.read_text("utf-8"))
+    targets = [target.partition("#")[0] for target in re.findall(r"\]\(([^)]+)\)", text)]
+
+    assert [
+        target for target in targets if "://" not in target and target and not (page.parent / target).exists()
+    ] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_exist(page):
+    """Every `doeks` and `make` command that a page shows is one."""
+    text = page.read_text("utf-8")
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    promised = {"doctor", "estimate", "reconcile", "rates", "stage"}  # named as coming where they are named
+
+    assert set(re.findall(r"(?:^|`)make ([a-z-]+)", text, re.MULTILINE)) <= targets
+    assert set(re.findall(r"(?:^|`)doeks ([a-z]+)", text, re.MULTILINE)) <= set(COMMANDS) | promised
+
+
+def test_readme_is_short():
+    """The README has at most 150 lines."""
+    assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 150
+
+
+def test_readme_pipeline_runs():
+    """The README's pipeline is the one that `doeks init` writes, which a test runs."""
+    scaffold = ROOT / "airflow_doeks" / "cli" / "scaffold" / "project" / "pipelines" / "first.yaml"
+    blocks = dict(FENCE.findall((ROOT / "README.md").read_text("utf-8")))
+
+    assert yaml.safe_load(blocks["yaml"]) == yaml.safe_load(scaffold.read_text("utf-8"))
+
+
+def test_project_of_the_walkthrough_is_valid(tmp_path):
+    """The example with the doeks.yaml that the walkthrough shows is without faults in both environments."""
+    blocks = dict(FENCE.findall((ROOT / "docs" / "walkthrough.md").read_text("utf-8")))
+    for folder in ("pipelines", "jobs", "sql"):
+        (tmp_path / folder).mkdir()
+        for source in (ROOT / "dags" / folder).iterdir():
+            if source.is_file():
+                (tmp_path / folder / source.name).write_bytes(source.read_bytes())
+    presets = yaml.safe_load((ROOT / "dags" / "doeks.yaml").read_text("utf-8"))["presets"]
+    project = {**yaml.safe_load(blocks["yaml"]), "presets": presets}
+    (tmp_path / "doeks.yaml").write_text(yaml.safe_dump(project), encoding="utf-8")
+
+    done = CliRunner().invoke(main, ["lint", str(tmp_path)])
+
+    assert done.exit_code == 0, done.output
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/mwaa.md"])
+def test_versions_are_those_that_are_tested(page):
+    """README and docs/mwaa.md name every Airflow of `make test-all` and none that is not tested or resolved."""
+    text = (ROOT / page).read_text("utf-8")
+    tested = {entry.airflow for entry in COMBINATIONS}
+    named = set(re.findall(r"(?<![\d.-])([23]\.\d{1,2}\.\d)(?![\d.])", text))
+
+    assert tested <= named <= tested | {"2.11.0"}
+
+
+def test_every_command_tells_what_it_does():
+    """`doeks COMMAND --help` works for every command."""
+    for command in COMMANDS:
+        done = CliRunner().invoke(main, [command, "--help"])
+
+        assert done.exit_code == 0, (command, done.output)
+        assert "Usage:" in done.output
