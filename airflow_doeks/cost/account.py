@@ -82,11 +82,14 @@ def best_pods(facts: Telemetry, summary: EventLogSummary) -> tuple[Basis, Sequen
 
 
 def _completed(pod: Pod, facts: Telemetry) -> Pod:
-    """A pod of the event log with what only the platform knows: its volumes, and how long the driver really held it."""
+    """A pod of the event log with what only the platform knows: volumes, image, capacity type, the driver's times."""
     update: dict[str, Any] = {}
-    asked = [request.storage_gib for request in facts.requested if request.role == pod.role]
-    if pod.storage_gib is None and asked:
-        update["storage_gib"] = asked[0]
+    asked = next((request for request in facts.requested if request.role == pod.role), None)
+    if asked is not None:
+        if pod.storage_gib is None:
+            update["storage_gib"] = asked.storage_gib
+        update["is_emr_image"] = pod.is_emr_image or asked.is_emr_image
+        update["capacity_type"] = pod.capacity_type or asked.capacity_type
     if pod.role == "driver" and facts.started and facts.ended:
         update["started"] = min(facts.started, pod.started or facts.started)
         update["ended"] = max(facts.ended, pod.ended or facts.ended)

@@ -179,7 +179,7 @@ class FakeEmr:
             raise ServiceError(INVALID, "releaseLabel and jobDriver are required")
         job = Job(f"{len(self.jobs):019d}", request, self.today(), self.script(request))
         if self.runner is not None:
-            job.live, job.stop = self.runner(request)
+            job.live, job.stop = self.runner(request | {"id": job.id})
         self.jobs[job.id] = job
         return job
 
