@@ -107,7 +107,7 @@ def test_plugin_is_light():
     "arguments",
     [
         ["lint", "dags/pipelines"],
-        ["render", "dags/pipelines/flights.yaml", "--env", "prod"],
+        ["render", "dags/pipelines/flights.yaml"],
         ["schema"],
         ["explain", "DK104"],
         ["report", "--ledger", "{tmp}"],
