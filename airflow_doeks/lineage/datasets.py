@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -45,7 +45,17 @@ class _Known:
     tables: dict[str, None] = field(default_factory=dict)
     columns: dict[str, Column] = field(default_factory=dict)
     slot_ms: float = 0
-    has_failed: bool = False
+    is_stream: bool = False
+
+    @property
+    def counts(self) -> Counts:
+        """All of it: different parts add up, readers of a stream read the same."""
+        if not self.is_stream:
+            return total(self.parts.values())
+        most = Counts()
+        for counts in self.parts.values():
+            most = most.most(counts)
+        return most
 
 
 @dataclass
@@ -67,15 +77,20 @@ class Datasets:
             mine = counts if len(scan.names) == 1 and scan.is_whole else Counts()
             known.parts[scan.key] = known.parts[scan.key].most(mine) if scan.key in known.parts else mine
 
-    def read_more(self, name: Name, counts: Counts, scan: Scan | None = None) -> None:
-        """New data of a stream: counts add up."""
+    def read_more(self, name: Name, query: str, counts: Counts, scan: Scan | None = None) -> None:
+        """New data of a stream: counts add up within a query; queries read the same data."""
         known = self._input(name, scan) if scan else self.inputs.setdefault(name, _Known())
-        known.parts["stream"] = known.parts["stream"].plus(counts) if "stream" in known.parts else counts
+        known.is_stream = True
+        known.parts[query] = known.parts[query].plus(counts) if query in known.parts else counts
 
-    def wrote(self, write: Write, counts: Counts) -> None:
+    def wrote(self, write: Write, counts: Counts, columns: Sequence[Column] = ()) -> None:
         """A write that succeeded; an overwrite takes the place of what was written before."""
         known = self._output(write)
-        if write.mode == "overwrite":
+        counts = Counts() if write.mode == "rewrite" else counts
+        names = write.columns if len(write.columns) == len(columns) else [column.name for column in columns]
+        for name, column in zip(names, columns, strict=True):
+            known.columns[name] = column.model_copy(update={"name": name})
+        if write.mode in ("overwrite", "rewrite"):
             if not write.part:
                 known.parts.clear()
             known.parts[write.part] = counts
@@ -84,7 +99,7 @@ class Datasets:
 
     def failed(self, write: Write, why: str) -> None:
         """A write that left nothing to count on."""
-        self._output(write).has_failed = True
+        self._output(write)
         self.why.append(why)
 
     def spent(self, names: list[Name], slot_ms: int) -> None:
@@ -112,11 +127,29 @@ class Datasets:
 
     def listed(self, slot_ms: int | None) -> tuple[tuple[Dataset, ...], tuple[Dataset, ...]]:
         """(inputs, outputs); shares are of ``slot_ms``, the slot time of the whole application."""
+        paths = {
+            table: name for known in (self.inputs, self.outputs) for name, k in known.items() for table in k.tables
+        }
+        for name in [name for name in self.outputs if str(name) in paths and paths[str(name)] != name]:
+            self._place(name, paths[str(name)])
         inputs = tuple(_dataset(name, known, None) for name, known in self.inputs.items())
         outputs = tuple(
             _dataset(name, known, known.slot_ms / slot_ms if slot_ms else None) for name, known in self.outputs.items()
         )
         return inputs, outputs
+
+    def _place(self, table: Name, path: Name) -> None:
+        """A table that was written under its name and elsewhere seen with its path goes by its path."""
+        known = self.outputs.pop(table)
+        known.tables[str(table)] = None
+        other = self.outputs.get(path)
+        if other is None:
+            self.outputs[path] = known
+            return
+        other.slot_ms += known.slot_ms
+        other.tables[str(table)] = None
+        for part, counts in known.parts.items():
+            other.parts[part] = other.parts[part].plus(counts) if part in other.parts else counts
 
     @property
     def attributed_ms(self) -> float:
@@ -125,7 +158,7 @@ class Datasets:
 
 
 def _dataset(name: Name, known: _Known, share: float | None) -> Dataset:
-    counts = total(known.parts.values())
+    counts = known.counts
     return Dataset(
         namespace=name.namespace,
         name=name.name,

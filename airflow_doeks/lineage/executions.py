@@ -13,12 +13,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_doeks.lineage.datasets import Counts, Datasets
+from airflow_doeks.lineage.columns import written_columns
+from airflow_doeks.lineage.datasets import Counts, Datasets, total
 from airflow_doeks.lineage.names import Name
-from airflow_doeks.lineage.plans import Metrics, PlanFacts, Scan, Write, read_plan
+from airflow_doeks.lineage.plan_reading import read_plan
+from airflow_doeks.lineage.plans import Metrics, PlanFacts, Scan, Write
 from airflow_doeks.lineage.stages import Stage
 from airflow_doeks.lineage.streams import Streams
+from airflow_doeks.model.lineage import Column
 
+FAULTS = (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError, RecursionError)
 FOLD_AFTER = 32  # ended roots that wait for late numbers
 _ADAPTIVE = re.compile(rb'.{0,120}?SparkListenerSQLAdaptiveExecutionUpdate","executionId":(\d+),', re.DOTALL)
 _BATCH = re.compile(r"\bid = (\S+)\s+runId = \S+\s+batch = \d+")
@@ -44,12 +48,18 @@ class _Root:
     retried: set[int] = field(default_factory=set)  # accumulators that a repeated stage added to twice
     driver_updates: list[list[int]] = field(default_factory=list)
     stages: list[Stage] = field(default_factory=list)
-    records_written: int | None = None
+    records_written: int | None = None  # by Spark tasks
+    bytes_written: int | None = None
     query: str | None = None  # the streaming query that it is a batch of
 
     def counts(self, metrics: Metrics) -> Counts:
-        rows = None if metrics.rows in self.retried else self.accumulators.get(metrics.rows or -1)
-        return Counts(rows, self.accumulators.get(metrics.bytes or -1), self.accumulators.get(metrics.files or -1))
+        rows, size, files = (None if key is None else self.accumulators.get(key) for key in metrics)
+        return Counts(None if metrics.rows in self.retried else rows, size, files)
+
+    def committed(self) -> Counts:
+        """What the driver counted at the commit of a file write that no plan node stands for."""
+        found = [[self.accumulators.get(key) for key in ids] for ids in self.driver_updates]
+        return total(Counts(values[2], values[1], values[0]) for values in found)
 
 
 @dataclass
@@ -115,6 +125,8 @@ class Executions:
         for key, name, value in values:
             if name == "internal.metrics.output.recordsWritten":
                 root.records_written = (root.records_written or 0) + value
+            elif name == "internal.metrics.output.bytesWritten":
+                root.bytes_written = (root.bytes_written or 0) + value
             elif not name.startswith("internal."):
                 pairs.append((key, value))
         self._note(root, pairs)
@@ -160,63 +172,92 @@ class Executions:
     def _fold(self, root: _Root) -> None:
         self.live.pop(root.number, None)
         self.folded.add(root.number)
+        for number in root.executions:
+            self.roots.pop(number, None)
+        try:
+            self._count(root)
+        except FAULTS:
+            self.datasets.why.append(f"SQL execution {root.number} is broken in the log")
+
+    def _count(self, root: _Root) -> None:
         targets: dict[int, list[Name]] = {}
+        scans = 0
         seen: set[Metrics] = set()
         for number in sorted(root.executions):
             execution = root.executions[number]
-            self.roots.pop(number, None)
-            facts = self._facts(execution)
+            facts, text = self._facts(execution)
+            self.datasets.why.extend(facts.why)
+            sources: dict[int, str] = {}
+            scans += len(facts.scans)
             for scan in facts.scans:
-                self._read(root, scan, seen)
+                sources |= self._read(root, scan, seen)
+            columns = _columns(text, sources) if facts.writes else []
             for write in facts.writes:
                 if write.metrics in seen and write.metrics.rows is not None:
                     continue
                 seen.add(write.metrics)
                 targets.setdefault(number, []).append(write.name)
-                self._wrote(root, execution, write)
+                self._wrote(root, execution, write, columns)
             if execution.error:
-                self.datasets.why.append(f"SQL execution {number} failed: {execution.error.splitlines()[0][:200]}")
+                self.datasets.why.append(
+                    f"SQL execution {number} failed: {execution.error.strip().partition(chr(10))[0][:200]}"
+                )
         sink = self.streams.sinks.get(root.query) if root.query else None
         if sink is not None and not targets:
             targets[root.number] = [sink]
             self._sank(root, sink)
         everything = list(dict.fromkeys(name for names in targets.values() for name in names))
+        if everything and not scans and any("LogicalRelation" in e.text for e in root.executions.values()):
+            self.datasets.why.append(f"the log does not name the inputs of the write to {everything[0].name}")
         for stage in root.stages:
-            self.datasets.spent(targets.get(stage.execution or -1) or everything, stage.slot_ms)
+            mine = targets.get(stage.execution) if stage.execution is not None else None
+            self.datasets.spent(mine or everything, stage.slot_ms)
 
-    def _facts(self, execution: _Execution) -> PlanFacts:
+    def _facts(self, execution: _Execution) -> tuple[PlanFacts, str]:
         """Scans of the first and the last plan (an empty input is optimised away), writes of the last."""
         first = read_plan(execution.plan, execution.text, execution.conf)
         if not execution.adaptive:
-            return first
+            return first, execution.text
         try:
             event = json.loads(execution.adaptive)
-            last = read_plan(event["sparkPlanInfo"], str(event.get("physicalPlanDescription", "")), execution.conf)
+            text = str(event.get("physicalPlanDescription", ""))
+            last = read_plan(event["sparkPlanInfo"], text, execution.conf)
         except (ValueError, KeyError, TypeError, RecursionError):
             self.datasets.why.append(f"the last plan of SQL execution {execution.number} is broken")
-            return first
-        return PlanFacts(last.scans + first.scans, last.writes or first.writes, last.why or first.why)
+            return first, execution.text
+        return PlanFacts(last.scans + first.scans, last.writes or first.writes, last.why or first.why), text
 
-    def _read(self, root: _Root, scan: Scan, seen: set[Metrics]) -> None:
+    def _read(self, root: _Root, scan: Scan, seen: set[Metrics]) -> dict[int, str]:
+        """Count a scan; the columns it gives numbers to, by number."""
         source = self.streams.source_of(root.query, scan.names) if root.query else None
         if source is None:
             self.datasets.read(scan, root.counts(scan.metrics))
         elif scan.metrics not in seen:
             seen.add(scan.metrics)
-            self.datasets.read_more(source, root.counts(scan.metrics), scan)
+            self.datasets.read_more(source, str(root.query), root.counts(scan.metrics), scan)
+        names = scan.names if source is None else (source,)
+        return {n: f"{names[0]}:{column}" for n, column in scan.attributes.items()} if len(names) == 1 else {}
 
-    def _wrote(self, root: _Root, execution: _Execution, write: Write) -> None:
+    def _wrote(self, root: _Root, execution: _Execution, write: Write, columns: list[Column]) -> None:
         counts = root.counts(write.metrics)
-        if write.rows_from_tasks:
-            counts = Counts(root.records_written, None, None)
+        if write.counted == "tasks":
+            counts = Counts(root.records_written, root.bytes_written, None)
+        elif write.counted == "driver":
+            counts = root.committed()
         if execution.has_ended and not execution.error:
-            self.datasets.wrote(write, counts)
+            self.datasets.wrote(write, counts, columns)
         else:
             what = "failed" if execution.error else "had not ended when the log stops"
             self.datasets.failed(write, f"the write to {write.name} {what}")
 
     def _sank(self, root: _Root, sink: Name) -> None:
-        """A streaming file sink has no node in the plan; its counts are the driver's own update."""
-        for ids in root.driver_updates[:1]:
-            values = [root.accumulators.get(key) for key in ids]
-            self.datasets.wrote(Write(sink, "append"), Counts(values[2], values[1], values[0]))
+        """A streaming file sink has no node in the plan."""
+        if root.driver_updates:
+            self.datasets.wrote(Write(sink, "append"), root.committed())
+
+
+def _columns(text: str, sources: Mapping[int, str]) -> list[Column]:
+    try:
+        return [Column(name=name, inputs=inputs) for name, inputs in written_columns(text, sources)]
+    except RecursionError:  # a chain of thousands of projections
+        return []

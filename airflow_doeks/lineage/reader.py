@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from airflow_doeks.lineage.datasets import Counts, Datasets
-from airflow_doeks.lineage.executions import Executions
+from airflow_doeks.lineage.executions import FAULTS, Executions
 from airflow_doeks.lineage.log_files import find_files, line_blocks
 from airflow_doeks.lineage.names import Name, dataset_name, without_partitions
 from airflow_doeks.lineage.plans import Scan
@@ -27,7 +27,6 @@ from airflow_doeks.model.stores import ByteStore
 
 _START = b'{"Event":"'
 _TASK = b"SparkListenerTask"
-_FAULTS = (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError, RecursionError)
 _SECRET = re.compile(r"secret|password|token|access[.]?key|credential|redacted", re.IGNORECASE)
 _FILE_RDDS = re.compile(r'"(textFile|hadoopFile|newAPIHadoopFile|sequenceFile|objectFile|wholeTextFiles|binaryFiles)"')
 _MAX_WHY = 20
@@ -92,7 +91,7 @@ class EventLogReading:
                 if line.startswith(PREFIX):
                     try:
                         end_task(read_task(line))
-                    except _FAULTS:
+                    except FAULTS:
                         self.broken += 1
                 elif line[10:27] != _TASK:
                     self._other(line)
@@ -111,7 +110,7 @@ class EventLogReading:
             return
         try:
             handler(json.loads(line))
-        except _FAULTS:
+        except FAULTS:
             self.broken += 1
 
     def _log_start(self, event: Mapping[str, Any]) -> None:
@@ -220,7 +219,7 @@ class EventLogReading:
         has_stages = bool(self.stages.count)
         slot_ms = self.stages.slot_ms if has_stages or ended else None
         inputs, outputs = self.datasets.listed(slot_ms)
-        last = moment(self.last_ms)
+        last = moment(max(self.last_ms, self.stages.last_ms)) or moment(self.last_ms)
         return EventLogSummary(
             **self.facts,
             started=started,

@@ -100,6 +100,7 @@ class Stages:
     wasted_ms: int = 0
     tasks: int = 0
     clock_faults: int = 0
+    last_ms: int = 0
     _ids: Bits = field(default_factory=Bits)
     _partitions: dict[int, Bits] = field(default_factory=dict)
     memory: dict[str, int] = field(default_factory=dict)
@@ -125,6 +126,8 @@ class Stages:
         if spent < 0 or not task.launched_ms:
             self.clock_faults += 1
             spent = 0
+        elif task.finished_ms > self.last_ms:
+            self.last_ms = task.finished_ms
         self.slot_ms += spent
         stage.slot_ms += spent
         is_waste = not task.is_success

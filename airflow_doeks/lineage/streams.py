@@ -23,15 +23,15 @@ class Streams:
     datasets: Datasets
     sources: dict[str, dict[Name, None]] = field(default_factory=dict)
     sinks: dict[str, Name] = field(default_factory=dict)
-    last: dict[str, tuple[Any, ...]] = field(default_factory=dict)  # run -> (time, batch) of its last progress
+    last: dict[str, tuple[int, str]] = field(default_factory=dict)  # run -> (batch, time) of its last progress
 
     def progressed(self, event: Mapping[str, Any]) -> None:
         """StreamingQueryListener.QueryProgressEvent."""
         progress = event["progress"]
         if isinstance(progress, str):  # up to Spark 3.4 it was JSON in JSON
             return
-        run, moment = str(progress["runId"]), (progress["timestamp"], progress["batchId"])
-        if self.last.get(run) == moment:
+        run, moment = str(progress["runId"]), (int(progress["batchId"]), str(progress["timestamp"]))
+        if self.last.get(run, (-1, "")) >= moment:
             return
         self.last[run] = moment
         query = str(progress["id"])
@@ -52,9 +52,9 @@ class Streams:
             self.sources.setdefault(query, {})[dataset_name(files[1])] = None
         elif kafka:
             topics = kafka[1].split(", ")
-            counts = Counts(rows if isinstance(rows, int) and len(topics) == 1 else None)
+            counts = Counts(rows if isinstance(rows, int) and rows >= 0 and len(topics) == 1 else None)
             for topic in topics:
-                self.datasets.read_more(Name("kafka", topic), counts)
+                self.datasets.read_more(Name("kafka", topic), query, counts)
 
     def _sink(self, query: str, text: str) -> None:
         files = _FILE_SINK.fullmatch(text)

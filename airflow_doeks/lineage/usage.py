@@ -18,6 +18,7 @@ from airflow_doeks.model.telemetry import Pod
 
 MIN_OVERHEAD_MIB = 384  # ResourceProfile.MEMORY_OVERHEAD_MIN_MIB
 JVM_FACTOR, OTHER_FACTOR = Decimal("0.1"), Decimal("0.4")  # Config.scala; OTHER is for Python and R on Kubernetes
+MAX_FACTOR = 100  # a larger overhead factor, or NaN, is a broken number
 _LATEST_MS = 32_503_680_000_000  # the year 3000; later is a broken number
 _MIB = {  # suffix of a Spark size -> MiB of one
     "b": Decimal(1) / (1 << 20),
@@ -27,7 +28,7 @@ _MIB = {  # suffix of a Spark size -> MiB of one
     "t": Decimal(1 << 20),
     "p": Decimal(1 << 30),
 }
-_SIZE = re.compile(r"(\d+)([bkmgtp]?)(?:i?b)?", re.IGNORECASE)
+_SIZE = re.compile(r"(\d{1,18})([bkmgtp]?)(?:i?b)?", re.IGNORECASE)
 
 
 def mib(text: str | None, unit: str = "m") -> int | None:
@@ -109,8 +110,9 @@ class Executors:
         return tuple(_in_order(pod, why) for pod in pods)
 
     def _pod(self, uid: str, role: Any, cpu: Decimal | None, memory_mib: int | None, gpu: int) -> Pod:
-        memory = None if memory_mib is None else Decimal(memory_mib) / 1024
-        return Pod(uid=uid, role=role, vcpu=cpu, memory_gib=memory, gpu=gpu, is_emr_image=self.is_emr_image)
+        memory = Decimal(memory_mib) / 1024 if memory_mib and memory_mib > 0 else None
+        cpu = cpu if cpu and cpu > 0 else None
+        return Pod(uid=uid, role=role, vcpu=cpu, memory_gib=memory, gpu=max(0, gpu), is_emr_image=self.is_emr_image)
 
     @property
     def _is_kubernetes(self) -> bool:
@@ -125,7 +127,7 @@ class Executors:
 
     def _gpus(self, role: str, profile: Mapping[str, int] | None) -> int:
         asked = self.conf.get(f"spark.{role}.resource.gpu.amount", "0")
-        amount = int(asked) if asked.isdigit() else 0
+        amount = int(asked) if asked.isdecimal() else 0
         return profile.get("gpu", amount) if profile is not None else amount
 
     def _driver_mib(self) -> int | None:
@@ -156,11 +158,12 @@ class Executors:
         factor = OTHER_FACTOR if is_other and self._is_kubernetes else JVM_FACTOR
         for key in ("spark.kubernetes.memoryOverheadFactor", f"spark.{role}.memoryOverheadFactor"):
             try:
-                factor = Decimal(self.conf.get(key, factor))
+                told = Decimal(self.conf.get(key, factor))
+                factor = told if 0 <= told <= MAX_FACTOR else factor
             except InvalidOperation:  # noqa: PERF203 - two turns
                 continue
         floor = mib(self.conf.get(f"spark.{role}.minMemoryOverhead")) or MIN_OVERHEAD_MIB
-        return max(int(factor * heap), floor) if factor.is_finite() else floor
+        return max(int(factor * heap), floor)
 
 
 def _in_order(pod: Pod, why: list[str]) -> Pod:

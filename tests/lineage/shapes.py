@@ -31,6 +31,7 @@ class Touched:
     folder: Path | None = None
     format: str = ""
     known: dict[str, int | None] | None = None
+    unseen: tuple[str, ...] = ()  # counts that the log does not hold
 
 
 Shape = Callable[[Any, Path], list[Touched]]
@@ -319,10 +320,6 @@ def python_udf(spark: Any, lake: Path) -> list[Touched]:
     spark__executor__processTreeMetrics__enabled="true",
     spark__executor__memory="512m",
     spark__task__maxFailures="4",
-    spark__speculation="true",
-    spark__speculation__multiplier="3",
-    spark__speculation__minTaskRuntime="1s",
-    spark__speculation__quantile="0.5",
 )
 def executors(spark: Any, lake: Path) -> list[Touched]:
     """Executors that come, go idle, are lost in mid-work; Spark tasks that fail and are retried."""
@@ -352,25 +349,107 @@ def executors(spark: Any, lake: Path) -> list[Touched]:
     pairs = context.parallelize(range(8), 8).map(lambda i: (dies_once(i) % 3, i))
     pairs.reduceByKey(lambda a, b: a + b, 3).count()
     _orders(spark, lake).repartition(3).write.json(str(lake / "copied"))
-
-    def slow_once(i: int) -> None:
-        slow = lake / "slow"
-        if i == 3 and not slow.exists():  # its speculative copy overtakes it
-            slow.write_text("x")
-            time.sleep(20)
-        time.sleep(0.2)
-
-    context.parallelize(range(4), 4).foreach(slow_once)
     return [_file("in", lake / "orders", "json"), _file("out", lake / "copied", "json")]
 
 
-EXTERNAL = {  # shape -> Spark line -> Maven packages
-    "iceberg": {
-        "3.5": "org.apache.iceberg:iceberg-spark-runtime-3.5_2.12:1.10.2",
-        "4.1": "org.apache.iceberg:iceberg-spark-runtime-4.1_2.13:1.12.0",
+PACKAGES = {  # shape -> Spark line -> what it needs from Maven Central; such a shape runs in a process of its own
+    "iceberg": {"3.5": "org.apache.iceberg:iceberg-spark-runtime-3.5_2.12:1.10.2"},
+    "delta": {"3.5": "io.delta:delta-spark_2.12:3.3.2"},
+    "kafka": {
+        "3.5": "org.apache.spark:spark-sql-kafka-0-10_2.12:3.5.7",
     },
-    "delta": {"3.5": "io.delta:delta-spark_2.12:3.3.2", "4.1": "io.delta:delta-spark_4.1_2.13:4.4.0"},
 }
+
+
+@shape(
+    spark__sql__extensions="org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",
+    spark__sql__catalog__ice="org.apache.iceberg.spark.SparkCatalog",
+    spark__sql__catalog__ice__type="hadoop",
+    spark__sql__catalog__ice__warehouse="{lake}/ice",
+)
+def iceberg(spark: Any, lake: Path) -> list[Touched]:
+    """Iceberg: create from a query, append, overwrite of partitions, delete, merge, read."""
+    _orders(spark, lake).createOrReplaceTempView("raw")
+    spark.sql("CREATE TABLE ice.mart.made USING iceberg PARTITIONED BY (day) AS SELECT id, amount, day FROM raw")
+    spark.sql("CREATE TABLE ice.mart.filled (id BIGINT, amount DOUBLE) USING iceberg")
+    spark.sql("INSERT INTO ice.mart.filled SELECT id, amount FROM ice.mart.made")
+    spark.table("ice.mart.made").select("id", "amount").where("id < 100").writeTo("ice.mart.filled").append()
+    spark.sql("CREATE TABLE ice.mart.replaced (id BIGINT, day STRING) USING iceberg PARTITIONED BY (day)")
+    spark.sql("INSERT OVERWRITE ice.mart.replaced SELECT id, day FROM raw")
+    spark.sql("CREATE TABLE ice.mart.merged USING iceberg AS SELECT id, amount FROM raw WHERE id < 50")
+    spark.sql(
+        "MERGE INTO ice.mart.merged t USING (SELECT id, amount FROM raw) s ON t.id = s.id"
+        " WHEN MATCHED THEN UPDATE SET amount = s.amount + 1 WHEN NOT MATCHED THEN INSERT *"
+    )
+    spark.sql("DELETE FROM ice.mart.merged WHERE id % 10 = 3")
+    spark.table("ice.mart.made").write.json(str(lake / "export"))
+    house = lake / "ice" / "mart"
+    return [
+        _file("in", lake / "orders", "json"),
+        Touched("in", str(house / "made"), known={"rows": 300}),
+        Touched("out", str(house / "made"), house / "made" / "data", "parquet", unseen=("files",)),
+        Touched("out", str(house / "filled"), house / "filled" / "data", "parquet", unseen=("files",)),
+        Touched("out", str(house / "replaced"), house / "replaced" / "data", "parquet", unseen=("files",)),
+        Touched("out", str(house / "merged"), known={}),
+        _file("out", lake / "export", "json"),
+    ]
+
+
+@shape(
+    spark__sql__extensions="io.delta.sql.DeltaSparkSessionExtension",
+    spark__sql__catalog__spark_catalog="org.apache.spark.sql.delta.catalog.DeltaCatalog",
+)
+def delta(spark: Any, lake: Path) -> list[Touched]:
+    """Delta: save to a path, append, create from a query, insert, overwrite, merge, delete, read."""
+    _orders(spark, lake).createOrReplaceTempView("raw")
+    _orders(spark, lake).write.format("delta").save(str(lake / "saved"))
+    _orders(spark, lake).where("id < 50").write.format("delta").mode("append").save(str(lake / "saved"))
+    spark.sql("CREATE TABLE made USING delta AS SELECT id, amount FROM raw")
+    spark.sql("CREATE TABLE filled (id BIGINT, amount DOUBLE) USING delta")
+    spark.sql("INSERT INTO filled SELECT * FROM made")
+    spark.read.format("delta").load(str(lake / "saved")).select("id").write.json(str(lake / "export"))
+    spark.sql("CREATE TABLE merged USING delta AS SELECT id, amount FROM raw WHERE id < 50")
+    spark.sql(
+        "MERGE INTO merged t USING (SELECT id, amount FROM raw) s ON t.id = s.id"
+        " WHEN MATCHED THEN UPDATE SET amount = s.amount + 1 WHEN NOT MATCHED THEN INSERT *"
+    )
+    spark.sql("DELETE FROM merged WHERE id % 10 = 3")
+    house = lake / "warehouse"
+    return [
+        _file("in", lake / "orders", "json"),
+        Touched("in", str(lake / "saved"), known={"rows": 350}),  # Delta passes over a file without rows
+        _file("in", house / "made", "parquet"),
+        _file("out", lake / "saved", "parquet"),
+        _file("out", house / "made", "parquet"),
+        _file("out", house / "filled", "parquet"),
+        Touched("out", str(house / "merged"), known={}),
+        _file("out", lake / "export", "json"),
+    ]
+
+
+@shape()
+def kafka(spark: Any, lake: Path) -> list[Touched]:
+    """Kafka (a broker at DOEKS_KAFKA): a batch write, a batch read, a stream into files, a stream into a topic."""
+    servers = os.environ["DOEKS_KAFKA"]
+    suffix = str(os.getpid())
+    topic, copy = f"orders-{suffix}", f"copy-{suffix}"
+    rows = _orders(spark, lake).selectExpr("CAST(id AS STRING) AS key", "day AS value")
+    rows.write.format("kafka").option("kafka.bootstrap.servers", servers).option("topic", topic).save()
+    options = {"kafka.bootstrap.servers": servers, "subscribe": topic, "startingOffsets": "earliest"}
+    spark.read.format("kafka").options(**options).load().selectExpr("CAST(value AS STRING)").write.text(
+        str(lake / "batch")
+    )
+    stream = spark.readStream.format("kafka").options(**options).load().selectExpr("CAST(value AS STRING) AS value")
+    sink = stream.writeStream.format("text").option("path", str(lake / "streamed"))
+    sink.option("checkpointLocation", str(lake / "c1")).trigger(availableNow=True).start().awaitTermination()
+    out = stream.writeStream.format("kafka").option("kafka.bootstrap.servers", servers).option("topic", copy)
+    out.option("checkpointLocation", str(lake / "c2")).trigger(availableNow=True).start().awaitTermination()
+    return [
+        Touched("in", topic, known={"rows": 300}),
+        Touched("out", topic, known={"rows": None}),
+        _file("out", lake / "batch", "text"),
+        _file("out", lake / "streamed", "text"),
+    ]
 
 
 def _files(touched: Touched) -> list[Path]:
@@ -392,18 +471,22 @@ def on_disk(touched: Touched, count_rows: Callable[[Touched], int]) -> dict[str,
     else:
         headers = 1 if touched.role == "in" and touched.format == "csv" else 0
         rows = sum(len(path.read_bytes().splitlines()) - headers for path in files)
-    return {"rows": rows, "bytes": sum(path.stat().st_size for path in files), "files": len(files)}
+    counts = {"rows": rows, "bytes": sum(path.stat().st_size for path in files), "files": len(files)}
+    return {**counts, **dict.fromkeys(touched.unseen)}
 
 
 def run(name: str, lake: Path, log_dir: Path, **conf: str) -> list[dict[str, Any]]:
     """Run one shape in an empty lake with its event log in ``log_dir``; what it touched, counted on disk."""
+    import pyspark
     from pyspark.sql import SparkSession
 
     os.environ["PYSPARK_PYTHON"] = sys.executable
     shutil.rmtree(lake, ignore_errors=True)
     _write_inputs(lake)
     log_dir.mkdir(parents=True, exist_ok=True)
+    packages = PACKAGES.get(name, {}).get(pyspark.__version__[:3])
     settings = {
+        **({"spark.jars.packages": packages} if packages else {}),
         "spark.master": "local[2]",
         "spark.ui.enabled": "false",
         "spark.sql.shuffle.partitions": "2",
@@ -458,6 +541,7 @@ def scrubbed(log: bytes) -> bytes:
     machine = {
         f'"{socket.gethostname()}"': '"host-a"',
         sys.prefix: "/opt/venv",
+        f"{Path.home()}/": "/home/user/",
         str(Path(__file__).parent): "/opt/program",
     }
     if address is not None:
@@ -475,7 +559,7 @@ def main() -> None:
     out.mkdir(parents=True, exist_ok=True)
     path = out / "expected.json"
     expected = json.loads(path.read_text()) if path.exists() else {}
-    for name in sys.argv[2:] or SHAPES:
+    for name in sys.argv[2:] or sorted(SHAPES.keys() - PACKAGES.keys()):
         logs = LAKE.with_name("doeks-logs")
         shutil.rmtree(logs, ignore_errors=True)
         expected[name] = run(name, LAKE, logs)

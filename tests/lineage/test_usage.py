@@ -1,0 +1,180 @@
+"""Executors, memory, waste and Spark tasks of real multi-executor logs."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+
+import pytest
+
+from airflow_doeks.lineage import read_event_log
+from airflow_doeks.lineage.reader import EventLogReading
+from airflow_doeks.lineage.task_end import PREFIX, parse_task_end, read_task_end
+from airflow_doeks.lineage.usage import Executors, mib
+
+START = 1_700_000_000_000
+
+
+def summary_of(*events: dict):
+    """The summary of a log of these events."""
+    reading = EventLogReading()
+    reading.feed([json.dumps(event, separators=(",", ":")).encode() for event in events])
+    return reading.summary()
+
+
+def started(**conf: str) -> list[dict]:
+    """An application that starts with these Spark properties."""
+    return [
+        {"Event": "SparkListenerLogStart", "Spark Version": "3.5.6-amzn-1"},
+        {"Event": "SparkListenerApplicationStart", "App Name": "a", "App ID": "app", "Timestamp": START},
+        {"Event": "SparkListenerEnvironmentUpdate", "Spark Properties": conf},
+    ]
+
+
+def added(name: str, at: int, **info) -> dict:
+    """An executor registers, ``at`` milliseconds after the start."""
+    info = {"Host": "h", "Total Cores": 4, "Resource Profile Id": 0, **info}
+    return {"Event": "SparkListenerExecutorAdded", "Timestamp": START + at, "Executor ID": name, "Executor Info": info}
+
+
+def removed(name: str, at: int, reason: str = "lost") -> dict:
+    """An executor is gone."""
+    return {
+        "Event": "SparkListenerExecutorRemoved",
+        "Timestamp": START + at,
+        "Executor ID": name,
+        "Removed Reason": reason,
+    }
+
+
+def end(at: int) -> dict:
+    """The application ends."""
+    return {"Event": "SparkListenerApplicationEnd", "Timestamp": START + at}
+
+
+KUBERNETES = {
+    "spark.master": "k8s://https://10.0.0.1",
+    "spark.driver.memory": "2g",
+    "spark.driver.cores": "1",
+    "spark.kubernetes.driver.request.cores": "500m",
+    "spark.executor.memory": "8g",
+    "spark.executor.cores": "4",
+}
+
+
+@pytest.mark.parametrize(
+    ("conf", "executor_gib"),
+    [
+        ({}, "8.7998046875"),  # 8192 + int(0.1 * 8192) = 9011 MiB
+        ({"spark.kubernetes.memoryOverheadFactor": "0.4"}, "11.1992187500"),  # 8192 + 3276
+        ({"spark.executor.memoryOverheadFactor": "0.2"}, "9.5996093750"),  # 8192 + 1638
+        ({"spark.executor.memoryOverhead": "1g"}, "9"),
+        ({"spark.executor.memory": "1g"}, "1.375"),  # 1024 + at least 384
+        ({"spark.executor.pyspark.memory": "2g"}, "10.7998046875"),
+        ({"spark.memory.offHeap.enabled": "true", "spark.memory.offHeap.size": "1073741824"}, "9.7998046875"),
+        ({"spark.kubernetes.resource.type": "python"}, "11.1992187500"),
+    ],
+)
+def test_memory_is_what_the_pod_requested(conf, executor_gib):
+    """A pod's memory is heap, overhead, off-heap and PySpark memory together, by Spark's own formula."""
+    summary = summary_of(*started(**{**KUBERNETES, **conf}), added("1", 100), end(9000))
+    assert summary.pods[1].memory_gib == Decimal(executor_gib)
+
+
+def test_the_driver_is_a_pod_like_any_other():
+    """The driver holds its pod from start to end; an image with EMR's Spark is told by its version."""
+    driver = summary_of(*started(**KUBERNETES), end(9000)).pods[0]
+    assert (driver.role, driver.vcpu, driver.is_emr_image) == ("driver", Decimal("0.5"), True)
+    assert driver.memory_gib == Decimal(2048 + 384) / 1024
+    assert (driver.ended - driver.started).total_seconds() == 9
+
+
+def test_a_resource_profile_overrides_the_properties():
+    """Executors of a stage-level resource profile have its cores, memory and GPUs."""
+    amounts = {"cores": 8, "memory": 16384, "memoryOverhead": 2048, "gpu": 1}
+    profile = {
+        "Event": "SparkListenerResourceProfileAdded",
+        "Resource Profile Id": 1,
+        "Executor Resource Requests": {name: {"Amount": amount} for name, amount in amounts.items()},
+    }
+    conf = {**KUBERNETES, "spark.executor.cores": ""}
+    big = {"Total Cores": 8, "Resource Profile Id": 1}
+    pod = summary_of(*started(**conf), profile, added("1", 100, **big), end(9000)).pods[1]
+    assert (pod.vcpu, pod.memory_gib, pod.gpu) == (8, 18, 1)
+
+
+def test_executors_that_never_registered_or_never_left():
+    """Removed without being added: no start, but an end. Never removed: it ends with the application."""
+    pods = summary_of(*started(**KUBERNETES), added("1", 100), removed("2", 500), end(9000)).pods
+    assert [(pod.uid, pod.started is None) for pod in pods] == [("driver", False), ("1", False), ("2", True)]
+    assert pods[1].ended == pods[0].ended
+    assert pods[2].reason == "lost"
+
+
+def test_a_clock_that_ran_backwards_makes_no_negative():
+    """An executor that ends before it starts has an unknown end, and the why says so."""
+    summary = summary_of(*started(**KUBERNETES), added("1", 5000), removed("1", 100), end(9000))
+    assert summary.pods[1].ended is None
+    assert "1 ends before it starts; its end is unknown" in summary.why
+
+
+def test_local_mode_is_one_pod():
+    """In local mode one process is driver and executor: one pod of role driver with all its cores."""
+    pods = summary_of(*started(**{"spark.master": "local[3]"}), added("driver", 0, **{"Total Cores": 3}), end(10)).pods
+    assert [(pod.role, pod.vcpu, pod.memory_gib) for pod in pods] == [("driver", 3, 1)]
+
+
+@pytest.mark.parametrize("version", ["3.5.9", "4.3.0"])
+def test_a_real_dynamic_allocation_is_seen_whole(version, kept_logs, folder_store):
+    """Executors requested, registered, lost and let go; Python; memory; Spark tasks that died with their executor."""
+    summary = read_event_log(folder_store(kept_logs), f"{version}/executors.zstd")
+    executors = summary.pods[1:]
+    assert len(executors) > 2
+    assert all(pod.vcpu == 2 and pod.memory_gib == Decimal("0.5") for pod in executors)
+    assert {"Executor killed by driver.", "Command exited with code 137"} <= {pod.reason for pod in executors}
+    assert any(pod.requested and pod.requested < pod.started for pod in executors)
+    assert summary.uses_python
+    assert summary.peak_memory_bytes["driver"] > 100e6
+    assert sum(stage.tasks_failed for stage in summary.stages) >= 2
+    assert 1000 < summary.slot_ms_wasted < summary.slot_ms
+
+
+def test_cut_numbers_equal_parsed_numbers(kept, plain_log):
+    """What is cut out of a Spark task's line is what parsing the whole line gives, on every kept log."""
+    lines = [line for line in plain_log(kept).splitlines() if line.startswith(PREFIX)]
+    assert [read_task_end(line) for line in lines] == [parse_task_end(line) for line in lines]
+    full = EventLogReading(parse_tasks=True)
+    full.feed(plain_log(kept).splitlines())
+    fast = EventLogReading()
+    fast.feed(plain_log(kept).splitlines())
+    assert fast.summary() == full.summary()
+
+
+def test_a_spark_task_that_repeats_a_partition_is_waste(plain_log):
+    """A second success of the same partition of a stage, in a later attempt, is counted as waste."""
+    line = next(line for line in plain_log("4.3.0/cached").splitlines() if line.startswith(PREFIX))
+    task = parse_task_end(line)
+    spent = task.finished_ms - task.launched_ms
+    again = line.replace(b'"Stage Attempt ID":0', b'"Stage Attempt ID":1').replace(
+        b'"Task ID":%d,' % task.task_id, b'"Task ID":777,'
+    )
+    reading = EventLogReading()
+    reading.feed([line, again])
+    summary = reading.summary()
+    assert (summary.slot_ms, summary.slot_ms_wasted) == (2 * spent, spent)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("4g", 4096), ("512m", 512), ("1073741824b", 1024), ("2048", 2048), ("1t", 1048576), ("x", None)],
+)
+def test_sizes_are_sparks(text, expected):
+    """Spark sizes: a suffix from b to p; a bare number is MiB."""
+    assert mib(text) == expected
+
+
+def test_broken_properties_leave_amounts_unknown():
+    """A size that is no size gives no memory, never zero."""
+    executors = Executors(conf={"spark.master": "k8s://x", "spark.executor.memory": "lots"})
+    executors.added(added("1", 0))
+    assert executors.pods(None, None, [])[1].memory_gib is None
