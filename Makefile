@@ -10,13 +10,14 @@ LOCK = $(UV) pip compile --quiet --upgrade --universal --python-version 3.10 --g
 	--no-annotate --no-emit-package airflow-doeks
 AIRFLOW = AIRFLOW_HOME="$(HOME_DIR)" AIRFLOW_VAR_FLIGHTS_DATA="$${AIRFLOW_VAR_FLIGHTS_DATA:-$(CURDIR)/data}"
 
-.PHONY: help run ui test test-all lint format docs lock clean
+.PHONY: help run ui test test-all bench lint format docs lock clean
 
 help:
 	@echo "make run       run the example pipeline on real data, here, with Airflow and Spark"
 	@echo "make ui        open Airflow's UI on what make run left (Ctrl-C ends it)"
 	@echo "make test      run the tests"
 	@echo "make test-all  run the tests on every supported Airflow and Python that this machine has"
+	@echo "make bench     measure what the promises about speed say"
 	@echo "make lint      ruff, mypy, import contracts, generated docs, docker-compose.yaml"
 	@echo "make lock      pin all dependencies anew; make clean removes what these commands made"
 	@echo "PYTHON=/path/to/python chooses the interpreter of $(VENV) (3.10 to 3.13)"
@@ -33,6 +34,9 @@ test: $(VENV)/.dev
 
 test-all: $(VENV)/.dev
 	@$(BIN)/python tests/matrix.py $(ARGS)
+
+bench: $(VENV)/.dev
+	@missed=0; for bench in benchmarks/*.py; do $(BIN)/python $$bench || missed=1; done; exit $$missed
 
 lint: $(VENV)/.dev
 	@$(BIN)/ruff check .
@@ -52,7 +56,7 @@ lock: $(BIN)/uv
 	$(LOCK) requirements/uv.in -o requirements/uv.txt
 
 clean:
-	rm -rf $(VENV) "$(HOME_DIR)" data dist build
+	rm -rf $(VENV) .venvs "$(HOME_DIR)" data dist build
 
 $(VENV)/.run: $(BIN)/uv requirements/run.txt requirements/build.txt pyproject.toml
 	@echo "Installing Airflow, Spark and the example's data into $(VENV) (once)"
