@@ -48,7 +48,7 @@ def _quantity(parse: Any) -> Any:
 Whole = Annotated[
     int | str,
     BeforeValidator(_whole),
-    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0}, TEMPLATE]}),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0}, TEMPLATE], "x-expected": "a whole number"}),
 ]
 Cpu = Annotated[
     int | float | str,
@@ -59,14 +59,20 @@ Cpu = Annotated[
                 {"type": "number", "exclusiveMinimum": 0},
                 {"type": "string", "pattern": r"^\d+(\.\d+)?m?$"},
                 TEMPLATE,
-            ]
+            ],
+            "x-expected": "a CPU quantity such as 1, 0.5 or 500m",
         }
     ),
 ]
 Memory = Annotated[
     str,
     BeforeValidator(_quantity(parse_memory)),
-    WithJsonSchema({"anyOf": [{"type": "string", "pattern": r"^\d+(\.\d+)?([kMGT]i?|Ki)?$"}, TEMPLATE]}),
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "string", "pattern": r"^\d+(\.\d+)?([kMGT]i?|Ki)?$"}, TEMPLATE],
+            "x-expected": "a memory quantity such as 512Mi, 4Gi or 16G",
+        }
+    ),
 ]
 
 

@@ -54,12 +54,20 @@ def _is_template(value: Any) -> bool:
 
 def _check_work(compilation: Compilation, entry: Entry, job: dict[str, Any]) -> None:
     one, other = ("main", "sql") if entry.kind == "spark" else ("jar", "sql")
-    if (one in job) == (other in job):
+    if (one in job) == (other in job) and not _was_cut(compilation, entry):
         what = f"both {one} and {other}" if one in job else f"neither {one} nor {other}"
         message = f"the job has {what}; exactly one of them is run"
         compilation.note("DK211", message, entry, (entry.kind,), at_key=True, help=f"write {one}: or {other}:")
     elif "class" in job and "sql" in job:
         compilation.note("DK211", "class belongs to a jar, not to sql", entry, (entry.kind, "class"), at_key=True)
+
+
+def _was_cut(compilation: Compilation, entry: Entry) -> bool:
+    """True if the file says more of the job than the schema accepts, which is reported already."""
+    written: Any = compilation.document.data
+    for step in (*entry.path, entry.kind):
+        written = written[step]
+    return set(written) != set(entry.spec[entry.kind])
 
 
 def _check_code(compilation: Compilation, entry: Entry, job: dict[str, Any]) -> None:

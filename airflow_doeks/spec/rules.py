@@ -183,7 +183,8 @@ class _Compiler:
         return check
 
     def _any_of(self, node: dict[str, Any]) -> Rule:
-        options = [self._merged(option) for option in node["anyOf"] if option != VARIABLE]
+        worded = {key: node[key] for key in ("x-expected",) if key in node}
+        options = [self._merged(option) | worded for option in node["anyOf"] if option != VARIABLE]
         rules = [(_kind(option), self.rule(option)) for option in options]
         by_type = _unambiguous(rules)
 
@@ -196,9 +197,9 @@ class _Compiler:
                 faults = rule(value)
                 if faults is None:
                     return None
-                if isinstance(value, _TYPES.get(kind, (object,))):
+                if isinstance(value, _TYPES.get(kind, (object,))) or faults[0].code == "DK210":
                     refusals = faults
-            return refusals if refusals and "x-expected" not in node else [_wrong_any(value, node, options)]
+            return refusals or [_wrong_any(value, node, options)]
 
         return check
 

@@ -35,6 +35,7 @@ def build(name: str) -> dict[str, Any]:
     model = models[name]
     schema = model.model_json_schema(by_alias=True)
     schema["$defs"]["Variable"] = VARIABLE
+    del schema["$defs"]["SparkJob"]["properties"]["sql_text"]  # ours, never the author's
     if name == "doeks":
         schema["properties"]["platforms"] = _platforms(schema)
     schema = {key: _tidy(value) if key != "$defs" else value for key, value in schema.items()}

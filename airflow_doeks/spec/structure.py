@@ -29,7 +29,8 @@ def check_structure(
             silent.add(path)
             message = f'variable "{name}" is not set'
             advice = suggestion(name, variables) or "set it under `variables` of the environment, or write $${ for text"
-            diagnostics.append(document.fault("DK213", message, path, help=advice))
+            task = ".".join(_task_of(path)) or None
+            diagnostics.append(document.fault("DK213", message, path, help=advice, task_id=task))
     rule = rule_of(kind)
     faults = rule(data)
     if not faults:
@@ -38,7 +39,8 @@ def check_structure(
     data = copy.deepcopy(data)
     for _ in range(_ROUNDS):
         for fault in faults:
-            _cut(data, fault.path)
+            whole = fault.code == "DK109" and fault.at_key  # of two kinds neither is known to be meant
+            _cut(data, fault.path[:-1] if whole else fault.path)
         faults = rule(data) if isinstance(data, dict) else None
         if not faults or any(not fault.path for fault in faults):
             break
