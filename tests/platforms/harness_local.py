@@ -129,6 +129,8 @@ class LocalHarness:
         for run in self.local_dir.glob("[!.]*"):
             (run / "fate").write_text("0")
             until(lambda run=run: not self.lives(run, "supervisor.pid"))
+            if self.lives(run, "child.pid"):  # its supervisor was killed
+                os.kill(int((run / "child.pid").read_text()), signal.SIGKILL)
 
     def lives(self, run: Path, pid_file: str) -> bool:
         """True while the process whose id stands in this file runs."""
