@@ -1,0 +1,174 @@
+"""doeks.yaml: environments, variables, presets, and where every value came from."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_doeks.spec import (
+    check_file,
+    check_project,
+    compile_file,
+    compile_folder,
+    dag_id_of,
+    expected_dag_ids,
+    file_of,
+    pipeline_files,
+)
+
+TWO = """\
+platforms:
+  laptop: {type: local}
+  lake: {type: local}
+defaults: {retries: 1, retry_delay: 1m, cost_tags: {a: doeks, b: doeks}}
+cost_tags: {owner: platform}
+environments:
+  dev: {platform: laptop, variables: {size: 2, where: dev, on: false}}
+  prod: {cost_tags: {env: prod}, defaults: {retries: 3}, variables: {size: 20, where: prod, on: true}}
+presets:
+  big: {spark: {conf: {spark.sql.shuffle.partitions: 2000, spark.sql.ansi.enabled: true}, driver: {memory: 8Gi}}}
+"""
+JOB = """\
+defaults: {platform: lake, cost_tags: {b: pipeline}, spark: {driver: {cpu: 2}}}
+tasks:
+  t:
+    spark:
+      main: ../jobs/clean.py
+      presets: [big, spot]
+      args: ["s3://acme-${where}/x", "$${HOME}", "${on}"]
+      conf: {spark.sql.shuffle.partitions: 10}
+      executors: {max: "${size}"}
+"""
+
+
+@pytest.fixture
+def job(project):
+    """A pipeline with one job beside a doeks.yaml with two environments."""
+    project.write("doeks.yaml", TWO)
+    return project.pipeline(JOB)
+
+
+def test_every_layer_has_its_say(job):
+    """Presets, doeks.yaml, environment, pipeline defaults, task: the last one wins, mappings merge by key."""
+    task = compile_file(job, environment="prod").plan.tasks[0]
+    assert task.job == {
+        "conf": {"spark.sql.shuffle.partitions": 10, "spark.sql.ansi.enabled": True},
+        "driver": {"memory": "8Gi", "cpu": 2},
+        "main": "../jobs/clean.py",
+        "presets": ["spot"],
+        "args": ["s3://acme-prod/x", "${HOME}", True],
+        "executors": {"max": 20},
+    }
+    assert (task.retries, task.retry_delay_seconds, task.platform["name"]) == (3, 60.0, "lake")
+    assert task.cost_tags == {"a": "doeks", "b": "pipeline", "env": "prod", "owner": "platform"}
+
+
+def test_the_environments_platform_goes_before_the_pipelines(job):
+    """`platform` of an environment is where every job runs there."""
+    task = compile_file(job, environment="dev").plan.tasks[0]
+    assert (task.platform["name"], task.retries, task.job["executors"]) == ("laptop", 1, {"max": 2})
+
+
+def test_every_value_knows_where_it_was_written(job):
+    """The source of a value is the file, line and column that supplied it, through variables and presets."""
+    source = compile_file("pipelines/p.yaml", environment="prod").plan.tasks[0].source
+    wanted = {
+        "": "pipelines/p.yaml:3:3",
+        "spark.main": "pipelines/p.yaml:5:13",
+        "spark.args.0": "doeks.yaml:8:96",
+        "spark.conf.spark.sql.shuffle.partitions": "pipelines/p.yaml:8:44",
+        "spark.conf.spark.sql.ansi.enabled": "doeks.yaml:10:86",
+        "spark.driver.cpu": "pipelines/p.yaml:1:74",
+        "spark.driver.memory": "doeks.yaml:10:110",
+        "spark.executors.max": "doeks.yaml:8:83",
+        "retries": "doeks.yaml:8:58",
+        "retry_delay": "doeks.yaml:4:37",
+        "cost_tags.a": "doeks.yaml:4:56",
+        "cost_tags.b": "pipelines/p.yaml:1:42",
+        "cost_tags.env": "doeks.yaml:8:27",
+        "cost_tags.owner": "doeks.yaml:5:20",
+        "platform": "pipelines/p.yaml:1:22",
+    }
+    assert {key: source.get(key) for key in wanted} == wanted
+    assert set(wanted) <= set(source)
+
+
+def test_lint_checks_every_environment_and_names_those_that_fail(job, project):
+    """A fault in one environment names it and points into doeks.yaml; a fault in all names none."""
+    text = TWO.replace("size: 20", "size: big") + "policies: {max_executors: 1}\n"
+    project.write("doeks.yaml", text)
+    found = [(one.code, one.place.line, one.environments) for one in check_file(job)]
+    assert found == [("DK303", 7, ("dev",)), ("DK214", 8, ("prod",))]
+    assert [one.code for one in check_project(project.path / "doeks.yaml")] == ["DK214"]
+
+
+def test_the_environment_is_chosen_in_one_order(job, monkeypatch):
+    """The argument goes before DOEKS_ENV, that before the default; none chosen while several exist is an error."""
+    monkeypatch.setenv("DOEKS_ENV", "prod")
+    assert compile_file(job, environment="dev", default="x").plan.environment == "dev"
+    assert compile_file(job, default="dev").plan.environment == "prod"
+    monkeypatch.delenv("DOEKS_ENV")
+    assert compile_file(job, default="dev").plan.environment == "dev"
+    for environment, message in ((None, "none is chosen"), ("porod", 'no environment "porod"')):
+        (one,) = compile_file(job, environment=environment).diagnostics
+        assert (one.code, one.place.line) == ("DK215", 6)
+        assert message in one.message
+
+
+def test_a_changed_doeks_yaml_is_read_again(job, project):
+    """The cache of a process holds as long as the file does not change."""
+    assert compile_file(job, environment="dev").plan is not None
+    project.write("doeks.yaml", TWO + "policies: {max_executors: 1}\n")
+    assert compile_file(job, environment="dev").plan is None
+
+
+def test_without_a_doeks_yaml_jobs_run_on_this_machine(project):
+    """One platform exists then, `local`; DAG ids and code start at the pipeline's folder."""
+    (project.path / "doeks.yaml").unlink()
+    file = project.write("alone/p.yaml", "tasks: {t: {spark: {main: job.py}}}\n")
+    project.write("alone/job.py", "")
+    plan = compile_file(file).plan
+    assert (plan.dag_id, plan.tasks[0].platform) == ("p", {"type": "local", "name": "local"})
+
+
+def test_code_may_be_shared_inside_the_project_but_not_outside(project, tmp_path_factory):
+    """A path may climb as far as the folder of doeks.yaml; a symbolic link is judged by where it leads."""
+    outside = tmp_path_factory.mktemp("elsewhere") / "job.py"
+    outside.write_text("")
+    (project.path / "jobs" / "link.py").symlink_to(outside)
+    text = "tasks: {t: {platform: lake, spark: {main: ../jobs/%s}}}\n"
+    assert compile_file(project.pipeline(text % "clean.py")).plan is not None
+    assert [one.code for one in compile_file(project.pipeline(text % "link.py")).diagnostics] == ["DK212"]
+
+
+def test_dag_ids_lead_to_files_without_a_listing(project):
+    """The path below pipelines/ with "/" as "."; hidden folders and doeks.yaml are no pipelines."""
+    file = project.pipeline("tasks: {t: {uses: empty}}\n", "sales/eu/orders")
+    project.pipeline("tasks: {t: {uses: empty}}\n", ".hidden/x")
+    root = project.path / "pipelines"
+    assert dag_id_of(file) == dag_id_of(file, root) == "sales.eu.orders"
+    assert dag_id_of("pipelines/sales/eu/orders.yaml") == "sales.eu.orders"
+    assert file_of("sales.eu.orders", root) == file
+    assert (file_of("sales.eu", root), file_of("../doeks", root)) == (None, None)
+    assert (pipeline_files(root), expected_dag_ids(root)) == ([file], ["sales.eu.orders"])
+
+
+def test_two_files_of_one_dag_id_are_both_refused(project):
+    """a.yaml and a.yml ask for the same id; neither is taken silently."""
+    good = "tasks: {t: {uses: empty}}\n"
+    project.pipeline(good, "b")
+    project.pipeline(good, "a")
+    project.write("pipelines/a.yml", good)
+    found = compile_folder("pipelines")
+    assert [(one.dag_id, one.plan is None, [d.line() for d in one.diagnostics]) for one in found] == [
+        ("a", True, ['pipelines/a.yaml:1:1: DK223 DAG id "a" is also that of pipelines/a.yml']),
+        ("a", True, ['pipelines/a.yml:1:1: DK223 DAG id "a" is also that of pipelines/a.yaml']),
+        ("b", False, []),
+    ]
+
+
+def test_a_fault_in_doeks_yaml_stops_every_pipeline_with_its_place(project):
+    """What is wrong with the platform team's file is said with that file's line."""
+    project.write("doeks.yaml", "platforms: {lake: {type: local}}\npolicy: {}\n")
+    compiled = compile_file(project.pipeline("tasks: {t: {uses: empty}}\n"))
+    assert compiled.plan is None
+    assert [one.line() for one in compiled.diagnostics] == ['doeks.yaml:2:1: DK104 unknown key "policy"']
