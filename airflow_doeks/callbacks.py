@@ -43,6 +43,7 @@ class TaskAccounts:
     reads: Sequence[str] = ()
     writes: Sequence[str] = ()
     rate_card: Mapping[str, Any] | None = None
+    connection: str | None = None  # of the platform: who may read its event logs
 
     def accounting(self) -> Accounting:
         """Stores and prices for ``lifecycle.settle``."""
@@ -51,7 +52,7 @@ class TaskAccounts:
 
         card = dict(self.rate_card or {})
         return Accounting(
-            open_log=open_log,
+            open_log=lambda url: open_log(url, self.connection),
             rate_card=lambda: load_rate_card(card.get("file"), region=card.get("region")),
             seconds=self.settings.settle_timeout,
         )

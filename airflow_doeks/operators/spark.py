@@ -8,21 +8,18 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from airflow_doeks.callbacks import JOB_KEY, JobInHand, TaskAccounts, note_refused, note_submitted, settle_quietly
 from airflow_doeks.compat import AirflowException, AirflowFailException, BaseOperator, TaskDeferred
 from airflow_doeks.hooks.platforms import connect
 from airflow_doeks.hooks.settings import Settings, load_settings
-from airflow_doeks.hooks.stores import open_store
 from airflow_doeks.hooks.task_identity import read_context
 from airflow_doeks.lifecycle import Budgets, Submission, cancel, submit, wait
-from airflow_doeks.lifecycle.staging import stage
 from airflow_doeks.model.errors import PlatformError, SpecError
-from airflow_doeks.model.job import SparkJob, read_spark_job
+from airflow_doeks.model.job import SparkJob
 from airflow_doeks.model.record import JobFailure, JobRecord
 from airflow_doeks.model.status import JobState, JobStatus
 from airflow_doeks.operators.links import LINKS
+from airflow_doeks.operators.rendered_job import read_rendered_job
 from airflow_doeks.triggers.job import JobTrigger, event_status
 
 # Categories that another try will not mend; `retry_on` says otherwise.
@@ -172,36 +169,24 @@ class SparkJobOperator(BaseOperator):
     def accounts(self, context: Any, settings: Settings) -> TaskAccounts:
         """What this attempt's record is made from; also asked by the callback."""
         identity = read_context(context, instance=settings.instance, cost_tags=self.cost_tags).identity
-        return TaskAccounts(identity, settings, tuple(self.reads), tuple(self.writes), self.rate_card)
+        return TaskAccounts(
+            identity=identity,
+            settings=settings,
+            reads=tuple(self.reads),
+            writes=tuple(self.writes),
+            rate_card=self.rate_card,
+            connection=self.platform.get("connection"),
+        )
 
     def _read_job(self, context: Any) -> SparkJob:
-        """The rendered job, checked by the model that checked the YAML, its code staged."""
-        try:
-            job = read_spark_job(dict(self.job))
-        except ValidationError as error:
-            raise SpecError(self._rendered_errors(error)) from error
-        folder = self._code_folder()
-        if job.sql and "://" not in job.sql:
-            path = Path(folder, job.sql)
-            if not path.is_file():
-                msg = f"{self.source.get('spark.sql', self.task_id)}: there is no SQL file {path}"
-                raise SpecError(msg)
-            job = job.model_copy(update={"sql_text": self.render_template(path.read_text("utf-8"), context)})
-        code = self.platform.get("code")
-        store = open_store(code, self.platform.get("connection")) if code else None
-        return stage(job, folder, store)
-
-    def _code_folder(self) -> str:
         fileloc = getattr(getattr(self, "dag", None), "fileloc", None)
-        return str(Path(fileloc).parent / self.folder if fileloc else Path(self.folder))
-
-    def _rendered_errors(self, error: ValidationError) -> str:
-        lines = []
-        for item in error.errors(include_input=False, include_url=False):
-            path = ".".join(str(part) for part in item["loc"])
-            where = self.source.get(f"spark.{path}") or self.source.get("") or self.task_id
-            lines.append(f"{where}: {path}: {item['msg']} (after rendering)")
-        return "\n".join(dict.fromkeys(lines))
+        return read_rendered_job(
+            self.job,
+            folder=str(Path(fileloc).parent / self.folder if fileloc else Path(self.folder)),
+            source=self.source,
+            platform=self.platform,
+            render=lambda text: str(self.render_template(text, context)),
+        )
 
     def _refused(self, context: Any, accounts: TaskAccounts, error: SpecError | PlatformError) -> Exception:
         retryable = isinstance(error, PlatformError) and error.retryable

@@ -21,6 +21,16 @@ from typing import Any
 AIRFLOW = str(Path(sys.executable).with_name("airflow"))
 
 
+_MARK_FAILED_2 = """
+import sys
+from airflow.api.common.mark_tasks import set_state
+from airflow.models import DagBag
+dag_id, task_id, run_id = sys.argv[1:]
+dag = DagBag(read_dags_from_db=True).get_dag(dag_id)
+set_state(tasks=[dag.get_task(task_id)], run_id=run_id, state="failed", commit=True)
+"""
+
+
 def free_port() -> int:
     """A port that nobody listens on."""
     with socket.socket() as probe:
@@ -129,6 +139,29 @@ class Airflow:
         while isinstance(value, str) and value[:1] in '{["':
             value = json.loads(value)
         return value
+
+    def mark_failed(self, dag_id: str, task_id: str = "job") -> None:
+        """What "Mark as failed" in the UI does."""
+        run_id = self.task(dag_id, task_id)["run_id"]
+        if self.is_airflow_3:
+            path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}"
+            self.call("PATCH", path, {"new_state": "failed"})
+        else:
+            self.python(_MARK_FAILED_2, dag_id, task_id, run_id)
+
+    def clear(self, dag_id: str, task_id: str = "job") -> None:
+        """What "Clear" in the UI does."""
+        if self.is_airflow_3:
+            run_id = self.task(dag_id, task_id)["run_id"]
+            body = {"dry_run": False, "task_ids": [task_id], "dag_run_id": run_id, "only_failed": False}
+            self.call("POST", f"/dags/{dag_id}/clearTaskInstances", body)
+        else:
+            command = [AIRFLOW, "tasks", "clear", "--yes", "--task-regex", task_id, dag_id]
+            subprocess.run(command, env=self.env, check=True, capture_output=True)
+
+    def python(self, text: str, *arguments: str) -> None:
+        """Run a few lines of Python beside the metadata database, as the web server of Airflow 2 does."""
+        subprocess.run([sys.executable, "-c", text, *arguments], env=self.env, check=True, capture_output=True)
 
     def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """The public REST API of Airflow 3, as an administrator."""

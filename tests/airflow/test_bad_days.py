@@ -90,10 +90,9 @@ def test_a_deadline_cancels_a_deferred_job(airflow: Airflow) -> None:
 
 def test_marking_a_deferred_task_ends_its_job(airflow: Airflow) -> None:
     """Row 13: mark failed while deferred: the job is gone within seconds."""
-    task = airflow.wait_for("marked", "deferred", seconds=300)
+    airflow.wait_for("marked", "deferred", seconds=300)
     (job,) = run_dirs(airflow, "marked")
-    path = f"/dags/marked/dagRuns/{task['run_id']}/taskInstances/job"
-    airflow.call("PATCH", path, {"new_state": "failed"})
+    airflow.mark_failed("marked")
     until = time.monotonic() + 60
     while not ended(job) and time.monotonic() < until:
         time.sleep(0.5)
@@ -102,9 +101,8 @@ def test_marking_a_deferred_task_ends_its_job(airflow: Airflow) -> None:
 
 def test_a_cleared_task_runs_again(airflow: Airflow) -> None:
     """Row 15: clearing a task that succeeded starts a second job, with its own record."""
-    task = airflow.wait_for("cleared", "success", seconds=300)
-    body = {"dry_run": False, "task_ids": ["job"], "dag_run_id": task["run_id"], "only_failed": False}
-    airflow.call("POST", "/dags/cleared/clearTaskInstances", body)
+    airflow.wait_for("cleared", "success", seconds=300)
+    airflow.clear("cleared")
     airflow.wait_for("cleared", "scheduled", "queued", "running", "deferred", seconds=120)
     airflow.wait_for("cleared", "success", seconds=300)
     assert len(run_dirs(airflow, "cleared")) == 2
