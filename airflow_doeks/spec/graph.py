@@ -154,8 +154,8 @@ def _without_groups(
         return [task for task in tasks if _is_in(task.id, group) and not any(_is_in(task.id, one) for one in later)]
 
     def lasts(group: str) -> list[Entry]:
-        # As in Airflow, nothing waits for a group's teardown.
-        earlier = [before for _, before in inner(group)]
+        # As in Airflow, who waits for a group does not wait for its teardown.
+        earlier = [before for after, before in inner(group) if known[after].spec.get("role") != "teardown"]
         inside = [task for task in tasks if _is_in(task.id, group) and task.spec.get("role") != "teardown"]
         return [task for task in inside if not any(_is_in(task.id, one) for one in earlier)]
 

@@ -34,7 +34,7 @@ tasks:
     spark:
       main: ../jobs/clean.py
       presets: [big, spot]
-      args: ["s3://acme-${where}/x", "$${HOME}", "${on}"]
+      args: ["s3://acme-${where}/x", "$${HOME}", "x-${on}"]
       conf: {spark.sql.shuffle.partitions: 10}
       executors: {max: "${size}"}
 """
@@ -55,7 +55,7 @@ def test_every_layer_has_its_say(job):
         "driver": {"memory": "8Gi", "cpu": 2},
         "main": "../jobs/clean.py",
         "presets": ["spot"],
-        "args": ["s3://acme-prod/x", "${HOME}", True],
+        "args": ["s3://acme-prod/x", "${HOME}", "x-true"],
         "executors": {"max": 20},
     }
     assert (task.retries, task.retry_delay_seconds, task.platform["name"]) == (3, 60.0, "lake")
@@ -74,16 +74,16 @@ def test_every_value_knows_where_it_was_written(job):
     wanted = {
         "": "pipelines/p.yaml:3:3",
         "spark.main": "pipelines/p.yaml:5:13",
-        "spark.args.0": "doeks.yaml:8:96",
+        "spark.args.0": "doeks.yaml:8:87",
         "spark.conf.spark.sql.shuffle.partitions": "pipelines/p.yaml:8:44",
-        "spark.conf.spark.sql.ansi.enabled": "doeks.yaml:10:86",
-        "spark.driver.cpu": "pipelines/p.yaml:1:74",
-        "spark.driver.memory": "doeks.yaml:10:110",
-        "spark.executors.max": "doeks.yaml:8:83",
-        "retries": "doeks.yaml:8:58",
+        "spark.conf.spark.sql.ansi.enabled": "doeks.yaml:10:84",
+        "spark.driver.cpu": "pipelines/p.yaml:1:76",
+        "spark.driver.memory": "doeks.yaml:10:108",
+        "spark.executors.max": "doeks.yaml:8:76",
+        "retries": "doeks.yaml:8:54",
         "retry_delay": "doeks.yaml:4:37",
         "cost_tags.a": "doeks.yaml:4:56",
-        "cost_tags.b": "pipelines/p.yaml:1:42",
+        "cost_tags.b": "pipelines/p.yaml:1:43",
         "cost_tags.env": "doeks.yaml:8:27",
         "cost_tags.owner": "doeks.yaml:5:20",
         "platform": "pipelines/p.yaml:1:22",
