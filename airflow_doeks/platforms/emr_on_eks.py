@@ -17,32 +17,21 @@ from airflow_doeks.model.identity import PREFIX, JobIdentity
 from airflow_doeks.model.job import SparkJob
 from airflow_doeks.model.quantities import MIB, gib
 from airflow_doeks.model.record import JobFailure
-from airflow_doeks.model.status import Engine, JobRef, JobState, JobStatus, Request, Scope
+from airflow_doeks.model.status import Engine, JobRef, JobStatus, Request, Scope
 from airflow_doeks.model.telemetry import CapacityType, Node, Pod, Role, Telemetry
 from airflow_doeks.platforms.emr_calls import AwsCalls, Pace, Refusal, Time, shared_pace
 from airflow_doeks.platforms.emr_checks import check_cost_tags, check_job
 from airflow_doeks.platforms.emr_config import Config
 from airflow_doeks.platforms.emr_explain import explain, job_links
+from airflow_doeks.platforms.emr_feed import feed
 from airflow_doeks.platforms.emr_request import all_conf, render
+from airflow_doeks.platforms.emr_states import address, lost, ref_of, status_of
 from airflow_doeks.platforms.presets import CAPACITY
 from airflow_doeks.platforms.spark import Injection
 
 __all__ = ["Config", "Platform", "check_cost_tags", "check_job", "job_links"]
 
 log = logging.getLogger(__name__)
-
-STATES = {
-    "PENDING": JobState.QUEUED,  # accepted; also queued by the virtual cluster's scheduler, so it may last
-    "SUBMITTED": JobState.STARTING,  # its submitter pod was created
-    "RUNNING": JobState.RUNNING,
-    "CANCEL_PENDING": JobState.RUNNING,  # a cancel was accepted, its pods still live and cost
-    "COMPLETED": JobState.SUCCEEDED,
-    "FAILED": JobState.FAILED,
-    "CANCELLED": JobState.CANCELLED,
-}
-ACTIVE = ["PENDING", "SUBMITTED", "RUNNING", "CANCEL_PENDING"]
-FEW_JOBS = 2  # up to here describing each costs less than a list
-_warned: set[str] = set()
 
 
 class Platform:
@@ -73,13 +62,13 @@ class Platform:
             bucket, key = _bucket_and_key(url)
             self._s3.patiently("put_object", Bucket=bucket, Key=key, Body=text.encode())
         answer = self._emr.patiently("start_job_run", **request.body["start_job_run"])
-        return self._ref(answer["arn"])
+        return ref_of(answer["arn"])
 
     def find(self, identity: JobIdentity) -> list[JobStatus]:
         """This task's jobs since its run started: a list by name, compared by tags; newest first."""
         runs = self._list(name=identity.task_name, createdAfter=identity.run_started)
         whole = [run if run.get("tags") else self._describe(run["virtualClusterId"], run["id"]) for run in runs]
-        mine = [self._status(run) for run in whole if run]
+        mine = [status_of(run) for run in whole if run]
         key, instance = identity.task_key[:16], identity.instance
         return sorted(
             (
@@ -93,8 +82,8 @@ class Platform:
 
     def observe(self, ref: JobRef) -> JobStatus:
         """One DescribeJobRun."""
-        run = self._describe(*_address(ref))
-        return self._status(run) if run else _lost(ref)
+        run = self._describe(*address(ref))
+        return status_of(run) if run else lost(ref)
 
     def scope(self, ref: JobRef) -> Scope:
         """Account, region and virtual cluster, as seen through one connection."""
@@ -111,43 +100,13 @@ class Platform:
         if self._followed[ref] <= 0:
             del self._followed[ref]
 
-    async def feed(self, scope: Scope) -> AsyncIterator[JobStatus]:
-        """Living jobs by one paged list a cycle; a followed job that is no longer listed ended and is described.
-
-        Throttling and outages are waited out; raises PlatformError when the service refuses for good.
-        """
-        while True:
-            listed: set[JobRef] = set()
-            if len(self._followed) > FEW_JOBS:
-                async for run in self._living(scope.namespace):
-                    status = self._status(run)
-                    listed.add(status.ref)
-                    yield status
-            for ref in [ref for ref in self._followed if ref not in listed]:
-                cluster, job_run = _address(ref)
-                try:
-                    answer = await self._emr.forever("describe_job_run", virtualClusterId=cluster, id=job_run)
-                except Refusal as refusal:
-                    if refusal.kind != "gone":
-                        raise
-                    yield _lost(ref)
-                else:
-                    yield self._status(answer["jobRun"])
-            await self._time.asleep(self.config.list_seconds)
-
-    async def _living(self, cluster: str) -> AsyncIterator[dict[str, Any]]:
-        page: dict[str, Any] = {}
-        while True:
-            answer = await self._emr.forever("list_job_runs", virtualClusterId=cluster, states=ACTIVE, **page)
-            for run in answer.get("jobRuns", ()):
-                yield run
-            if not answer.get("nextToken"):
-                return
-            page = {"nextToken": answer["nextToken"]}
+    def feed(self, scope: Scope) -> AsyncIterator[JobStatus]:
+        """All living jobs by one paged list a cycle."""
+        return feed(self._emr, scope.namespace, self._followed, self.config.list_seconds)
 
     def cancel(self, ref: JobRef) -> None:
         """CancelJobRun; a job that ended, is being cancelled or is unknown is fine."""
-        cluster, job_run = _address(ref)
+        cluster, job_run = address(ref)
         try:
             self._emr.patiently("cancel_job_run", virtualClusterId=cluster, id=job_run)
         except Refusal as refusal:
@@ -159,11 +118,11 @@ class Platform:
 
     def telemetry(self, ref: JobRef) -> Telemetry:
         """What the job requested and where its event log is; EMR shows neither pods nor nodes."""
-        run = self._describe(*_address(ref))
+        run = self._describe(*address(ref))
         if run is None:
             return Telemetry(why=("EMR no longer knows the job",))
         conf = all_conf(run)
-        status = self._status(run)
+        status = status_of(run)
         why = ["no access to the Kubernetes API: nodes are as priced_as of the platform says"]
         if not conf.get("spark.eventLog.dir"):
             why.append("no event log: set event_logs of the platform")
@@ -223,45 +182,6 @@ class Platform:
             if not answer.get("nextToken"):
                 return runs
             page = {"nextToken": answer["nextToken"]}
-
-    def _ref(self, arn: str) -> JobRef:
-        _, _, _, region, account, path = arn.split(":", 5)
-        _, _, cluster, _, job_run = path.split("/")
-        return JobRef(f"emr_on_eks://{account}.{region}/{cluster}/{job_run}")
-
-    def _status(self, run: Mapping[str, Any]) -> JobStatus:
-        word = run.get("state", "")
-        state = STATES.get(word)
-        if state is None:
-            state = JobState.RUNNING
-            if word not in _warned:
-                _warned.add(word)
-                log.warning("EMR gives state %r, which this version does not know; it is taken as still running", word)
-        reasons = [text for text in (run.get("failureReason"), run.get("stateDetails")) if text]
-        return JobStatus(
-            ref=self._ref(run["arn"]),
-            state=state,
-            native_state=word,
-            reason=" - ".join(reasons),
-            tags={key: value for key, value in (run.get("tags") or {}).items() if key.startswith(PREFIX)},
-            is_cancelling=word == "CANCEL_PENDING",
-            submitted=_utc(run.get("createdAt")),
-            ended=_utc(run.get("finishedAt")),
-            attempts=(run.get("retryPolicyExecution") or {}).get("currentAttemptCount"),
-        )
-
-
-def _address(ref: JobRef) -> tuple[str, str]:
-    cluster, job_run = ref.path
-    return cluster, job_run
-
-
-def _utc(moment: datetime | None) -> datetime | None:
-    return moment.astimezone(timezone.utc) if moment else None
-
-
-def _lost(ref: JobRef) -> JobStatus:
-    return JobStatus(ref, JobState.LOST, reason="EMR does not know this job run")
 
 
 def _bucket_and_key(url: str) -> tuple[str, str]:
