@@ -14,10 +14,8 @@ from urllib.parse import urlsplit
 _SCHEMES = {  # how storage connectors spell a scheme -> how OpenLineage spells it
     "s3a": "s3",  # Hadoop's S3 connector
     "s3n": "s3",  # its predecessor
-    "wasbs": "wasbs",
-    "dbfs": "dbfs",
 }
-_SLASHLESS = frozenset({"s3", "gs", "abfss", "abfs", "wasbs", "kafka"})  # the name has no leading slash
+_ROOTED = frozenset({"hdfs", "viewfs", "dbfs"})  # file systems: the name keeps its leading slash
 _URI = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(/.*)", re.DOTALL)
 _PARTITION = re.compile(r"/[A-Za-z_][\w-]*=[^/]*$")
 _PATHS = re.compile(r", (?=[a-z][a-z0-9+.-]*:/)")  # a comma inside a path is not followed by a scheme
@@ -50,7 +48,7 @@ def dataset_name(uri: str) -> Name:
     path = path.rstrip("/") or "/"
     if scheme == "file":
         return Name("file", re.sub("^/+", "/", path))
-    name = path.lstrip("/") or "/" if scheme in _SLASHLESS else path
+    name = path if scheme in _ROOTED else path.lstrip("/") or "/"
     return Name(f"{scheme}://{authority}", name)
 
 
