@@ -20,6 +20,7 @@ import pendulum
 from airflow_doeks import compat
 from airflow_doeks.model.errors import SpecError
 from airflow_doeks.model.plan import Plan, TaskPlan, pool_of
+from airflow_doeks.spec.layers import Sources
 
 _JOB_OPERATORS = {  # kind of task -> the operator that runs its job; imported when a pipeline has one
     "spark": "airflow_doeks.operators.spark:SparkJobOperator",
@@ -38,8 +39,29 @@ _PLAIN_SCHEMES = frozenset({"s3", "s3a", "s3n", "gs", "abfss", "hdfs"})
 def build_dag(plan: Plan, caller: Path) -> Any:
     """The Airflow DAG of a plan, as if it stood in the file ``caller``.
 
-    Raises SpecError, with the YAML's file:line:col, for a task that Airflow or its operator refuses.
+    Raises SpecError, with the YAML's file:line:col, for whatever Airflow or an operator refuses.
     """
+    try:
+        dag = _dag(plan, caller)
+        groups: dict[str, Any] = {}
+        for group_id, tooltip in plan.groups.items():
+            parent, _, name = group_id.rpartition(".")
+            groups[group_id] = compat.TaskGroup(name, dag=dag, parent_group=groups.get(parent), tooltip=tooltip)
+        builder = _Builder(plan, dag, groups, caller.parent)
+        for task in plan.tasks:
+            builder.operator(task.task_id)
+        for task in plan.tasks:
+            builder.connect(task)
+        dag.validate()
+    except SpecError:
+        raise
+    except Exception as error:  # one pipeline's fault must not become that of all that share its DAG file
+        msg = f"{plan.file}:1:1: the DAG cannot be built: {type(error).__name__}: {error}"
+        raise SpecError(msg) from error
+    return dag
+
+
+def _dag(plan: Plan, caller: Path) -> Any:
     dag = compat.DAG(
         dag_id=plan.dag_id,
         description=plan.description,
@@ -54,20 +76,6 @@ def build_dag(plan: Plan, caller: Path) -> Any:
         **({} if plan.max_active_runs is None else {"max_active_runs": plan.max_active_runs}),
     )
     dag.fileloc = str(caller)
-    groups: dict[str, Any] = {}
-    for group_id, tooltip in plan.groups.items():
-        parent, _, name = group_id.rpartition(".")
-        groups[group_id] = compat.TaskGroup(name, dag=dag, parent_group=groups.get(parent), tooltip=tooltip)
-    builder = _Builder(plan, dag, groups, caller.parent)
-    for task in plan.tasks:
-        builder.operator(task.task_id)
-    for task in plan.tasks:
-        builder.connect(task)
-    try:
-        dag.validate()
-    except Exception as error:
-        msg = f"{plan.file}: {type(error).__name__}: {error}"
-        raise SpecError(msg) from error
     return dag
 
 
@@ -156,11 +164,18 @@ class _Builder:
             "retry_on": None if task.retry_on is None else list(task.retry_on),
             "rate_card": dict(self.plan.rate_card),
             "folder": os.path.relpath(self.plan.folder, self.home),
-            "source": {path: _below(place, str(self.home)) for path, place in task.source.items()},
+            "source": _source(task, self.home),
             "on_success_callback": record_cost_and_lineage,
             "on_failure_callback": record_cost_and_lineage,
             "on_retry_callback": record_cost_and_lineage,
         }
+
+
+def _source(task: TaskPlan, home: Path) -> Mapping[str, str]:
+    """Where the values stand, relative to ``home``; looked up when asked, unless they are serialized with the DAG."""
+    if isinstance(task.source, Sources) and task.expand is None:
+        return task.source.relative_to(home)
+    return {path: _below(place, str(home)) for path, place in task.source.items()}
 
 
 def _below(place: str, home: str) -> str:

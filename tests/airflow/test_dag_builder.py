@@ -240,3 +240,10 @@ def test_a_flink_job_says_that_no_platform_runs_it_yet():
     bad = TaskPlan("a", "flink", job={}, platform=LAPTOP, source={"": "daily.yaml:7:3"})
     with pytest.raises(SpecError, match=r"^daily.yaml:7:3: task 'a' is a flink job, which no platform"):
         build_dag(plan_of(bad), CALLER)
+
+
+def test_a_dag_that_airflow_refuses_is_named_with_its_file():
+    """A rule of Airflow's own, such as what may follow a set-up, is an error of that pipeline alone."""
+    plan = plan_of(empty("make", role="setup"), empty("work", "make", trigger_rule="all_done"))
+    with pytest.raises(SpecError, match=r"^/dags/pipelines/sales/daily.yaml:1:1: the DAG cannot be built: .*: Setup"):
+        build_dag(plan, CALLER)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from airflow_doeks.compat import IS_AIRFLOW_3
+from airflow_doeks.compat import AIRFLOW_VERSION, IS_AIRFLOW_3
 from tests.airflow.processes import AIRFLOW
 
 REPOSITORY = Path(__file__).parents[2]
@@ -111,7 +111,10 @@ def test_a_broken_pipeline_stops_no_other(home):
     assert good - {"good_0"} <= active
     assert "pipelines/good_0.yaml:1:11" in airflow(home, "dags", "list-import-errors")
     (home / "dags" / "pipelines" / "good_0.yaml").write_text(GOOD)
-    assert process(home) == (good, set(), [])
+    active, gone, errors = process(home)
+    assert (active, gone) == (good, set())
+    if AIRFLOW_VERSION != (3, 0):  # which clears the errors only of files that hold a DAG, so a mended one stays listed
+        assert errors == []
 
 
 def test_a_cluster_policy_refuses_one_pipeline_and_no_other(home):
