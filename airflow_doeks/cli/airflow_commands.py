@@ -65,9 +65,10 @@ def ui(folder: Path, port: int) -> None:
     folder = folder.absolute()
     home = _settle_home(folder / "pipelines.py", folder)
     os.environ.setdefault("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS", "True")
-    os.environ.setdefault("AIRFLOW__API__PORT", str(port))
+    os.environ["AIRFLOW__API__PORT"] = str(port)
+    os.environ.setdefault("AIRFLOW__API__BASE_URL", f"http://localhost:{port}")
     command = [str(Path(sys.executable).with_name("airflow")), "standalone"]
-    click.echo(f"Airflow in {home} opens http://localhost:{os.environ['AIRFLOW__API__PORT']}; Ctrl-C ends it.")
+    click.echo(f"Airflow in {home} opens {os.environ['AIRFLOW__API__BASE_URL']} in a minute; Ctrl-C ends it.")
     process = subprocess.Popen(command, start_new_session=True)  # noqa: S603 - Airflow of this environment
     signal.signal(signal.SIGTERM, _interrupt)
     with contextlib.suppress(KeyboardInterrupt):

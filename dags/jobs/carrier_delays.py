@@ -5,11 +5,14 @@ import sys
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as f
 
+COLUMNS = "airline STRING, arr_delay INT, precip DOUBLE, month INT"
+
 data = sys.argv[1]
 spark = SparkSession.builder.getOrCreate()
 late = f.when(f.col("arr_delay") > 15, 1).when(f.col("arr_delay").isNotNull(), 0)  # noqa: PLR2004 - minutes
 marts = (
-    spark.read.parquet(f"{data}/joined/flights")
+    spark.read.schema(COLUMNS)
+    .parquet(f"{data}/joined/flights")
     .groupBy("month", "airline")
     .agg(
         f.count("*").alias("flights"),
