@@ -88,8 +88,8 @@ def _check_file(compilation: Compilation, entry: Entry, value: Any, path: tuple[
         return
     name = value.partition("#")[0]
     file = os.path.normpath(os.path.join(compilation.folder, name))  # noqa: PTH118 - cheap, no I/O
-    root = str(compilation.setting.project.folder or compilation.folder or ".")
-    if os.path.isabs(name) or not _is_below(file, root):  # noqa: PTH117
+    root = os.path.abspath(compilation.setting.project.folder or compilation.folder)  # noqa: PTH100
+    if os.path.isabs(name) or not _is_below(os.path.abspath(file), root):  # noqa: PTH100, PTH117
         message = f'"{value}" is outside the project, the folder of doeks.yaml'
         compilation.note(
             "DK212", message, entry, path, help="move the file there, or give a URL such as s3://bucket/job.py"

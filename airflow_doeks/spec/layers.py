@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import PurePath
 from typing import Any, NamedTuple
 
 from airflow_doeks.spec.diagnostics import Place
@@ -107,8 +107,8 @@ class Sources(Mapping[str, str]):
     _cache: dict[str, str] = field(default_factory=dict, repr=False)
 
     def relative_to(self, folder: object) -> Sources:
-        """The same with files relative to a folder that is above them."""
-        return Sources(self.layers, self.resolved, str(PurePath(str(folder))) + "/")
+        """The same with files relative to a folder, so that hosts agree."""
+        return Sources(self.layers, self.resolved, str(folder))
 
     def __getitem__(self, dotted: str) -> str:
         if dotted not in self._cache:
@@ -119,7 +119,9 @@ class Sources(Mapping[str, str]):
             place = origin(layers, path) if path else layers[-1].document.place(layers[-1].prefix, at_key=True)
             if place is None:
                 raise KeyError(dotted)
-            self._cache[dotted] = str(place).removeprefix(self.home)
+            if self.home:
+                place = place._replace(file=os.path.relpath(place.file, self.home))
+            self._cache[dotted] = str(place)
         return self._cache[dotted]
 
     def __iter__(self) -> Iterator[str]:
@@ -133,6 +135,9 @@ class Sources(Mapping[str, str]):
 
     def __deepcopy__(self, memo: Any) -> Sources:
         return self
+
+    def __reduce__(self) -> Any:
+        return dict, (dict(self),)
 
 
 def steps_of(dotted: str, values: Any) -> Iterator[tuple[Any, ...]]:
