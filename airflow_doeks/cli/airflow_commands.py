@@ -67,7 +67,9 @@ def ui(folder: Path, port: int) -> None:
     os.environ.setdefault("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS", "True")
     os.environ["AIRFLOW__API__PORT"] = str(port)
     os.environ.setdefault("AIRFLOW__API__BASE_URL", f"http://localhost:{port}")
-    command = [str(Path(sys.executable).with_name("airflow")), "standalone"]
+    programs = Path(sys.executable).parent
+    os.environ["PATH"] = f"{programs}{os.pathsep}{os.environ.get('PATH', '')}"  # standalone starts `airflow` by name
+    command = [str(programs / "airflow"), "standalone"]
     click.echo(f"Airflow in {home} opens {os.environ['AIRFLOW__API__BASE_URL']} in a minute; Ctrl-C ends it.")
     process = subprocess.Popen(command, start_new_session=True)  # noqa: S603 - Airflow of this environment
     signal.signal(signal.SIGTERM, _interrupt)

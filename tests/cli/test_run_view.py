@@ -1,0 +1,94 @@
+"""What `doeks run` shows."""
+
+import io
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+
+from rich.console import Console
+
+from airflow_doeks.cli.run_view import Progress, TaskView, print_report, total_usd
+from airflow_doeks.model.lineage import Dataset, Lineage
+from airflow_doeks.model.record import Attempt, Cost, JobFacts, JobFailure, JobRecord, Usage
+from airflow_doeks.model.status import JobState
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
+
+
+def console() -> Console:
+    """A console as wide as the widest table, into a text."""
+    return Console(file=io.StringIO(), width=150)
+
+
+def printed(output: Console) -> str:
+    """What it holds."""
+    return output.file.getvalue()
+
+
+def record(task: str, usd: str | None, **more) -> JobRecord:
+    """A record of an hour on one vCPU and 2 GiB."""
+    cost = {"usd_total": usd and Decimal(usd), "usd_unattributed": usd and Decimal(0), "priced_as": "m7g.xlarge"}
+    return JobRecord(
+        record_id=task * 4,
+        attempt=Attempt(dag_id="d", run_id="r", task_id=task, try_number=1),
+        job=JobFacts(ref=None, platform="laptop", type="local", engine="spark", name=task, state=JobState.SUCCEEDED),
+        usage=Usage(vcpu_seconds=Decimal(3600), memory_gib_seconds=Decimal(7200)),
+        cost=Cost(**cost, why_unknown=None if usd else "no rate card names m7g.xlarge"),
+        **more,
+    )
+
+
+def test_progress_is_a_line_per_change():
+    """Without a terminal, each change of a task's state is one line with its elapsed time; waiting is silent."""
+    output = console()
+    with Progress(output) as progress:
+        progress.show([TaskView("a", "running", NOON), TaskView("b", None)], NOON + timedelta(seconds=1))
+        progress.show([TaskView("a", "deferred", NOON), TaskView("b", "scheduled")], NOON + timedelta(seconds=2))
+        progress.show([TaskView("a", "success", NOON, NOON + timedelta(seconds=3))], NOON + timedelta(seconds=9))
+
+    assert [line.split() for line in printed(output).splitlines()] == [
+        ["a", "running", "1.0", "s"],
+        ["a", "done", "3.0", "s"],
+    ]
+
+
+def test_report_adds_up():
+    """A line per task with its usage and dollars, their total, and each dataset's share of the run."""
+    written = Dataset(namespace="file", name="/data/out", rows=1000, bytes=2048, files=2, usd=Decimal("0.03"))
+    records = [record("a", "0.03", lineage=Lineage(outputs=(written,))), record("b", "0.01")]
+    tasks = [TaskView(name, "success", NOON, NOON + timedelta(seconds=5)) for name in ("a", "b")]
+    output = console()
+
+    print_report(output, tasks, records, state="success", ledger="/ledger", home="/home")
+
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in printed(output).splitlines() if "│" in line]
+    assert rows[0] == ["a", "done", "5.0 s", "1.0000", "2.0000", "0.030000", "", "1,000", "", "2.0 KiB"]
+    assert rows[2] == ["Total", "", "", "2.0000", "4.0000", "0.040000", "", "1,000", "", "2.0 KiB"]
+    assert rows[3] == ["/data/out", "a", "1,000", "2.0 KiB", "2", "0.030000", "75.0%"]
+    assert "USD if on m7g.xlarge" in printed(output)
+    assert "Records: /ledger" in printed(output)
+
+
+def test_an_unknown_price_is_no_zero():
+    """One unknown price makes the total unknown, and the reason is told."""
+    records = [record("a", "0.03"), record("b", None)]
+    output = console()
+
+    print_report(output, [TaskView("b", "success")], records, state="success", ledger="/ledger", home="/home")
+
+    assert total_usd(records) is None
+    assert "b has no price: no rate card names m7g.xlarge" in printed(output)
+
+
+def test_a_failure_is_told_with_its_cause():
+    """A failed job is named with its root cause and where its log is."""
+    links = {"Driver log": "/run/driver.log"}
+    failure = JobFailure(category="user_code", message="ValueError: no such column", links=links)
+    output = console()
+
+    print_report(
+        output, [TaskView("a", "failed")], [record("a", "0.03", failure=failure)], state="failed", ledger="", home=""
+    )
+
+    assert "a failed (user_code): ValueError: no such column" in printed(output)
+    assert "Driver log: /run/driver.log" in printed(output)
+    assert "Run: failed" in printed(output)
