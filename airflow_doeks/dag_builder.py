@@ -6,7 +6,6 @@ everywhere, or Airflow counts a new DAG version.
 
 from __future__ import annotations
 
-import functools
 import importlib
 import os
 from collections.abc import Iterable, Mapping
@@ -172,21 +171,9 @@ class _Builder:
 
 
 def _source(task: TaskPlan, home: Path) -> Mapping[str, str]:
-    """Where the values stand, relative to ``home``; looked up when asked, unless they are serialized with the DAG."""
-    if isinstance(task.source, Sources) and task.expand is None:
-        return task.source.relative_to(home)
-    return {path: _below(place, str(home)) for path, place in task.source.items()}
-
-
-def _below(place: str, home: str) -> str:
-    """A place with its file relative to ``home``: a mapped task's arguments are part of the serialized DAG."""
-    file, _, position = place.partition(":")
-    return f"{_relative(file, home)}:{position}"
-
-
-@functools.lru_cache(maxsize=256)
-def _relative(file: str, home: str) -> str:
-    return os.path.relpath(file, home)
+    """Where values stand, relative to the DAG file; looked up when asked, written out where Airflow serializes it."""
+    places = task.source.relative_to(home) if isinstance(task.source, Sources) else task.source
+    return places if task.expand is None else dict(places)
 
 
 def _job_operator(task: TaskPlan, plan: Plan) -> str:

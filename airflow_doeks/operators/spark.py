@@ -83,7 +83,7 @@ class SparkJobOperator(BaseOperator):
         self.retry_on = retry_on
         self.rate_card = rate_card or {}
         self.folder = folder
-        self.source = source or {}
+        self.source = {} if source is None else source  # `or` would look up every place
         self.deferrable = True if deferrable is None else deferrable
         self.item = item
         self._in_hand: JobInHand | None = None
