@@ -102,12 +102,15 @@ def fit(record: JobRecord, account: Account, summary: EventLogSummary) -> Settle
         "pods": [pod.model_dump(mode="json", exclude_none=True) for pod in summary.pods],
         "spark": {"app_id": summary.app_id, "version": summary.spark_version, "slot_ms": summary.slot_ms},
     }
-    record = record.model_copy(update={"detail": f"{record.record_id}.detail.json.zst"})
+    record = record.model_copy(
+        update={"detail": f"{record.record_id}.detail.json.zst", "failure": _shortened(record.failure)}
+    )
     keep = MAX_DATASETS
     while keep:
         cut = {
             "inputs": everything.inputs[:keep],
             "outputs": everything.outputs[:keep],
+            "differences": everything.differences[:keep],
             "truncated": len(everything.inputs) > keep or len(everything.outputs) > keep,
         }
         record = record.model_copy(update={"lineage": everything.model_copy(update=cut)})
@@ -115,6 +118,13 @@ def fit(record: JobRecord, account: Account, summary: EventLogSummary) -> Settle
             break
         keep //= 2
     return Settled(record, detail)
+
+
+def _shortened(failure: JobFailure | None) -> JobFailure | None:
+    if failure is None:
+        return None
+    evidence = tuple(line[:200] for line in failure.evidence[:10])
+    return failure.model_copy(update={"message": failure.message[:1000], "evidence": evidence})
 
 
 def refused_record(

@@ -68,6 +68,8 @@ class Airflow:
             "WEBSERVER__SECRET_KEY": secrets.token_urlsafe(16),
         }
         clean = {key: value for key, value in os.environ.items() if not key.startswith("AIRFLOW")}
+        # Airflow 2 starts tasks as `airflow tasks run`, by name.
+        clean["PATH"] = f"{Path(AIRFLOW).parent}{os.pathsep}{clean['PATH']}"
         named = {f"AIRFLOW__{key}": value for key, value in settings.items()}
         self.env = clean | named | {"AIRFLOW_HOME": str(home)} | dict(extra or {})
 
@@ -127,9 +129,17 @@ class Airflow:
             task = self.task(dag_id, task_id)
             if task.get("state") in states:
                 return task
+            self._all_alive()
             time.sleep(0.5)
         msg = f"{dag_id}.{task_id} is {self.task(dag_id, task_id).get('state')}, not {states}, after {seconds} s"
         raise AssertionError(msg)
+
+    def _all_alive(self) -> None:
+        for name, process in self.processes.items():
+            if process.poll() is not None:
+                tail = (self.home / f"{name}.out").read_text()[-2000:]
+                msg = f"{name} ended with {process.returncode}: {tail}"
+                raise AssertionError(msg)
 
     def xcom(self, dag_id: str, key: str, task_id: str = "job") -> Any:
         """An XCom value of a task, or None."""
