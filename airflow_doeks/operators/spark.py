@@ -150,7 +150,7 @@ class SparkJobOperator(BaseOperator):
             raise
         except Exception:
             if next_method == "__fail__":
-                self._end_of_failed_deferral(context)
+                self._end_of_failed_deferral(context, str((next_kwargs or {}).get("error", "")))
             raise
 
     def on_kill(self) -> None:
@@ -249,13 +249,18 @@ class SparkJobOperator(BaseOperator):
             self.log.warning("%s could not be cancelled: %s", ref, error)
             return JobStatus(ref, JobState.LOST, reason=str(error))
 
-    def _end_of_failed_deferral(self, context: Any) -> None:
+    def _end_of_failed_deferral(self, context: Any, error: str) -> None:
+        """Airflow 2 says "Trigger/execution timeout", Airflow 3 "Trigger timeout"."""
         job = _pull_job(context)
         if not job:
             return
         in_hand = self._in_hand_of(context, job["submission"])
         status = self._stop(in_hand)
-        settle_quietly(context, in_hand, status, _cancelled(status))
+        failure = _cancelled(status)
+        if failure is not None and "timeout" in error.lower():
+            update = {"category": "timeout", "message": "used up its execution_timeout and was cancelled"}
+            failure = failure.model_copy(update=update)
+        settle_quietly(context, in_hand, status, failure)
 
     def _log_state(self, status: JobStatus) -> None:
         self.log.info("%s is %s %s", status.ref, status.state.value, status.reason)

@@ -43,7 +43,8 @@ def story(dag_id: str, operator: type = SparkJobOperator, seconds: int = 12, **a
 
 
 adopt = story("adopt", KilledAfterSubmit, retries=1)
-restart = story("restart", KilledAfterSubmit, retries=1, job={"on_retry": "restart"}, seconds=25)
+long_at_first = ["{{ 300 if ti.try_number == 1 else 1 }}"]
+restart = story("restart", KilledAfterSubmit, retries=1, job={"on_retry": "restart", "args": long_at_first})
 overdue = story("overdue", seconds=600, execution_timeout=timedelta(seconds=45))
 marked = story("marked", seconds=600)
 cleared = story("cleared", seconds=1)
