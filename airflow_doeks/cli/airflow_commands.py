@@ -65,6 +65,7 @@ def ui(folder: Path, port: int) -> None:
     folder = folder.absolute()
     home = _settle_home(folder / "pipelines.py", folder)
     os.environ.setdefault("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS", "True")
+    os.environ.setdefault("AIRFLOW__CORE__PARALLELISM", str(max(2, os.cpu_count() or 1)))  # a job has a JVM
     os.environ["AIRFLOW__API__PORT"] = str(port)
     os.environ.setdefault("AIRFLOW__API__BASE_URL", f"http://localhost:{port}")
     programs = Path(sys.executable).parent
@@ -72,7 +73,8 @@ def ui(folder: Path, port: int) -> None:
     command = [str(programs / "airflow"), "standalone"]
     click.echo(f"Airflow in {home} opens {os.environ['AIRFLOW__API__BASE_URL']} in a minute; Ctrl-C ends it.")
     process = subprocess.Popen(command, start_new_session=True)  # noqa: S603 - Airflow of this environment
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     with contextlib.suppress(KeyboardInterrupt):
         raise SystemExit(process.wait())
     _end_group(process)
