@@ -61,8 +61,8 @@ class EmrVirtualClusterCreateOperator(BaseOperator):
         )
 
 
-class _OnVirtualCluster(BaseOperator):
-    """An operator on one virtual cluster."""
+class _OnVirtualCluster:
+    """What names one virtual cluster."""
 
     template_fields: Sequence[str] = _FIELDS
 
@@ -83,15 +83,18 @@ class _OnVirtualCluster(BaseOperator):
         return virtual_cluster_calls(self.region, self.connection, self.endpoint_url)
 
 
-class EmrVirtualClusterDescribeOperator(_OnVirtualCluster):
+class EmrVirtualClusterDescribeOperator(_OnVirtualCluster, BaseOperator):
     """Returns what EMR knows of a virtual cluster: state and its meaning, limits and counts of its scheduler."""
+
+    def __init__(self, **kwargs: Any) -> None:  # Airflow wraps an operator's own __init__, not an inherited one
+        super().__init__(**kwargs)
 
     def execute(self, context: Any) -> dict[str, Any]:  # noqa: ARG002 - Airflow's signature
         """The description as JSON."""
         return emr_virtual_clusters.describe(self._calls(), self.virtual_cluster)
 
 
-class EmrVirtualClusterDeleteOperator(_OnVirtualCluster):
+class EmrVirtualClusterDeleteOperator(_OnVirtualCluster, BaseOperator):
     """Deletes a virtual cluster and waits for its end; one that is gone is fine. Its jobs must have ended.
 
     Args:
@@ -107,28 +110,15 @@ class EmrVirtualClusterDeleteOperator(_OnVirtualCluster):
         emr_virtual_clusters.delete(self._calls(), self.virtual_cluster, wait_seconds=self.wait_seconds)
 
 
-class EmrVirtualClusterSensor(BaseSensorOperator):
+class EmrVirtualClusterSensor(_OnVirtualCluster, BaseSensorOperator):
     """Waits until a virtual cluster is RUNNING; fails at once when it is ARRESTED or on its way out."""
 
-    template_fields: Sequence[str] = _FIELDS
-
-    def __init__(
-        self,
-        *,
-        virtual_cluster: str,
-        region: str,
-        connection: str | None = "aws_default",
-        endpoint_url: str | None = None,
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(**{"mode": "reschedule", **kwargs})
-        self.virtual_cluster, self.region = virtual_cluster, region
-        self.connection, self.endpoint_url = connection, endpoint_url
 
     def poke(self, context: Any) -> bool:  # noqa: ARG002 - Airflow's signature
         """True once it is RUNNING."""
-        calls = virtual_cluster_calls(self.region, self.connection, self.endpoint_url)
-        shown = emr_virtual_clusters.describe(calls, self.virtual_cluster)
+        shown = emr_virtual_clusters.describe(self._calls(), self.virtual_cluster)
         if shown["state"] in emr_virtual_clusters.STATES and shown["state"] != "RUNNING":
             msg = f"virtual cluster {self.virtual_cluster} is {shown['state']}: {shown['meaning']}"
             raise AirflowFailException(msg)

@@ -27,9 +27,7 @@ class Config(BaseModel):
     )
     region: str = Field(description="AWS region of the virtual cluster.", examples=["us-east-1"])
     virtual_cluster: str = Field(
-        pattern=r"^[0-9a-z]{1,64}$",
-        description="Id of the virtual cluster.",
-        examples=["abcdef0123456789abcdef012"],
+        pattern=r"^[0-9a-z]{1,64}$", description="Id of the virtual cluster.", examples=["abcdef0123456789abcdef012"]
     )
     execution_role: str | None = Field(
         default=None,
@@ -38,9 +36,7 @@ class Config(BaseModel):
         examples=["arn:aws:iam::123456789012:role/sales-jobs"],
     )
     release: str | None = Field(
-        default=None,
-        description="EMR release label; a job may name another.",
-        examples=["emr-7.9.0-latest"],
+        default=None, description="EMR release label; a job may name another.", examples=["emr-7.9.0-latest"]
     )
     image: str | None = Field(default=None, description="Container image of all jobs; EMR's own if left out.")
     code: str | None = Field(

@@ -25,6 +25,7 @@ async def feed(
     born: dict[JobRef, datetime] = {}
     while True:
         seen: set[JobRef] = set()
+        began = emr.clock.monotonic()
         if len(followed) > FEW_JOBS:
             async for status in _pages(emr, cluster, states=ACTIVE):
                 seen.add(status.ref)
@@ -37,7 +38,7 @@ async def feed(
         for ref in followed.keys() - seen:
             yield await _look(emr, ref)
         born = {ref: born[ref] for ref in followed if ref in born}
-        await emr.clock.asleep(list_seconds)
+        await emr.clock.asleep(max(list_seconds - (emr.clock.monotonic() - began), list_seconds / 10))
 
 
 async def _ended(

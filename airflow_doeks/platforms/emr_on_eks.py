@@ -15,7 +15,7 @@ from typing import Any
 from airflow_doeks.model.errors import DoeksBug
 from airflow_doeks.model.identity import PREFIX, JobIdentity
 from airflow_doeks.model.job import SparkJob
-from airflow_doeks.model.quantities import MIB, gib
+from airflow_doeks.model.quantities import MIB, gib, parse_memory
 from airflow_doeks.model.record import JobFailure
 from airflow_doeks.model.status import Engine, JobRef, JobStatus, Request, Scope
 from airflow_doeks.model.telemetry import CapacityType, Node, Pod, Role, Telemetry
@@ -203,6 +203,7 @@ def _requested(conf: Mapping[str, str], status: JobStatus, capacity: tuple[str, 
             vcpu=Decimal(cpu.removesuffix("m")) / 1000 if cpu else None,
             memory_gib=gib(sum(memory) * MIB) if all(memory) else None,
             gpu=int(conf.get("spark.executor.resource.gpu.amount", 0)) if role == "executor" else 0,
+            storage_gib=_volume_gib(conf, role),
             started=status.submitted,
             ended=status.ended,
             capacity_type=kinds.get(conf.get(f"spark.kubernetes.{role}.node.selector.{label}", "")),
@@ -211,6 +212,13 @@ def _requested(conf: Mapping[str, str], status: JobStatus, capacity: tuple[str, 
 
     most = conf.get("spark.executor.instances") or conf.get("spark.dynamicAllocation.maxExecutors") or "0"
     return [pod("driver", 1), *(pod("executor", number + 1) for number in range(int(most)))]
+
+
+def _volume_gib(conf: Mapping[str, str], role: Role) -> Decimal:
+    """GiB of the claims that a pod makes; 0 without one."""
+    claims = f"spark.kubernetes.{role}.volumes.persistentVolumeClaim."
+    sizes = [value for key, value in conf.items() if key.startswith(claims) and key.endswith(".options.sizeLimit")]
+    return sum((gib(parse_memory(size)) for size in sizes), Decimal(0))
 
 
 def _mib(text: str) -> int:

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote, unquote
 from xml.sax.saxutils import escape
 
+ACTIONS = {"GET": "s3:GetObject", "HEAD": "s3:GetObject", "PUT": "s3:PutObject", "DELETE": "s3:DeleteObject"}
 Answer = tuple[int, dict[str, str], bytes]
 
 
 @dataclass(frozen=True)
 class FakeS3:
-    """Object ``key`` of ``bucket`` is the file ``<folder>/<bucket>/<key>``; a key ending in ``/`` is a folder."""
+    """Object ``key`` of ``bucket`` is the file ``<folder>/<bucket>/<key>``; a key ending in ``/`` is a folder.
+
+    ``calls`` counts them by the IAM action that each needs.
+    """
 
     folder: Path
+    calls: Counter[str] = field(default_factory=Counter)
 
     def place(self, url: str) -> Path:
         """The file behind an ``s3://`` URL."""
@@ -27,7 +33,9 @@ class FakeS3:
     ) -> Answer:
         """One request in path style."""
         bucket, _, key = unquote(path).lstrip("/").partition("/")
-        if not key and method == "GET":
+        is_list = not key and method == "GET"
+        self.calls["s3:ListBucket" if is_list else ACTIONS[method]] += 1
+        if is_list:
             return self._list(bucket, query)
         file = self.folder / bucket / key
         if method == "PUT":

@@ -195,7 +195,11 @@ def test_cancel_may_be_called_any_time_and_twice(aws):
 def test_telemetry_gives_the_requested_pods_and_the_event_log(aws):
     """What EMR cannot see is said; requests, the assumed node and the event log's place come from the job itself."""
     platform = aws.platform()
-    job = SparkJob(main=JOB.main, executors={"min": 1, "max": 2, "cpu": 2, "memory": "8Gi", "capacity": "spot"})
+    job = SparkJob(
+        main=JOB.main,
+        presets=("pvc_reuse",),
+        executors={"min": 1, "max": 2, "cpu": 2, "memory": "8Gi", "capacity": "spot"},
+    )
     ref = platform.submit(platform.render(job, aws.identity()))
     facts = platform.telemetry(ref)
     assert [(pod.role, str(pod.vcpu), str(pod.memory_gib), pod.capacity_type) for pod in facts.requested] == [
@@ -203,6 +207,7 @@ def test_telemetry_gives_the_requested_pods_and_the_event_log(aws):
         ("executor", "2", "8", "spot"),
         ("executor", "2", "8", "spot"),
     ]
+    assert [pod.storage_gib for pod in facts.requested] == [0, 100, 100]
     assert facts.assumed_node.instance_type == "m7g.4xlarge"
     assert facts.event_log == f"s3://acme-logs/spark-events/{aws.identity().name}"
     assert facts.pods == ()
