@@ -82,22 +82,30 @@ def platform_of(compilation: Compilation, entry: Entry) -> Mapping[str, Any] | N
         message = f"no platform is chosen; doeks.yaml has {listed}"
         compilation.note("DK208", message, entry, (), help="write platform: NAME here or under defaults")
         return None
-    platform = known.get(name)
+    platform = named_platform(compilation, entry, name, ("platform",))
     if platform is None:
-        declared = (setting.project.document.data or {}).get("platforms") or {}
-        if name in declared:
-            return None  # broken in doeks.yaml, which says so
-        where = "doeks.yaml" if setting.project.folder else "this folder has no doeks.yaml, which"
-        message = f'there is no platform "{name}"; {where} has {", ".join(known) or "none"}'
-        compilation.note("DK208", message, entry, ("platform",), help=suggestion(name, known))
         return None
-    engines = schema("doeks")["$defs"].get(f"platform_{platform['type']}", {}).get("x-engines", ())
+    engines = _engines(platform)
     if entry.kind not in engines:
         message = f'platform "{name}" ({platform["type"]}) runs {", ".join(engines)}, not {entry.kind}'
         able = [one for one, value in known.items() if entry.kind in _engines(value)]
         advice = f"use {', '.join(able)}" if able else f"no platform of this doeks.yaml runs {entry.kind}"
         compilation.note("DK209", message, entry, (entry.kind,), at_key=True, help=advice)
     return platform
+
+
+def named_platform(
+    compilation: Compilation, entry: Entry, name: str, path: tuple[str, ...]
+) -> Mapping[str, Any] | None:
+    """The platform of a name; noted if there is none."""
+    setting = compilation.setting
+    known = setting.platforms if setting.project.folder else _LOCAL
+    declared = (setting.project.document.data or {}).get("platforms") or {}
+    if name not in known and name not in declared:  # one that is declared is broken, which doeks.yaml's faults say
+        where = "doeks.yaml" if setting.project.folder else "this folder has no doeks.yaml, which"
+        message = f'there is no platform "{name}"; {where} has {", ".join(known) or "none"}'
+        compilation.note("DK208", message, entry, path, help=suggestion(name, known))
+    return known.get(name)
 
 
 def _engines(platform: Mapping[str, Any]) -> list[str]:
@@ -224,6 +232,9 @@ def _project_faults(setting: Setting) -> Iterator[Diagnostic]:
             yield document.fault(
                 "DK225", message, ("platforms", *path), help="write arn:aws:iam::123456789012:role/name"
             )
+        elif path[-1] == "release" and not jobs.RELEASE.fullmatch(text):
+            message = f'"{text}" is not an EMR release label'
+            yield document.fault("DK228", message, ("platforms", *path), help="write for example emr-7.9.0-latest")
         elif text.startswith("s3") and "://" in text and not _BUCKET.fullmatch(text):
             message = f'"{text}" is not an S3 URL'
             yield document.fault("DK220", message, ("platforms", *path), help="write s3://bucket/path")

@@ -142,6 +142,8 @@ class Compilation:
         arguments: dict[str, Any] = {}
         if entry.kind == "uses":
             operator, arguments = resolve_uses(entry, self.note)
+            if isinstance(arguments.get("platform"), str) and str(operator).startswith("airflow_doeks."):
+                arguments["platform"] = checks.named_platform(self, entry, arguments["platform"], ("with", "platform"))
         else:
             job = self._job(entry)
             platform = checks.platform_of(self, entry)

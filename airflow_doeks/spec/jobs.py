@@ -22,7 +22,7 @@ _MANY_FILES = ("py_files", "files", "jars", "archives")
 _PODS = ("driver", "executors", "job_manager", "task_managers")
 _BUCKET_URL = re.compile(r"s3[an]?://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/.+")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://?")
-_RELEASE = re.compile(r"emr-\d+\.\d+\.\d+(-[a-z0-9-]+)?(-latest|-\d{8})?")
+RELEASE = re.compile(r"emr-\d+\.\d+\.\d+(-[a-z0-9-]+)?(-latest|-\d{8})?")
 _MEMORY_MIN = 1024**2
 
 
@@ -34,7 +34,7 @@ def check_job(compilation: Compilation, entry: Entry, plan: TaskPlan) -> None:
     _check_quantities(compilation, entry, job)
     _check_presets(compilation, entry, job)
     release = job.get("release")
-    if release is not None and not _is_template(release) and not _RELEASE.fullmatch(release):
+    if release is not None and not _is_template(release) and not RELEASE.fullmatch(release):
         message = f'"{release}" is not an EMR release label'
         compilation.note("DK228", message, entry, (entry.kind, "release"), help="write for example emr-7.9.0-latest")
     if entry.kind == "spark":

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
 
 from airflow_doeks.model.job import Driver, SparkJob
 from airflow_doeks.model.record import FailureCategory
@@ -48,7 +48,9 @@ Amount = Annotated[
 ]
 Count = Annotated[int, WithJsonSchema({"type": "integer", "minimum": 0})]
 Positive = Annotated[int, WithJsonSchema({"type": "integer", "minimum": 1})]
-Tags = dict[str, Annotated[str, Field(min_length=1)]]
+# A Kubernetes label's name: "tag-" before it leaves 59 of 63 characters.
+TagKey = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9_-]{0,56}[A-Za-z0-9])?$")]
+Tags = dict[TagKey, Annotated[str, Field(min_length=1)]]
 TriggerRule = Literal[
     "all_success",
     "all_failed",

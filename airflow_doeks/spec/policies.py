@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_doeks.model.plan import TaskPlan
 from airflow_doeks.spec.diagnostics import suggestion
 from airflow_doeks.spec.graph import Entry
-from airflow_doeks.spec.operators import ALIASES, is_allowed
+from airflow_doeks.spec.operators import aliases, is_allowed
 
 if TYPE_CHECKING:
     from airflow_doeks.spec.compilation import Compilation
@@ -24,7 +24,7 @@ def check_task(compilation: Compilation, entry: Entry, plan: TaskPlan) -> None:
         allowed = policies.get("allowed_uses") or []
         if plan.operator is not None and not is_allowed(name, plan.operator, allowed):
             message = f'"{name}" is not on the allow-list'
-            near = suggestion(name, [*ALIASES, *(alias.path for alias in ALIASES.values())]) if "." in name else ""
+            near = suggestion(name, [alias.path for alias in aliases().values()]) if "." in name else ""
             advice = near or f"the platform team can add it: policies: {{allowed_uses: [{name}]}} in doeks.yaml"
             compilation.note("DK305", message, entry, ("uses",), help=advice)
     if not policies:

@@ -112,7 +112,7 @@ def _resolve(project: Project, environment: str | None) -> Setting:
     variables = own.get("variables") if isinstance(own, dict) else None
     variables = variables if isinstance(variables, dict) else {}
     places = (Layer(document, ("environments", environment, "variables")),) if variables else ()
-    found, data = check_structure(document, "doeks", variables, places)
+    found, data = check_structure(document, "doeks", variables, places, environment)
     entry = (data.get("environments") or {}).get(environment) or {}
     prefix = ("environments", environment)
     base = merge(data.get("defaults") or {}, entry.get("defaults") or {})

@@ -15,7 +15,11 @@ _ROUNDS = 8  # what is cut can leave its parent incomplete; the language is five
 
 
 def check_structure(
-    document: Document, kind: str, variables: Mapping[str, Any], places: tuple[Layer, ...]
+    document: Document,
+    kind: str,
+    variables: Mapping[str, Any],
+    places: tuple[Layer, ...],
+    environment: str | None = None,
 ) -> tuple[list[Diagnostic], dict[str, Any]]:
     """Diagnostics, and the values with variables filled in and everything faulty cut out.
 
@@ -27,6 +31,8 @@ def check_structure(
         data = substitute(data, variables, unknown)
         for path, name in unknown:
             silent.add(path)
+            if kind == "doeks" and path[0] == "environments" and path[1] != environment:
+                continue  # another environment's own variable
             message = f'variable "{name}" is not set'
             advice = suggestion(name, variables) or "set it under `variables` of the environment, or write $${ for text"
             task = ".".join(_task_of(path)) or None
