@@ -17,8 +17,7 @@ from airflow_doeks.platforms.protocol import Finding
 
 ROLES = ("driver", "executor")
 ARCH, ZONE = "kubernetes.io/arch", "topology.kubernetes.io/zone"
-# Who labels the nodes -> label, on-demand, Spot. Karpenter 1.x and EKS managed node groups, read November 2026.
-CAPACITY = {
+CAPACITY = {  # who labels the nodes -> label, on-demand, Spot; Karpenter 1.x and EKS, read November 2026
     "karpenter": ("karpenter.sh/capacity-type", "on-demand", "spot"),
     "managed": ("eks.amazonaws.com/capacityType", "ON_DEMAND", "SPOT"),
 }
@@ -48,7 +47,7 @@ class PodPatch:
 
     require: tuple[Mapping[str, Any], ...] = ()
     prefer: tuple[Mapping[str, Any], ...] = ()
-    annotations: Mapping[str, str] = field(default_factory=dict)
+    annotations: dict[str, str] = field(default_factory=dict)
     spec: Mapping[str, Any] = field(default_factory=dict)
     container: Mapping[str, Any] = field(default_factory=dict)
 
@@ -92,8 +91,8 @@ DECOMMISSION = Effect(
 
 def _spot(_job: SparkJob, around: Surroundings) -> Effect:
     label, *words = CAPACITY[around.nodes]
-    either = Effect(pods={"executor": (PodPatch(require=(_in(label, words[1], words[0]),)),)})
-    return together(_capacity(around, "on_demand", None), either, DECOMMISSION)
+    either = PodPatch(require=(_in(label, words[1], words[0]),))
+    return together(_capacity(around, "on_demand", None), Effect(pods={"executor": (either,)}), DECOMMISSION)
 
 
 def _graviton_preferred(_job: SparkJob, around: Surroundings) -> Effect:
@@ -169,7 +168,7 @@ def _fixed(effect: Effect) -> Preset:
     return lambda _job, _around: effect
 
 
-_NO_DISRUPTION = {"spark.kubernetes.driver.annotation.karpenter.sh/do-not-disrupt": "true"}
+_ROLLING = {"spark.eventLog.rolling.enabled": "true", "spark.eventLog.rolling.maxFileSize": "64m"}
 PRESETS: dict[str, Preset] = {
     # driver on demand, executors on Spot with on-demand as fallback, moved off within the 120 s notice
     "spot": _spot,
@@ -196,8 +195,8 @@ PRESETS: dict[str, Preset] = {
     "yunikorn": _yunikorn,
     # executors run in the zone of their driver: no transfer between zones
     "same_zone": _same_zone,
-    # Karpenter does not move the driver / any pod
-    "do_not_disrupt": _fixed(Effect(_NO_DISRUPTION)),
+    # Karpenter does not move the driver
+    "do_not_disrupt": _fixed(Effect({"spark.kubernetes.driver.annotation.karpenter.sh/do-not-disrupt": "true"})),
     # fewer DNS queries per S3 call
     "ndots": _fixed(_both(PodPatch(spec={"dnsConfig": {"options": [{"name": "ndots", "value": "2"}]}}))),
     "prometheus": _fixed(
@@ -213,9 +212,7 @@ PRESETS: dict[str, Preset] = {
             }
         )
     ),
-    "rolling_event_log": _fixed(
-        Effect({"spark.eventLog.rolling.enabled": "true", "spark.eventLog.rolling.maxFileSize": "64m"})
-    ),
+    "rolling_event_log": _fixed(Effect(_ROLLING)),
     # the last 2 KiB of the driver's log land in its pod's status
     "termination_log": _fixed(
         Effect(pods={"driver": (PodPatch(container={"terminationMessagePolicy": "FallbackToLogsOnError"}),)})
@@ -248,11 +245,12 @@ def effect_of(job: SparkJob, around: Surroundings) -> Effect:
 def preset_findings(job: SparkJob, around: Surroundings) -> list[Finding]:
     """Presets of one job that exclude each other or set one property to two values."""
     names = [name for name in dict.fromkeys(job.presets) if name in PRESETS]
-    found = []
-    for group in _EXCLUSIVE:
-        rivals = [name for name in names if name in group]
-        if len(rivals) > 1:
-            found.append(Finding("presets", f"{' and '.join(rivals)} exclude each other", f"keep one: {rivals[0]}"))
+    groups = [[name for name in names if name in group] for group in _EXCLUSIVE]
+    found = [
+        Finding("presets", f"{' and '.join(rivals)} exclude each other", f"keep one: {rivals[0]}")
+        for rivals in groups
+        if len(rivals) > 1
+    ]
     seen: dict[str, tuple[str, str]] = {}
     for name in names:
         for key, value in PRESETS[name](job, around).conf.items():
@@ -279,9 +277,9 @@ def pod_template(role: str, patches: Sequence[PodPatch]) -> dict[str, Any] | Non
     if node:
         spec = merged(spec, {"affinity": {"nodeAffinity": node}})
     container: dict[str, Any] = {"name": f"spark-kubernetes-{role}"}
+    annotations: dict[str, str] = {}
     for patch in patches:
-        container = merged(container, patch.container)
-    annotations = {key: value for patch in patches for key, value in patch.annotations.items()}
+        container, annotations = merged(container, patch.container), annotations | patch.annotations
     template: dict[str, Any] = {"apiVersion": "v1", "kind": "Pod"}
     if annotations:
         template["metadata"] = {"annotations": annotations}
