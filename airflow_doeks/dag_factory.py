@@ -6,9 +6,11 @@ and the file that fails holds no DAG.
 
 from __future__ import annotations
 
+import gc
 import sys
 import zlib
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,8 +68,21 @@ class _Loaded:
 
 def _load(files: list[Path], root: Path, caller: Path) -> list[_Loaded]:
     default = compat.conf.get("doeks", "environment", fallback="") or None
-    compiled = refuse_doubles([compile_file(file, default=default, root=root) for file in files])
-    return [_build(one, caller) for one in compiled]
+    with _no_collector():
+        compiled = refuse_doubles([compile_file(file, default=default, root=root) for file in files])
+        return [_build(one, caller) for one in compiled]
+
+
+@contextmanager
+def _no_collector() -> Iterator[None]:
+    """Garbage is free of cycles here, but so much is made that the collector would walk Airflow's whole heap often."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _build(compiled: Compiled, caller: Path) -> _Loaded:
