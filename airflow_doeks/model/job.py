@@ -11,20 +11,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, WithJsonSchema
 
-from airflow_doeks.model.quantities import parse_cpu, parse_memory
+from airflow_doeks.model.quantities import is_template, parse_cpu, parse_memory
 
 TEMPLATE = {"type": "string", "pattern": r"\{\{|\{%"}
-
-
-def is_template(value: object) -> bool:
-    """True if Airflow will render this value."""
-    return isinstance(value, str) and ("{{" in value or "{%" in value)
 
 
 def _whole(value: Any, info: ValidationInfo) -> Any:
     if isinstance(value, bool):
         msg = "expected a whole number"
-        raise ValueError(msg)  # noqa: TRY004 - pydantic collects ValueError
+        raise ValueError(msg)
     if isinstance(value, int) or is_template(value):
         return value
     if isinstance(value, str) and info.context and info.context.get("rendered") and value.strip().isdigit():

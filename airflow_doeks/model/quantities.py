@@ -29,6 +29,11 @@ _CPU = re.compile(r"(\d+(?:\.\d+)?)(m?)")
 _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
 
 
+def is_template(value: object) -> bool:
+    """True if Airflow will render this value."""
+    return isinstance(value, str) and ("{{" in value or "{%" in value)
+
+
 def parse_memory(text: str | int) -> int:
     """Bytes of a Kubernetes memory quantity such as ``"4Gi"`` or ``"512Mi"``.
 

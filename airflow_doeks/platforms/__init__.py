@@ -11,6 +11,12 @@ TYPES = {  # platform type -> module; imported when used
 }
 
 
+CHECKS = {  # platform type -> module with `check_job` and perhaps `check_cost_tags`; imports no pydantic
+    "emr_on_eks": "airflow_doeks.platforms.emr_checks",
+    "local": "airflow_doeks.platforms.local_checks",
+}
+
+
 def module(platform_type: str) -> ModuleType:
     """The module of a platform type: ``Config`` (pydantic model of its doeks.yaml entry) and ``Platform``.
 

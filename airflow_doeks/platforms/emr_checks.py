@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from airflow_doeks.model.job import SparkJob, is_template
-from airflow_doeks.platforms.emr_config import Config
+from airflow_doeks.model.job_view import has_templated_pods, view
+from airflow_doeks.model.quantities import is_template
 from airflow_doeks.platforms.emr_request import (
     ARGUMENT_LENGTH_MAX,
     ENTRY_POINT_LENGTH_MAX,
@@ -19,6 +19,9 @@ from airflow_doeks.platforms.presets import ROLES, effect_of, preset_findings
 from airflow_doeks.platforms.protocol import Finding
 from airflow_doeks.platforms.spark import conf_findings
 
+if TYPE_CHECKING:
+    from airflow_doeks.platforms.emr_config import Config
+
 _STAGED = 64 + 2  # "/<sha256>/"
 _OWN_TAGS = 9  # JobIdentity.tags without cost tags
 _FIXED_NAMES = ("spark.kubernetes.driver.pod.name", "spark.kubernetes.executor.podNamePrefix")
@@ -30,12 +33,9 @@ def check_job(config: Config, job: Mapping[str, Any]) -> list[Finding]:
     for name, value in (("release", job.get("release") or config.release), ("execution_role", config.execution_role)):
         if not value and not config.job_template:
             found.append(Finding(name, f"EMR needs a {name}", f"set `{name}` of the platform in doeks.yaml"))
-    try:
-        typed = SparkJob.model_validate(dict(job))
-    except ValueError:
-        return found  # the compiler says what is wrong with it
-    if any(is_template(value) for pod in (typed.driver, typed.executors) for value in pod.model_dump().values()):
+    if has_templated_pods(job):
         return found
+    typed = view(job)
     around = surroundings(config, {})
     found += preset_findings(typed, around)
     pods = effect_of(typed, around).pods

@@ -11,17 +11,19 @@ import re
 import shlex
 from collections.abc import Mapping
 from string import Template
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from airflow_doeks.model.errors import SpecError
 from airflow_doeks.model.identity import JobIdentity, label_value
-from airflow_doeks.model.job import SparkJob
 from airflow_doeks.model.status import Request
 from airflow_doeks.platforms import spark
-from airflow_doeks.platforms.emr_config import Config
 from airflow_doeks.platforms.presets import ROLES, Effect, Surroundings, effect_of, pod_template
+
+if TYPE_CHECKING:
+    from airflow_doeks.model.job import SparkJob
+    from airflow_doeks.platforms.emr_config import Config
 
 PROPERTIES_MAX = 100
 PROPERTY_LENGTH_MAX = 1024

@@ -32,17 +32,18 @@ from airflow_doeks.model.status import Engine, JobRef, JobState, JobStatus, Requ
 from airflow_doeks.model.telemetry import Node, Pod, Telemetry
 from airflow_doeks.platforms import local_launch, local_runs
 from airflow_doeks.platforms.explain import last_words, root_cause
+from airflow_doeks.platforms.local_checks import NO_SECRETS, check_job
 from airflow_doeks.platforms.local_machine import refuse_short_lived
-from airflow_doeks.platforms.protocol import Finding
 from airflow_doeks.platforms.spark import (
     Injection,
-    conf_findings,
     event_log_conf,
     identity_conf,
     spec_hash,
     split_memory,
     work_conf,
 )
+
+__all__ = ["Config", "Platform", "check_job"]
 
 POLL_SECONDS = 1.0
 _LOOKS_UNTIL_LOST = 3
@@ -75,16 +76,6 @@ class Config(BaseModel):
     )
 
 
-def check_job(config: Config, job: Mapping[str, Any]) -> list[Finding]:  # noqa: ARG001 - the contract of all types
-    """What this platform would refuse of a job, templates allowed."""
-    help_ = "pass a value in `env`, or use a platform on Kubernetes"
-    secrets = [Finding(f"secrets.{name}", _NO_SECRETS, help_) for name in job.get("secrets") or {}]
-    return [*conf_findings(job), *secrets]
-
-
-_NO_SECRETS = "secrets are Kubernetes secrets, which platform type local does not have"
-
-
 class Platform:
     """This machine; ``clients`` holds ``local_dir`` and the ``inject_*`` switches, and may hold ``now`` (a clock)."""
 
@@ -104,7 +95,7 @@ class Platform:
     def render(self, job: SparkJob, identity: JobIdentity) -> Request:
         """What the job asks for; the machine's limits, its Java and its Spark are looked up at submit."""
         if job.secrets:
-            msg = f"secrets.{next(iter(job.secrets))}: {_NO_SECRETS}; pass a value in `env`"
+            msg = f"secrets.{next(iter(job.secrets))}: {NO_SECRETS}; pass a value in `env`"
             raise SpecError(msg)
         memory_bytes = job.driver.memory_bytes + job.executors.count_max * job.executors.memory_bytes
         conf = work_conf(job, self._injection, event_log_dir=None)

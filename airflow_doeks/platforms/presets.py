@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from airflow_doeks.model.job import SparkJob
 from airflow_doeks.model.quantities import MIB
 from airflow_doeks.platforms.protocol import Finding
+
+if TYPE_CHECKING:
+    from airflow_doeks.model.job import SparkJob
 
 ROLES = ("driver", "executor")
 ARCH, ZONE = "kubernetes.io/arch", "topology.kubernetes.io/zone"
@@ -61,7 +63,7 @@ class Effect:
     pods: Mapping[str, tuple[PodPatch, ...]] = field(default_factory=dict)
 
 
-Preset = Callable[[SparkJob, Surroundings], Effect]
+Preset: TypeAlias = "Callable[[SparkJob, Surroundings], Effect]"
 
 
 def _in(key: str, *values: str, operator: str = "In") -> dict[str, Any]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from airflow_doeks.model.identity import JobIdentity
-from airflow_doeks.model.job import SparkJob
-from airflow_doeks.model.record import JobFailure
-from airflow_doeks.model.status import Engine, JobRef, JobStatus, Request, Scope
-from airflow_doeks.model.telemetry import Telemetry
+if TYPE_CHECKING:  # `doeks lint` reads `Finding` here and must not pay for building models
+    from airflow_doeks.model.identity import JobIdentity
+    from airflow_doeks.model.job import SparkJob
+    from airflow_doeks.model.record import JobFailure
+    from airflow_doeks.model.status import Engine, JobRef, JobStatus, Request, Scope
+    from airflow_doeks.model.telemetry import Telemetry
 
 
 @dataclass(frozen=True)

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
-from typing import Any, Literal
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_doeks.model.errors import SpecError
 from airflow_doeks.model.identity import JobIdentity, digest
-from airflow_doeks.model.job import Driver, SparkJob, is_template
-from airflow_doeks.model.quantities import MIB, gib, parse_memory
-from airflow_doeks.model.telemetry import Pod, Role
+from airflow_doeks.model.job_view import view
+from airflow_doeks.model.quantities import MIB, gib, is_template, parse_memory
 from airflow_doeks.platforms.protocol import Finding
+
+if TYPE_CHECKING:
+    from airflow_doeks.model.job import Driver, SparkJob
+    from airflow_doeks.model.telemetry import Pod, Role
 
 SQL_RUNNER_NAME = "sql_runner.py"
 OVERHEAD_MIN_MIB = 384  # spark.{driver,executor}.minMemoryOverhead
@@ -178,6 +181,7 @@ def spec_hash(work: object) -> str:
 
 def requested_pods(job: SparkJob, *, is_emr_image: bool = False) -> tuple[Pod, ...]:
     """The driver and ``executors.max`` executors as pods without times, for a job that nobody saw running."""
+    from airflow_doeks.model.telemetry import Pod
 
     def pod(uid: str, role: Role, size: Driver, gpu: int = 0) -> Pod:
         memory = gib(size.memory_bytes)
@@ -195,10 +199,7 @@ def conf_findings(job: Mapping[str, Any]) -> list[Finding]:
         owner = next((own for own in OWNED if key == own or (own.endswith(".") and key.startswith(own))), None)
         if owner is not None:
             found.append(Finding(f"conf.{key}", f"{key} is not set by a job", OWNED[owner]))
-    try:
-        typed = SparkJob.model_validate(dict(job))
-    except ValueError:
-        return found  # the compiler says what is wrong with it
+    typed = view(job)
     for role, pod in _pods(typed):
         if not is_template(pod.memory) and not any(map(is_template, typed.conf.values())):
             try:
@@ -216,7 +217,11 @@ def _pods(job: SparkJob) -> tuple[tuple[Literal["driver", "executor"], Driver], 
 def _overhead_factor(conf: Mapping[str, str], role: str, *, python: bool) -> Decimal:
     for key in (f"spark.{role}.memoryOverheadFactor", "spark.kubernetes.memoryOverheadFactor"):
         if key in conf:
-            return Decimal(conf[key])
+            try:
+                return Decimal(conf[key])
+            except InvalidOperation as error:
+                msg = f"conf.{key}: {conf[key]!r} is not a number; write for example 0.4"
+                raise SpecError(msg) from error
     return PYTHON_OVERHEAD_FACTOR if python else JVM_OVERHEAD_FACTOR
 
 
