@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from airflow_doeks.model.plan import TaskPlan
 from airflow_doeks.model.quantities import GIB, parse_cpu, parse_memory
 from airflow_doeks.spec.graph import Entry
 from airflow_doeks.spec.layers import steps_of
+from airflow_doeks.spec.rules import schema
 
 if TYPE_CHECKING:
     from airflow_doeks.spec.compilation import Compilation
@@ -24,13 +26,16 @@ def check_on_platform(compilation: Compilation, entry: Entry, plan: TaskPlan) ->
     platform = plan.platform or {}
     check, check_tags = _checks(compilation, platform)
     job = dict(plan.job or {})
+    from airflow_doeks.platforms.spark import OWNED
+
     for finding in check(job) if check is not None else ():
         steps = _steps(finding.path, job)
         if steps in compilation.faulty.get(entry.id, ()):
             continue  # said already, and better
-        code = "DK402" if steps[:1] == ("conf",) else "DK401"
-        message = finding.message if code == "DK402" else f"{finding.path}: {finding.message}"
-        compilation.note(code, message, entry, (entry.kind, *steps), help=finding.help, at_key=code == "DK402")
+        owned = steps[:1] == ("conf",) and finding.help in OWNED.values()
+        message = finding.message if owned else f"{finding.path}: {finding.message}"
+        code = "DK402" if owned else "DK401"
+        compilation.note(code, message, entry, (entry.kind, *steps), help=finding.help, at_key=steps[:1] == ("conf",))
     for finding in check_tags(plan.cost_tags) if check_tags is not None else ():
         path = ("cost_tags", finding.path) if finding.path else ("cost_tags",)
         compilation.note("DK403", finding.message, entry, path, help=finding.help)
@@ -85,18 +90,28 @@ def _checks(compilation: Compilation, platform: Mapping[str, Any]) -> tuple[Chec
 def _load(platform: Mapping[str, Any]) -> tuple[Check | None, Check | None]:
     from airflow_doeks import platforms
 
-    module = platforms.module(platform["type"])
-    try:
-        config = module.Config.model_validate({key: value for key, value in platform.items() if key != "name"})
-    except ValueError:
-        return None, None  # doeks.yaml says what is wrong with it
-    check = getattr(module, "check_job", None)
+    module = importlib.import_module(platforms.CHECKS[platform["type"]])
+    config = _Entry(platform)
     seen: dict[str, list[Any]] = {}
 
     def checked(job: Mapping[str, Any]) -> list[Any]:
         text = repr(job)
         if text not in seen:
-            seen[text] = check(config, job) if check is not None else []
+            seen[text] = module.check_job(config, job)
         return seen[text]
 
     return checked, getattr(module, "check_cost_tags", None)
+
+
+class _Entry:
+    """An entry of doeks.yaml, which the schema accepted, behind the attributes of its type's Config."""
+
+    def __init__(self, platform: Mapping[str, Any]) -> None:
+        self.values = platform
+        self.keys = schema("doeks")["$defs"][f"platform_{platform['type']}"]["properties"]
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in self.keys:
+            raise AttributeError(name)
+        value = self.values.get(name)
+        return self.keys[name].get("default") if value is None else value
