@@ -21,7 +21,7 @@ from airflow_doeks.cli.run_view import print_report
 from airflow_doeks.model.plan import Plan
 
 _PIPED_WIDTH = 150  # a pipe has no width; the widest table fits
-_STOP_SECONDS = 15
+_STOP_SECONDS = 8
 
 
 @click.command()

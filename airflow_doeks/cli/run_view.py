@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from decimal import Decimal
 from typing import Any
 
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
@@ -17,6 +18,7 @@ from airflow_doeks.model.lineage import Dataset
 from airflow_doeks.model.record import JobRecord
 
 _HOUR = Decimal(3600)
+_STYLE: dict[str, Any] = {"title_justify": "left", "box": SIMPLE, "show_edge": False, "pad_edge": False}
 _WORDS = {  # Airflow's state -> ours and its colour
     None: ("waits", "dim"),
     "scheduled": ("waits", "dim"),
@@ -39,6 +41,11 @@ class TaskView:
     state: str | None
     started: datetime | None = None
     ended: datetime | None = None
+
+    @property
+    def shown(self) -> str | None:
+        """The state to show: a task between its deferral and its resumption is under way."""
+        return "deferred" if self.state == "scheduled" and self.started else self.state
 
     def elapsed(self, now: datetime) -> float | None:
         """Seconds since its start, up to its end; None before the start."""
@@ -68,12 +75,12 @@ class Progress:
         if self._live:
             table = Table("Task", "State", "Elapsed", box=None, pad_edge=False)
             for task in tasks:
-                word, colour = _words(task.state)
+                word, colour = _words(task.shown)
                 table.add_row(task.name, f"[{colour}]{word}[/]", _seconds(task.elapsed(moment)))
             self._live.update(table)
             return
         for task in tasks:
-            word, _ = _words(task.state)
+            word, _ = _words(task.shown)
             if word != self._told.get(task.name) and not (word == "waits" and task.name not in self._told):
                 self._told[task.name] = word
                 self.console.print(f"  {task.name:<28} {word:<10} {_seconds(task.elapsed(moment)):>8}", highlight=False)
@@ -86,10 +93,10 @@ def print_report(
     by_task: dict[str, list[JobRecord]] = {}
     for record in records:
         by_task.setdefault(task_name(record), []).append(record)
-    console.print(_task_table(tasks, by_task))
+    console.print("", _task_table(tasks, by_task))
     shares = _share_table(records)
     if shares.row_count:
-        console.print(shares)
+        console.print("", shares)
     for record in records:
         if record.failure is not None:
             console.print(f"[red]{task_name(record)} failed[/] ({record.failure.category}): {record.failure.message}")
@@ -122,7 +129,7 @@ def _task_table(tasks: Sequence[TaskView], by_task: Mapping[str, Sequence[JobRec
     records = [record for found in by_task.values() for record in found]
     priced_as = sorted({record.cost.priced_as for record in records if record.cost.priced_as})
     usd = f"USD if on {', '.join(priced_as)}" if priced_as else "USD"
-    table = Table(title="Tasks", title_justify="left", show_footer=True)
+    table = Table(title="Tasks", **_STYLE, show_footer=True)
     total = _figures(records)
     table.add_column("Task", footer="Total")
     table.add_column("State")
@@ -130,7 +137,7 @@ def _task_table(tasks: Sequence[TaskView], by_task: Mapping[str, Sequence[JobRec
     for head, foot in zip(heads, ("", *total), strict=True):
         table.add_column(head, footer=foot, justify="right")
     for task in tasks:
-        word, colour = _words(task.state)
+        word, colour = _words(task.shown)
         seconds = _seconds(task.elapsed(task.ended or datetime.now(timezone.utc)))
         table.add_row(task.name, f"[{colour}]{word}[/]", seconds, *_figures(by_task.get(task.name, ())))
     return table
@@ -153,7 +160,7 @@ def _figures(records: Sequence[JobRecord]) -> tuple[str, ...]:
 
 
 def _share_table(records: Sequence[JobRecord]) -> Table:
-    table = Table(title="What each dataset cost", title_justify="left")
+    table = Table(title="What each dataset cost", **_STYLE)
     table.add_column("Dataset", overflow="fold")
     table.add_column("Written by")
     for head in ("Rows", "Bytes", "Files", "USD", "Share of run"):
