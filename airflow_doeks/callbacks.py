@@ -17,6 +17,7 @@ from airflow_doeks.lifecycle import (
     Accounting,
     Settled,
     Submission,
+    cancel,
     record_id,
     refused_record,
     settle,
@@ -25,13 +26,16 @@ from airflow_doeks.lifecycle import (
 )
 from airflow_doeks.model.identity import JobIdentity
 from airflow_doeks.model.record import JobFailure, JobRecord
-from airflow_doeks.model.status import JobStatus
+from airflow_doeks.model.status import JobState, JobStatus
 from airflow_doeks.platforms.protocol import Platform
 
 log = logging.getLogger(__name__)
 
 JOB_KEY = "doeks_job"  # XCom: the job right after submit
 RECORD_KEY = "doeks_record"  # XCom: its record
+# Airflow 2 fails a resumed task that is past its execution_timeout before any code of the operator runs.
+TIMED_OUT = {"category": "timeout", "message": "used up its execution_timeout and was cancelled"}
+_CANCEL_WAIT_SECONDS = 12.0  # of the 20 s that Airflow gives a callback
 
 
 @dataclass(frozen=True)
@@ -129,14 +133,18 @@ def _settle_again(context: Mapping[str, Any]) -> None:
     accounts: TaskAccounts = accounts_of(context, settings)
     platform = connect(task.platform, settings)
     ledger = open_ledger(settings)
-    for submission, status in _jobs_of(context, accounts, platform):
+    timed_out = "Timeout" in type(context.get("exception")).__name__
+    for submission, seen in _jobs_of(context, accounts, platform):
         known = ledger.find(record_id(submission.ref, submission.token), submission.submitted.date())
         if known is not None and known.settled_by_try is not None:
             continue
+        status = cancel(platform, submission.ref, wait_seconds=_CANCEL_WAIT_SECONDS) if timed_out else seen
         if not status.state.is_terminal:
             log.info("%s still runs; its record follows when it ended", submission.ref)
             continue
-        failure = platform.explain(submission.ref) if status.state.value != "SUCCEEDED" else None
+        failure = None if status.state is JobState.SUCCEEDED else platform.explain(submission.ref)
+        if failure is not None and timed_out:
+            failure = failure.model_copy(update=TIMED_OUT)
         settle_quietly(context, JobInHand(accounts, platform, submission), status, failure)
 
 

@@ -8,7 +8,15 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-from airflow_doeks.callbacks import JOB_KEY, JobInHand, TaskAccounts, note_refused, note_submitted, settle_quietly
+from airflow_doeks.callbacks import (
+    JOB_KEY,
+    TIMED_OUT,
+    JobInHand,
+    TaskAccounts,
+    note_refused,
+    note_submitted,
+    settle_quietly,
+)
 from airflow_doeks.compat import AirflowException, AirflowFailException, BaseOperator, TaskDeferred
 from airflow_doeks.hooks.platforms import connect
 from airflow_doeks.hooks.settings import Settings, load_settings
@@ -258,8 +266,7 @@ class SparkJobOperator(BaseOperator):
         status = self._stop(in_hand)
         failure = _cancelled(status)
         if failure is not None and "timeout" in error.lower():
-            update = {"category": "timeout", "message": "used up its execution_timeout and was cancelled"}
-            failure = failure.model_copy(update=update)
+            failure = failure.model_copy(update=TIMED_OUT)
         settle_quietly(context, in_hand, status, failure)
 
     def _log_state(self, status: JobStatus) -> None:

@@ -141,6 +141,11 @@ class Airflow:
                 msg = f"{name} ended with {process.returncode}: {tail}"
                 raise AssertionError(msg)
 
+    def log(self, dag_id: str, lines: int = 40) -> str:
+        """The end of the newest task log of a DAG, for the message of a failed assertion."""
+        found = sorted(self.home.glob(f"logs/dag_id={dag_id}/**/*.log*"), key=lambda place: place.stat().st_mtime)
+        return "\n".join(found[-1].read_text(errors="replace").splitlines()[-lines:]) if found else "no log"
+
     def xcom(self, dag_id: str, key: str, task_id: str = "job") -> Any:
         """An XCom value of a task, or None."""
         rows = self.rows("select value from xcom where dag_id = ? and task_id = ? and key = ?", dag_id, task_id, key)
@@ -149,6 +154,10 @@ class Airflow:
         while isinstance(value, str) and value[:1] in '{["':
             value = json.loads(value)
         return value
+
+    def trigger(self, dag_id: str) -> None:
+        """Start a run by hand."""
+        subprocess.run([AIRFLOW, "dags", "trigger", dag_id], env=self.env, check=True, capture_output=True)
 
     def mark_failed(self, dag_id: str, task_id: str = "job") -> None:
         """What "Mark as failed" in the UI does."""

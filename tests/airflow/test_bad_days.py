@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,13 +52,13 @@ def records(airflow: Airflow, dag_id: str) -> list[dict[str, Any]]:
 def ended(job: dict[str, Any]) -> bool:
     """True once the supervisor wrote the job's end."""
     state = job["dir"] / "state.json"
-    return state.exists() and "ended" in state.read_text()
+    return state.exists() and "exit" in json.loads(state.read_text() or "{}")
 
 
 def test_a_retry_adopts_the_job_of_a_killed_worker(airflow: Airflow) -> None:
     """Row 1: SIGKILL between submit and deferral: one Spark application, one record, of try 1, settled by try 2."""
     task = airflow.wait_for("adopt", "success", "failed", seconds=300)
-    assert (task["state"], task["try_number"]) == ("success", 2)
+    assert (task["state"], task["try_number"]) == ("success", 2), airflow.log("adopt")
     jobs = run_dirs(airflow, "adopt")
     assert (len(jobs), event_logs(jobs[0])) == (1, 1)
     (record,) = records(airflow, "adopt")
@@ -69,7 +70,7 @@ def test_a_retry_adopts_the_job_of_a_killed_worker(airflow: Airflow) -> None:
 def test_restart_cancels_the_job_of_a_killed_worker(airflow: Airflow) -> None:
     """`on_retry: restart`: two Spark applications, the first cancelled."""
     task = airflow.wait_for("restart", "success", "failed", seconds=300)
-    assert (task["state"], task["try_number"]) == ("success", 2)
+    assert (task["state"], task["try_number"]) == ("success", 2), airflow.log("restart")
     jobs = run_dirs(airflow, "restart")
     assert len(jobs) == 2
     states = [json.loads((job["dir"] / "state.json").read_text()) for job in jobs]
@@ -108,3 +109,18 @@ def test_a_cleared_task_runs_again(airflow: Airflow) -> None:
     assert len(run_dirs(airflow, "cleared")) == 2
     first, second = sorted(records(airflow, "cleared"), key=lambda record: record["times"]["submitted"])
     assert (first["attempt"]["try_number"], second["attempt"]["try_number"]) == (1, 2)
+
+
+def test_a_job_that_ends_while_no_triggerer_lives_is_noticed(airflow: Airflow) -> None:
+    """Row 3: the triggerer is killed mid-run and the job ends meanwhile: seen after the restart, nothing cancelled."""
+    airflow.trigger("unwatched")
+    airflow.wait_for("unwatched", "deferred", seconds=300)
+    airflow.stop_one("triggerer", signal.SIGKILL)
+    (job,) = run_dirs(airflow, "unwatched")
+    until = time.monotonic() + 120
+    while not ended(job) and time.monotonic() < until:
+        time.sleep(0.5)
+    airflow.start_one("triggerer")
+    airflow.wait_for("unwatched", "success", seconds=300)
+    (record,) = records(airflow, "unwatched")
+    assert (record["job"]["state"], record["attempt"]["try_number"]) == ("SUCCEEDED", 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from datetime import datetime, timedelta, timezone
@@ -13,6 +14,7 @@ from airflow_doeks.operators.spark import SparkJobOperator
 
 FOLDER = str(Path(__file__).parent)
 LAPTOP = {"name": "laptop", "type": "local", "priced_as": "m7g.xlarge"}
+PLATFORM = json.loads(os.environ.get("BAD_DAYS_PLATFORM", "null")) or LAPTOP
 
 
 class KilledAfterSubmit(SparkJobOperator):
@@ -26,12 +28,13 @@ class KilledAfterSubmit(SparkJobOperator):
 
 def story(dag_id: str, operator: type = SparkJobOperator, seconds: int = 12, **arguments: object) -> DAG:
     """One task, one Spark job that writes ten rows and then takes its time."""
+    schedule = arguments.pop("schedule", "@once")
     job = {"main": "take_time.py", "args": [str(seconds)], "driver": {"memory": "1Gi"}} | arguments.pop("job", {})
-    with DAG(dag_id, schedule="@once", start_date=datetime(2026, 1, 1, tzinfo=timezone.utc), catchup=False) as dag:
+    with DAG(dag_id, schedule=schedule, start_date=datetime(2026, 1, 1, tzinfo=timezone.utc), catchup=False) as dag:
         operator(
             task_id="job",
             job=job,
-            platform=LAPTOP,
+            platform=PLATFORM,
             folder=FOLDER,
             retry_delay=timedelta(seconds=1),
             on_success_callback=record_cost_and_lineage,
@@ -48,3 +51,4 @@ restart = story("restart", KilledAfterSubmit, retries=1, job={"on_retry": "resta
 overdue = story("overdue", seconds=600, execution_timeout=timedelta(seconds=45))
 marked = story("marked", seconds=600)
 cleared = story("cleared", seconds=1)
+unwatched = story("unwatched", seconds=10, schedule=None)
