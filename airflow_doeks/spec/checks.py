@@ -70,11 +70,11 @@ def check_pipeline(compilation: Compilation, plan: Plan) -> None:
             compilation.note("DK204", f'"{zone}" is not a time zone', None, path, help=times.near_zones(zone))
 
 
-def platform_of(compilation: Compilation, entry: Entry) -> Mapping[str, Any] | None:
-    """The platform of a task: the environment's, else the task's, else the defaults', else the only one there is."""
+def platform_of(compilation: Compilation, entry: Entry, wanted: str | None) -> Mapping[str, Any] | None:
+    """The platform of a task: the environment's, else the wanted one, else the only one there is."""
     setting = compilation.setting
     known = setting.platforms if setting.project.folder else _LOCAL
-    name = setting.forced_platform or compilation.value(entry, "platform")
+    name = setting.forced_platform or wanted
     if name is None:
         if len(known) == 1:
             return next(iter(known.values()))

@@ -95,13 +95,6 @@ class Compilation:
             return (*(self.setting.layer("presets", name) for name in names), *self.layers, own)
         return (*self.layers, own)
 
-    def value(self, entry: Entry, key: str, default: Any = None) -> Any:
-        """What a task says, else what the defaults say, else ``default``."""
-        found = entry.spec.get(key)
-        if found is None and key not in entry.spec:
-            found = self.base.get(key)
-        return default if found is None else found
-
     def cost_tags(self, entry: Entry) -> dict[str, str]:
         """The task's cost tags from all places, sorted by key."""
         places = (self.setting.cost_tags, self.setting.base, self.data, self.data.get("defaults"), entry.spec)
@@ -137,7 +130,8 @@ class Compilation:
         return without_nulls(job)
 
     def _task(self, entry: Entry) -> TaskPlan:
-        spec, value = entry.spec, self.value
+        spec = entry.spec
+        common = {**self.base, **spec}
         job = platform = operator = None
         arguments: dict[str, Any] = {}
         if entry.kind == "uses":
@@ -146,10 +140,10 @@ class Compilation:
                 arguments["platform"] = checks.named_platform(self, entry, arguments["platform"], ("with", "platform"))
         else:
             job = self._job(entry)
-            platform = checks.platform_of(self, entry)
-        timeout = value(entry, "execution_timeout")
-        retry_on = value(entry, "retry_on")
-        budget = value(entry, "budget_usd")
+            platform = checks.platform_of(self, entry, common.get("platform"))
+        timeout = common.get("execution_timeout")
+        retry_on = common.get("retry_on")
+        budget = common.get("budget_usd")
         tags = self.cost_tags(entry)
         expand = spec.get("expand")
         if isinstance(expand, dict):
@@ -171,14 +165,14 @@ class Compilation:
             outlets=tuple(spec.get("outlets") or ()),
             trigger_rule=spec.get("trigger_rule")
             or ("all_done_setup_success" if spec.get("role") == "teardown" else "all_success"),
-            retries=int(value(entry, "retries", 0)),
-            retry_delay_seconds=times.seconds(value(entry, "retry_delay", 300)),
+            retries=int(common.get("retries") or 0),
+            retry_delay_seconds=times.seconds(common.get("retry_delay") or 300),
             retry_on=None if retry_on is None else tuple(retry_on),
             execution_timeout_seconds=None if timeout is None else times.seconds(timeout),
-            budgets=self._budgets(entry),
+            budgets={name: times.seconds(common[name]) for name in BUDGETS if common.get(name) is not None},
             budget_usd=None if budget is None else str(budget),
-            pool=value(entry, "pool"),
-            priority_weight=int(value(entry, "priority_weight", 1)),
+            pool=common.get("pool"),
+            priority_weight=int(common.get("priority_weight") or 1),
             expand=expand,
             role=spec.get("role"),
             doc=spec.get("doc"),
@@ -188,16 +182,8 @@ class Compilation:
         policies.check_task(self, entry, plan)
         return plan
 
-    def _budgets(self, entry: Entry) -> dict[str, float]:
-        found = {}
-        for name in BUDGETS:
-            text = self.value(entry, name)
-            if text is not None:
-                found[name] = times.seconds(text)
-        return found
-
     def _sources(self, entry: Entry, job: dict[str, Any] | None, tags: dict[str, str]) -> Sources:
-        shared = {key: value for key, value in self.base.items() if key not in ("spark", "flink")}
+        shared = {key: value for key, value in self.base.items() if key not in {"spark", "flink"}}
         own: dict[str, Any] = {"cost_tags": tags} if job is None else {"cost_tags": tags, entry.kind: job}
         return Sources(_Lazy(lambda key: self.layers_of(entry, key)), {**shared, **entry.spec, **own})
 

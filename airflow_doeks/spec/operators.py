@@ -128,7 +128,8 @@ def _checked(alias: Alias, value: Any, entry: Entry, path: tuple[Any, ...], note
     return value
 
 
-def is_allowed(name: str, path: str, allowed: list[str]) -> bool:
+@functools.lru_cache(maxsize=1024)
+def is_allowed(name: str, path: str, allowed: tuple[str, ...]) -> bool:
     """True for sensors, `empty`, our own, and what the platform team allows by alias or pattern."""
     if any(fnmatchcase(text, pattern) for pattern in allowed for text in (name, path)):
         return True

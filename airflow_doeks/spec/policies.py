@@ -21,7 +21,7 @@ def check_task(compilation: Compilation, entry: Entry, plan: TaskPlan) -> None:
     policies: Mapping[str, Any] = compilation.setting.data.get("policies") or {}
     if plan.kind == "uses":
         name = entry.spec["uses"]
-        allowed = policies.get("allowed_uses") or []
+        allowed = tuple(policies.get("allowed_uses") or ())
         if plan.operator is not None and not is_allowed(name, plan.operator, allowed):
             message = f'"{name}" is not on the allow-list'
             near = suggestion(name, [alias.path for alias in aliases().values()]) if "." in name else ""

@@ -89,10 +89,10 @@ def load_project(path: Path | None) -> Project:
     if path is None:
         return _NOTHING
     try:
-        stat = path.stat()
-        return _load(str(path), stat.st_mtime_ns, stat.st_size)
+        stat = os.stat(path)  # noqa: PTH116 - asked for every pipeline
     except OSError:
         return _load(str(path), 0, 0)
+    return _load(str(path), stat.st_mtime_ns, stat.st_size)
 
 
 @functools.lru_cache(maxsize=64)

@@ -206,3 +206,16 @@ def test_the_language_works_without_airflow(project, command):
         [sys.executable, "-c", block, command, *arguments], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_lint_builds_no_models(project):
+    """Neither pydantic nor croniter, difflib or rich is imported for good files: start-up is most of a small lint."""
+    project.pipeline(GOOD)
+    code = (
+        "import sys\n"
+        "from airflow_doeks.cli import main\n"
+        "try:\n    main(['lint', '.'])\nexcept SystemExit as end:\n    assert end.code == 0\n"
+        "print(sorted({'pydantic', 'croniter', 'difflib', 'rich', 'airflow'} & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
