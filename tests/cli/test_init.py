@@ -70,11 +70,12 @@ def test_mwaa_files_are_usable(project):
 @pytest.mark.airflow
 @pytest.mark.spark
 def test_the_first_pipeline_runs_at_once(project, tmp_path):
-    """`doeks run` on the first pipeline ends well, with a record per job."""
+    """`doeks run` on the first pipeline ends well, with a record per job, also on a machine without Java."""
     done = subprocess.run(
         [str(Path(sys.executable).with_name("doeks")), "run", "pipelines/first.yaml", "--json"],
         cwd=project,
-        env=clean_environment() | {"AIRFLOW_VAR_ORDERS_DATA": str(tmp_path / "data")},
+        env=clean_environment()
+        | {"AIRFLOW_VAR_ORDERS_DATA": str(tmp_path / "data"), "PATH": without_java(tmp_path / "bin")},
         capture_output=True,
         text=True,
         check=False,
@@ -88,5 +89,15 @@ def test_the_first_pipeline_runs_at_once(project, tmp_path):
 
 
 def clean_environment() -> dict[str, str]:
-    """This process's environment without what belongs to another Airflow."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "DOEKS_ENV"))}
+    """This process's environment without what belongs to another Airflow, and without a Java."""
+    foreign = ("AIRFLOW", "DOEKS_ENV", "JAVA_HOME")
+    return {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+
+
+def without_java(folder: Path) -> str:
+    """A PATH with the machine's programs but Java."""
+    folder.mkdir()
+    for program in [*Path("/bin").iterdir(), *Path("/usr/bin").iterdir()]:
+        if program.name != "java" and not (folder / program.name).is_symlink():
+            (folder / program.name).symlink_to(program)
+    return str(folder)
