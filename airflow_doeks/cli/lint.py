@@ -28,16 +28,23 @@ from airflow_doeks.spec import (
 @click.option("--json", "form", flag_value="json", help="The same as --format json.")
 def lint(paths: tuple[str, ...], form: str) -> None:
     """Check pipelines and their doeks.yaml; PATH is a file or a folder."""
-    gc.disable()  # a short life: what is allocated is needed to the end
     files, projects = _collect(paths)
+    gc.disable()  # a short life: nearly all that is allocated is needed to the end
+    try:
+        found = _check(files, projects)
+    finally:
+        gc.enable()
+    click.echo(_shown(found, form, len(files)))
+    raise SystemExit(1 if any(one.is_error for one in found) else 0)
+
+
+def _check(files: list[Path], projects: set[str]) -> list[Diagnostic]:
     found: list[Diagnostic] = []
     for project in sorted(projects):
         found += check_project(Path(project))
     for file in files:
         found += check_file(file)
-    found = in_order([*found, *doubles({str(file): dag_id_of(file) for file in files})])
-    _print(found, form, len(files))
-    raise SystemExit(1 if any(one.is_error for one in found) else 0)
+    return in_order([*found, *doubles({str(file): dag_id_of(file) for file in files})])
 
 
 def _collect(paths: Iterable[str]) -> tuple[list[Path], set[str]]:
@@ -62,13 +69,11 @@ def _pipelines_in(folder: Path) -> list[Path]:
     return pipeline_files(inner if inner.is_dir() and (folder / "doeks.yaml").is_file() else folder)
 
 
-def _print(found: list[Diagnostic], form: str, files: int) -> None:
+def _shown(found: list[Diagnostic], form: str, files: int) -> str:
     if form == "json":
-        print(json.dumps([one.to_json() for one in found], indent=1, ensure_ascii=False))
-        return
-    for one in found:
-        print(one.github() if form == "github" else f"{one.text()}\n")
+        return json.dumps([one.to_json() for one in found], indent=1, ensure_ascii=False)
+    if form == "github":
+        return "\n".join(one.github() for one in found)
     errors = sum(one.is_error for one in found)
-    if form == "text":
-        warnings = f", {len(found) - errors} warnings" if len(found) > errors else ""
-        print(f"{files} pipelines: {errors} errors{warnings}")
+    warnings = f", {len(found) - errors} warnings" if len(found) > errors else ""
+    return "\n".join([*(f"{one.text()}\n" for one in found), f"{files} pipelines: {errors} errors{warnings}"])

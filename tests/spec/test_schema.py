@@ -8,6 +8,7 @@ import subprocess
 import sys
 from typing import Any
 
+import pydantic
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -131,6 +132,9 @@ def test_every_key_is_described(name):
     assert missing == []
 
 
+@pytest.mark.skipif(
+    pydantic.VERSION.startswith(("2.9.", "2.10.")), reason="older pydantic writes the same rules otherwise"
+)
 @pytest.mark.parametrize("module", ["schema", "reference"])
 def test_generated_files_are_what_the_models_say(module):
     """The schema files, docs/yaml.md and docs/errors.md are in step with the code."""
