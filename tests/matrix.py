@@ -113,8 +113,10 @@ def install(entry: Combination, interpreter: str, venv: Path) -> str:
 
 def find_python(version: str) -> str | None:
     """A Python of this version that works: from PATH, or from pyenv, whose shims may point nowhere."""
-    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
-    candidates = [shutil.which(f"python{version}"), *map(str, pyenv.glob(f"versions/{version}.*/bin/python"))]
+    shims = [Path(entry).parent for entry in os.environ["PATH"].split(os.pathsep) if entry.endswith("shims")]
+    roots = [Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")), *shims]
+    candidates = [shutil.which(f"python{version}")]
+    candidates += [str(path) for root in roots for path in root.glob(f"versions/{version}.*/bin/python")]
     if f"{sys.version_info[0]}.{sys.version_info[1]}" == version:
         candidates.insert(0, sys.executable)
     code = f"import sys; sys.exit('%d.%d' % sys.version_info[:2] != {version!r})"
@@ -129,7 +131,8 @@ def lock(entry: Combination) -> int:
     shared = Path(os.environ.get("DOEKS_SHARED", ROOT.parent / "shared")) / "mwaa-constraints"
     wanted = f"apache-airflow=={entry.airflow}\npytest\npytest-asyncio\nhypothesis\njsonschema\nnycflights13\n"
     command = ["pip", "compile", "--quiet", "--generate-hashes", "--no-header", "--no-annotate", "--upgrade"]
-    command += ["--python-version", entry.python, "--no-emit-package", "airflow-doeks", "--extra", "local"]
+    command += ["--python-version", entry.python, "--no-emit-package", "airflow-doeks"]
+    command += ["--extra", "local", "--extra", "openlineage"]
     for constraints in (f"mwaa-{entry.airflow}.txt", f"mwaa-essential-{entry.airflow}.txt"):
         command += ["-c", str(shared / constraints)]
     command += ["pyproject.toml", "-", "-o", str(entry.lock)]
