@@ -58,9 +58,10 @@ def account(
         ended=facts.ended or summary.ended,
         now=now,
     )
-    moved = [stage.shuffle_remote_bytes for stage in summary.stages]
+    moved = [n for stage in summary.stages if (n := stage.shuffle_remote_bytes) is not None]
+    is_whole = bool(moved) and len(moved) == len(summary.stages)
     usage, cost = total_lines(
-        lines, card, basis=basis, assumed_node=assumed, now=now, remote_bytes=sum(moved) if moved else None
+        lines, card, basis=basis, assumed_node=assumed, now=now, remote_bytes=sum(moved) if is_whole else None
     )
     cost, lineage = share(cost, summary, succeeded=succeeded)
     return Account(

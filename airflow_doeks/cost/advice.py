@@ -155,19 +155,20 @@ def _skew(case: _Case) -> Iterator[Advice]:
 
 
 def _spill(case: _Case) -> Iterator[Advice]:
-    spilled = sum(stage.spill_disk_bytes for stage in case.summary.stages)
+    spills = [(stage.spill_disk_bytes or 0, stage.stage_id) for stage in case.summary.stages]
+    spilled = sum(spill for spill, _ in spills)
     if spilled < GIB:
         return
-    worst = max(case.summary.stages, key=lambda stage: stage.spill_disk_bytes)
+    most, worst = max(spills)
     yield Advice(
         code="spill",
         message=f"{gib(spilled):.1f} GiB were spilled to disk: more memory per slot, or more partitions",
-        evidence=(f"most in stage {worst.stage_id}: {gib(worst.spill_disk_bytes):.1f} GiB",),
+        evidence=(f"most in stage {worst}: {gib(most):.1f} GiB",),
     )
 
 
 def _garbage_collection(case: _Case) -> Iterator[Advice]:
-    gc_ms, slot_ms = sum(stage.gc_ms for stage in case.summary.stages), case.summary.slot_ms
+    gc_ms, slot_ms = sum(stage.gc_ms or 0 for stage in case.summary.stages), case.summary.slot_ms
     if not slot_ms or Decimal(gc_ms) / slot_ms < GC_SHARE:
         return
     part = min(Decimal(gc_ms) / slot_ms, Decimal(1))

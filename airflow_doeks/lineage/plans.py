@@ -118,16 +118,20 @@ def parse_struct(text: str) -> tuple[tuple[str, str], ...]:
     return tuple((name, kind) for name, colon, kind in pairs if colon and "more fields" not in name)
 
 
+_BRACKET_OR_COMMA = re.compile(r"[(\[{<]|[)\]}>]|, ?")
+
+
 def split_list(text: str, separator: str = ", ") -> list[str]:
     """Items of a printed list; separators inside brackets do not split."""
-    items, depth, start, i = [], 0, 0, 0
-    while i < len(text):
-        if text[i] in "([{<":
+    items, depth, start = [], 0, 0
+    for token in _BRACKET_OR_COMMA.finditer(text):
+        sign = token[0]
+        if sign[0] == ",":
+            if depth == 0 and sign.startswith(separator):
+                items.append(text[start : token.start()])
+                start = token.start() + len(separator)
+        elif sign in "([{<":
             depth += 1
-        elif text[i] in ")]}>":
+        else:
             depth = max(0, depth - 1)
-        elif depth == 0 and text.startswith(separator, i):
-            items.append(text[start:i])
-            start = i + len(separator)
-        i += 1
     return [*items, text[start:]] if text else []

@@ -14,12 +14,12 @@ from typing import Any
 
 from airflow_doeks.lineage.datasets import Counts, Datasets
 from airflow_doeks.lineage.executions import FAULTS, Executions
-from airflow_doeks.lineage.log_files import find_files, line_blocks
+from airflow_doeks.lineage.log_files import find_files, whole_lines
 from airflow_doeks.lineage.names import Name, dataset_name, without_partitions
 from airflow_doeks.lineage.plans import Scan
 from airflow_doeks.lineage.stages import Stages, accumulables
 from airflow_doeks.lineage.streams import Streams
-from airflow_doeks.lineage.task_end import PREFIX, parse_task_end, peak_memory, read_task_end
+from airflow_doeks.lineage.task_end import parse_task_end, peak_memory, read_task_end
 from airflow_doeks.lineage.usage import Executors, moment
 from airflow_doeks.model.event_log import EventLogSummary
 from airflow_doeks.model.lineage import Lineage
@@ -42,8 +42,8 @@ def read_event_log(store: ByteStore, name: str = "", *, statistics: bool = True)
     files = find_files(store, name)
     reading = EventLogReading(statistics=statistics)
     reading.why.extend(files.why)
-    for lines in line_blocks(store, files.names, reading.why):
-        reading.feed(lines)
+    for text, begin, end in whole_lines(store, files.names, reading.why):
+        reading.feed(text, begin, end)
     return reading.summary()
 
 
@@ -83,21 +83,21 @@ class EventLogReading:
             b"StreamingQueryListener$QueryProgressEvent": self.streams.progressed,
         }
 
-    def feed(self, lines: list[bytes]) -> None:
-        """Take whole lines."""
-        if self.statistics:
-            end_task, read_task = self.stages.task_ended, self.read_task
-            for line in lines:
-                if line.startswith(PREFIX):
-                    try:
-                        end_task(read_task(line))
-                    except FAULTS:
-                        self.broken += 1
-                elif line[10:27] != _TASK:
-                    self._other(line)
-        else:
-            for line in [line for line in lines if line[10:27] != _TASK]:
-                self._other(line)
+    def feed(self, text: bytes, begin: int, end: int) -> None:
+        """Take the whole lines that ``text[begin:end]`` holds; only the last may lack its newline."""
+        find, wants_tasks, end_task, read_task = text.find, self.statistics, self.stages.task_ended, self.read_task
+        while begin < end:
+            stop = find(b"\n", begin, end)
+            if stop < 0:
+                stop = end
+            if text[begin + 10 : begin + 27] != _TASK:
+                self._other(text[begin:stop])
+            elif wants_tasks and text[begin + 27 : begin + 30] == b"End":
+                try:
+                    end_task(read_task(text, begin, stop))
+                except FAULTS:
+                    self.broken += 1
+            begin = stop + 1
 
     def _other(self, line: bytes) -> None:
         name = line[10 : line.find(b'"', 10)].rpartition(b".")[2]
@@ -219,7 +219,7 @@ class EventLogReading:
         has_stages = bool(self.stages.count)
         slot_ms = self.stages.slot_ms if has_stages or ended else None
         inputs, outputs = self.datasets.listed(slot_ms)
-        last = moment(max(self.last_ms, self.stages.last_ms)) or moment(self.last_ms)
+        last = moment(max(self.last_ms, self.stages.last_finished_ms)) or moment(self.last_ms)
         return EventLogSummary(
             **self.facts,
             started=started,

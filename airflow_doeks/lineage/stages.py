@@ -13,10 +13,9 @@ from airflow_doeks.model.event_log import StageFacts
 
 MAX_STAGES = 2_000  # listed in the summary: the ones with the most slot time
 _MAX_DENSE = 1 << 27  # ids above are broken; a set of bits is not grown for them
-_RUN_TIMES = (  # stage totals that stand for slot time when Spark tasks are not read
-    "internal.metrics.executorDeserializeTime",
-    "internal.metrics.executorRunTime",
-    "internal.metrics.resultSerializationTime",
+_RUN_TIMES = ("executorDeserializeTime", "executorRunTime", "resultSerializationTime")
+_TOTALS = frozenset(  # Spark's sums over all Spark tasks of a stage; it leaves zeros out
+    {*_RUN_TIMES, "diskBytesSpilled", "jvmGCTime", "shuffle.read.remoteBytesRead", "shuffle.read.localBytesRead"}
 )
 
 
@@ -48,41 +47,54 @@ class Stage:
     execution: int | None = None
     root: int | None = None
     is_completed: bool = False
-    tasks: int = 0
     failed: int = 0
-    slot_ms: int = 0
     wasted_ms: int = 0
+    totals: dict[str, int] | None = None
+    durations: array[int] = field(default_factory=lambda: array("q"))  # of Spark tasks that succeeded
+    tasks: int = 0  # this and the next three: of Spark tasks whose durations are no longer kept, or that failed
+    spent_ms: int = 0
     task_ms_max: int = 0
-    spill: int = 0
-    gc: int = 0
-    shuffle: int = 0
-    remote: int = 0
-    peak: int = 0
-    durations: array[int] = field(default_factory=lambda: array("q"))
     median: int | None = None
+
+    @property
+    def slot_ms(self) -> int:
+        """Slot time of all its Spark tasks."""
+        return self.spent_ms + sum(self.durations)
 
     def facts(self) -> StageFacts:
         """The stage as it is told."""
         return StageFacts(
             stage_id=self.number,
             attempt=self.attempt,
-            tasks=self.tasks,
+            tasks=self.tasks + len(self.durations),
             tasks_failed=self.failed,
             slot_ms=self.slot_ms,
             slot_ms_wasted=self.wasted_ms,
-            task_ms_max=self.task_ms_max,
+            task_ms_max=max(self.task_ms_max, max(self.durations, default=0)),
             task_ms_median=self._median(),
-            spill_disk_bytes=self.spill,
-            gc_ms=self.gc,
-            shuffle_read_bytes=self.shuffle,
-            shuffle_remote_bytes=self.remote,
-            peak_execution_memory_bytes=self.peak,
+            spill_disk_bytes=self._total("diskBytesSpilled"),
+            gc_ms=self._total("jvmGCTime"),
+            shuffle_read_bytes=self._total("shuffle.read.remoteBytesRead", "shuffle.read.localBytesRead"),
+            shuffle_remote_bytes=self._total("shuffle.read.remoteBytesRead"),
         )
 
-    def complete(self) -> None:
-        """Its Spark tasks are done; durations shrink to their median."""
+    @property
+    def run_ms(self) -> int:
+        """What executors measured as run time; stands for slot time when Spark tasks are not read."""
+        return self._total(*_RUN_TIMES) or 0
+
+    def _total(self, *metrics: str) -> int | None:
+        return None if self.totals is None else sum(self.totals.get(metric, 0) for metric in metrics)
+
+    def complete(self, values: Iterable[tuple[int, str, int]]) -> None:
+        """Its Spark tasks are done; durations shrink to their median, its accumulators to Spark's own totals."""
         self.is_completed = True
+        names = ((name.removeprefix("internal.metrics."), value) for _, name, value in values)
+        self.totals = {name: max(0, value) for name, value in names if name in _TOTALS}
         self.median = self._median()
+        self.task_ms_max = max(self.durations, default=0)
+        self.tasks += len(self.durations)
+        self.spent_ms += sum(self.durations)
         self.durations = array("q")
 
     def _median(self) -> int | None:
@@ -94,13 +106,11 @@ class Stages:
     """All stage attempts of an application, and its Spark tasks one by one."""
 
     found: dict[tuple[int, int], Stage] = field(default_factory=dict)
-    listed: list[Stage] = field(default_factory=list)
     count: int = 0
-    slot_ms: int = 0
+    pruned_ms: int = 0
     wasted_ms: int = 0
-    tasks: int = 0
     clock_faults: int = 0
-    last_ms: int = 0
+    last_finished_ms: int = 0
     _ids: Bits = field(default_factory=Bits)
     _partitions: dict[int, Bits] = field(default_factory=dict)
     memory: dict[str, int] = field(default_factory=dict)
@@ -117,53 +127,53 @@ class Stages:
 
     def task_ended(self, task: TaskEnd) -> None:
         """One Spark task ended; the same task twice counts once. Waste: it failed, or its partition was done before."""
-        if not self._ids.add(task.task_id):
+        key, task_id, partition, executor, launched, finished, is_success, memory = task
+        ids, byte, bit = self._ids.bits, task_id >> 3, 1 << (task_id & 7)  # Bits.add, without the call
+        if byte < len(ids) and not ids[byte] & bit:
+            ids[byte] |= bit
+        elif not self._ids.add(task_id):
             return
-        stage = self.found.get((task.stage_id, task.attempt)) or self.get(task.stage_id, task.attempt)
-        spent = task.finished_ms - task.launched_ms
-        self.tasks += 1
-        stage.tasks += 1
-        if spent < 0 or not task.launched_ms:
+        stage = self.found.get(key) or self.get(*key)
+        spent = finished - launched
+        if spent < 0 or not launched:
             self.clock_faults += 1
             spent = 0
-        elif task.finished_ms > self.last_ms:
-            self.last_ms = task.finished_ms
-        self.slot_ms += spent
-        stage.slot_ms += spent
-        is_waste = not task.is_success
-        if not is_waste:
-            done = self._partitions.get(task.stage_id)
-            if done is None:
-                done = self._partitions[task.stage_id] = Bits()
-            is_waste = not done.add(task.partition)
+        else:
+            self.last_finished_ms = finished
+        if is_success:
             stage.durations.append(spent)
-            stage.task_ms_max = max(stage.task_ms_max, spent)
+            done = self._partitions.get(key[0])
+            if done is None:
+                done = self._partitions[key[0]] = Bits()
+            is_waste = not done.add(partition)
         else:
             stage.failed += 1
+            stage.tasks += 1
+            stage.spent_ms += spent
+            is_waste = True
         if is_waste:
             self.wasted_ms += spent
             stage.wasted_ms += spent
-        stage.gc += task.gc_ms
-        stage.spill += task.spill_disk_bytes
-        stage.remote += task.shuffle_remote_bytes
-        stage.shuffle += task.shuffle_remote_bytes + task.shuffle_local_bytes
-        stage.peak = max(stage.peak, task.peak_execution_memory_bytes)
-        if task.memory_bytes > self.memory.get(task.executor, 0):
-            self.memory[task.executor] = task.memory_bytes
+        if memory and memory > self.memory.get(executor, 0):
+            self.memory[executor] = memory
+
+    @property
+    def slot_ms(self) -> int:
+        """Slot time of all Spark tasks."""
+        return self.pruned_ms + sum(stage.slot_ms for stage in self.found.values())
 
     def completed(self, stage: Stage, values: Iterable[tuple[int, str, int]], *, with_totals: bool) -> None:
         """A stage attempt completed; ``with_totals`` takes slot time from its totals, for want of its Spark tasks."""
         if stage.is_completed:
             return
+        stage.complete(values)
         if with_totals:
-            stage.slot_ms = sum(value for _, name, value in values if name in _RUN_TIMES)
-            self.slot_ms += stage.slot_ms
-        stage.complete()
+            stage.spent_ms = stage.run_ms
 
     def _prune(self) -> None:
         done = sorted((s for s in self.found.values() if s.is_completed), key=lambda stage: stage.slot_ms)
         for stage in done[: len(self.found) - MAX_STAGES]:
-            del self.found[stage.number, stage.attempt]
+            self.pruned_ms += self.found.pop((stage.number, stage.attempt)).slot_ms
             self._partitions.pop(stage.number, None)
 
     def facts(self) -> tuple[StageFacts, ...]:

@@ -8,7 +8,10 @@ from airflow_doeks.model.telemetry import Pod
 
 
 class StageFacts(Noun):
-    """One stage attempt: Spark tasks, slot time and the counters that advice needs. Bytes and milliseconds."""
+    """One stage attempt: Spark tasks, slot time and the counters that advice needs. Bytes and milliseconds.
+
+    Spill, garbage collection and shuffle are None for a stage that did not complete.
+    """
 
     stage_id: int
     attempt: int
@@ -18,11 +21,10 @@ class StageFacts(Noun):
     slot_ms_wasted: int = 0
     task_ms_max: int = 0
     task_ms_median: int | None = None
-    spill_disk_bytes: int = 0
-    gc_ms: int = 0
-    shuffle_read_bytes: int = 0
-    shuffle_remote_bytes: int = 0
-    peak_execution_memory_bytes: int = 0
+    spill_disk_bytes: int | None = None
+    gc_ms: int | None = None
+    shuffle_read_bytes: int | None = None
+    shuffle_remote_bytes: int | None = None
 
 
 class EventLogSummary(Noun):

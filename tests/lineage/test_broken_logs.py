@@ -36,7 +36,7 @@ def plain(kept: str) -> bytes:
 def summary_of(text: bytes, *, statistics: bool = True):
     """The summary of a log with this text."""
     reading = EventLogReading(statistics=statistics)
-    reading.feed(text.split(b"\n"))
+    reading.feed(text, 0, len(text))
     return reading.summary()
 
 

@@ -9,16 +9,18 @@ import pytest
 
 from airflow_doeks.lineage import read_event_log
 from airflow_doeks.lineage.reader import EventLogReading
-from airflow_doeks.lineage.task_end import PREFIX, parse_task_end, read_task_end
+from airflow_doeks.lineage.task_end import parse_task_end, read_task_end
 from airflow_doeks.lineage.usage import Executors, mib
 
+PREFIX = b'{"Event":"SparkListenerTaskEnd",'
 START = 1_700_000_000_000
 
 
 def summary_of(*events: dict):
     """The summary of a log of these events."""
     reading = EventLogReading()
-    reading.feed([json.dumps(event, separators=(",", ":")).encode() for event in events])
+    text = b"".join(json.dumps(event, separators=(",", ":")).encode() + b"\n" for event in events)
+    reading.feed(text, 0, len(text))
     return reading.summary()
 
 
@@ -142,24 +144,27 @@ def test_a_real_dynamic_allocation_is_seen_whole(version, kept_logs, folder_stor
 def test_cut_numbers_equal_parsed_numbers(kept, plain_log):
     """What is cut out of a Spark task's line is what parsing the whole line gives, on every kept log."""
     lines = [line for line in plain_log(kept).splitlines() if line.startswith(PREFIX)]
-    assert [read_task_end(line) for line in lines] == [parse_task_end(line) for line in lines]
+    for line in lines:
+        assert read_task_end(line, 0, len(line)) == parse_task_end(line, 0, len(line))
     full = EventLogReading(parse_tasks=True)
-    full.feed(plain_log(kept).splitlines())
+    text = plain_log(kept)
+    full.feed(text, 0, len(text))
     fast = EventLogReading()
-    fast.feed(plain_log(kept).splitlines())
+    fast.feed(text, 0, len(text))
     assert fast.summary() == full.summary()
 
 
 def test_a_spark_task_that_repeats_a_partition_is_waste(plain_log):
     """A second success of the same partition of a stage, in a later attempt, is counted as waste."""
     line = next(line for line in plain_log("4.3.0/cached").splitlines() if line.startswith(PREFIX))
-    task = parse_task_end(line)
+    task = parse_task_end(line, 0, len(line))
     spent = task.finished_ms - task.launched_ms
     again = line.replace(b'"Stage Attempt ID":0', b'"Stage Attempt ID":1').replace(
         b'"Task ID":%d,' % task.task_id, b'"Task ID":777,'
     )
     reading = EventLogReading()
-    reading.feed([line, again])
+    text = line + b"\n" + again
+    reading.feed(text, 0, len(text))
     summary = reading.summary()
     assert (summary.slot_ms, summary.slot_ms_wasted) == (2 * spent, spent)
 
