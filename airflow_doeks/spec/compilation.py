@@ -184,7 +184,11 @@ class Compilation:
 
     def _sources(self, entry: Entry, job: dict[str, Any] | None, tags: dict[str, str]) -> Sources:
         shared = {key: value for key, value in self.base.items() if key not in {"spark", "flink"}}
-        own: dict[str, Any] = {"cost_tags": tags} if job is None else {"cost_tags": tags, entry.kind: job}
+        own: dict[str, Any] = {"cost_tags": tags}
+        if job is not None:
+            own[entry.kind] = job
+            if self.setting.forced_platform:
+                own["platform"] = self.setting.forced_platform
         return Sources(_Lazy(lambda key: self.layers_of(entry, key)), {**shared, **entry.spec, **own})
 
     def _pipeline(self, tasks: tuple[TaskPlan, ...], every: list[Entry]) -> Plan:

@@ -66,6 +66,7 @@ def test_the_environments_platform_goes_before_the_pipelines(job):
     """`platform` of an environment is where every job runs there."""
     task = compile_file(job, environment="dev").plan.tasks[0]
     assert (task.platform["name"], task.retries, task.job["executors"]) == ("laptop", 1, {"max": 2})
+    assert task.source["platform"].endswith("doeks.yaml:7:19")
 
 
 def test_every_value_knows_where_it_was_written(job):
