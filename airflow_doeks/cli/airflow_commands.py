@@ -31,7 +31,7 @@ _STOP_SECONDS = 8
 def run(file: Path, environment: str | None, as_json: bool) -> None:
     """Run a pipeline here, end to end: Airflow in this process, one task at a time, then what it cost.
 
-    AIRFLOW_HOME is the variable's, else `.airflow` in the project folder. Exit code 1 if the run failed.
+    AIRFLOW_HOME is the variable's, else `.airflow` beside doeks.yaml. Exit code 1 if the run failed.
     """
     file = file.absolute()
     plan, root = _plan(file, environment)
@@ -132,8 +132,7 @@ def build(file: str, caller: str) -> Any:
 def _home(file: Path, project: Path) -> Path:
     if os.environ.get("AIRFLOW_HOME"):
         return Path(os.environ["AIRFLOW_HOME"]).expanduser().absolute()
-    here = Path.cwd()
-    return (here if here in file.parents else project) / ".airflow"
+    return next((parent for parent in file.parents if (parent / "doeks.yaml").is_file()), project) / ".airflow"
 
 
 def _settle_home(file: Path, dags: Path) -> Path:
