@@ -55,4 +55,4 @@ class Lineage(Noun):
     outputs: tuple[Dataset, ...] = ()
     complete: bool = False
     truncated: bool = False
-    differences: tuple[str, ...] = Field(default=(), exclude_if=lambda value: not value)
+    differences: tuple[str, ...] = ()
