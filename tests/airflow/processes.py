@@ -83,6 +83,18 @@ class Airflow:
             names = ["api-server", "dag-processor", *names]
         for name in names:
             self.start_one(name)
+            if name == "api-server":  # tasks that start before it listens fail without a try
+                self._until_it_listens()
+
+    def _until_it_listens(self, seconds: float = 180) -> None:
+        until = time.monotonic() + seconds
+        while True:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return
+            self._all_alive()
+            assert time.monotonic() < until, f"the API server does not listen after {seconds} s"
+            time.sleep(0.5)
 
     def start_one(self, name: str) -> None:
         """Start one process, in a process group of its own, its output in the home."""
