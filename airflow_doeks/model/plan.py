@@ -91,6 +91,6 @@ class Plan:
 
 
 def pool_of(task: TaskPlan) -> str | None:
-    """The Airflow pool of a task: its own, else that of a platform with ``max_jobs``; None is Airflow's default pool."""
+    """The Airflow pool of a task: its own, else that of a platform with ``max_jobs``; None is Airflow's default."""
     platform = task.platform or {}
     return task.pool or (f"doeks_{platform['name']}" if platform.get("max_jobs") else None)

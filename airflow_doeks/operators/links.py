@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from airflow_doeks.callbacks import JOB_KEY
-from airflow_doeks.compat import IS_AIRFLOW_3, BaseOperatorLink, XCom
+from airflow_doeks.compat import IS_AIRFLOW_3, BaseOperatorLink
+from airflow_doeks.hooks.task_identity import JOB_KEY
 
 
 class _JobLink(BaseOperatorLink):
@@ -15,6 +15,8 @@ class _JobLink(BaseOperatorLink):
     name = ""
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:  # noqa: ARG002 - Airflow's signature
+        from airflow_doeks.compat import XCom
+
         job = XCom.get_value(key=JOB_KEY, ti_key=ti_key) or {}
         return str(job.get("links", {}).get(self.name, ""))
 

@@ -20,10 +20,10 @@ PLATFORM = json.loads(os.environ.get("BAD_DAYS_PLATFORM", "null")) or LAPTOP
 class KilledAfterSubmit(SparkJobOperator):
     """Its first try is killed after the job was submitted and before anybody knows of it."""
 
-    def _announce(self, context: object, job: object) -> None:
-        if context["ti"].try_number == 1:
+    def _announce(self, task: object, job: object) -> None:
+        if task.context["ti"].try_number == 1:
             os.kill(os.getpid(), signal.SIGKILL)
-        super()._announce(context, job)
+        super()._announce(task, job)
 
 
 def story(dag_id: str, operator: type = SparkJobOperator, seconds: int = 12, **arguments: object) -> DAG:
