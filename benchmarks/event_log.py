@@ -3,6 +3,8 @@
     python benchmarks/event_log.py [--tasks 100000] [--log FILE]
 
 Makes the log once with a real local Spark job, into build/event-log/ (some minutes), and prints megabytes of plain log
+per CPU second (a busy machine measures nearly the same), the ratio to `json.loads` on every line, and the reader's peak
+memory. Exits with 1 if a bar is missed.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ import zstandard
 
 BUILD = Path(__file__).parents[1] / "build" / "event-log"
 STATISTICS_BAR, LINEAGE_BAR, RSS_BAR_MB, SETTLE_BAR_SECONDS = 8, 25, 64, 2.0
-RUNS = 3  # the best of
+RUNS, MIN_SECONDS = 3, 6  # the best of so many runs, and of so many seconds: other processes disturb short ones
 
 
 class Folder:
@@ -99,7 +101,7 @@ def read(log: Path, *, statistics: bool):
 
 def best(work) -> float:
     times = []
-    for _ in range(RUNS):
+    while len(times) < RUNS or sum(times) < MIN_SECONDS:
         started = time.process_time()
         work()
         times.append(time.process_time() - started)

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, NamedTuple, cast
 
 from airflow_doeks.model.stores import ByteStore
 
-BLOCK_BYTES = 1 << 17  # fits a core's cache: larger blocks are slower
+BLOCK_BYTES = 1 << 18  # measured fastest: smaller costs calls, larger leaves a core's cache
 LINE_BYTES = 1 << 25  # a longer line is dropped; Spark's longest are plans of a few MB
 
 _EVENTS = re.compile(r"(?:.*/)?events_(\d+)_[^/]*?(\.compact)?")

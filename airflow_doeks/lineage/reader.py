@@ -19,12 +19,17 @@ from airflow_doeks.lineage.names import Name, dataset_name, without_partitions
 from airflow_doeks.lineage.plans import Scan
 from airflow_doeks.lineage.stages import Stages, accumulables
 from airflow_doeks.lineage.streams import Streams
-from airflow_doeks.lineage.task_end import parse_task_end, peak_memory, read_task_end
+from airflow_doeks.lineage.task_end import peak_memory
 from airflow_doeks.lineage.usage import Executors, moment
 from airflow_doeks.model.event_log import EventLogSummary
 from airflow_doeks.model.lineage import Lineage
 from airflow_doeks.model.stores import ByteStore
 
+_STAGE = re.compile(
+    rb'\{"Event":"SparkListenerStageSubmitted","Stage Info":\{"Stage ID":(\d+),"Stage Attempt ID":(\d+),'
+)
+_EXECUTION = re.compile(rb'"spark\.sql\.execution\.id":"(\d+)"')
+_ROOT = re.compile(rb'"spark\.sql\.execution\.root\.id":"(\d+)"')
 _START = b'{"Event":"'
 _TASK = b"SparkListenerTask"
 _SECRET = re.compile(r"secret|password|token|access[.]?key|credential|redacted", re.IGNORECASE)
@@ -52,7 +57,6 @@ class EventLogReading:
 
     def __init__(self, *, statistics: bool = True, parse_tasks: bool = False) -> None:
         self.statistics = statistics
-        self.read_task = parse_task_end if parse_tasks else read_task_end
         self.why: list[str] = []
         self.facts: dict[str, str] = {}
         self.conf: dict[str, str] = {}
@@ -62,6 +66,7 @@ class EventLogReading:
         self.broken = 0
         self.executors = Executors()
         self.stages = Stages()
+        self.read_task = self.stages.parse_task if parse_tasks else self.stages.read_task
         self.datasets = Datasets()
         self.streams = Streams(self.datasets)
         self.executions = Executions(self.datasets, self.streams)
@@ -75,7 +80,6 @@ class EventLogReading:
             b"SparkListenerResourceProfileAdded": self.executors.profile_added,
             b"SparkListenerStageExecutorMetrics": self._stage_metrics,
             b"SparkListenerExecutorMetricsUpdate": self._executor_metrics,
-            b"SparkListenerStageSubmitted": self._stage_submitted,
             b"SparkListenerStageCompleted": self._stage_completed,
             b"SparkListenerSQLExecutionStart": self.executions.started,
             b"SparkListenerSQLExecutionEnd": self._execution_end,
@@ -83,9 +87,14 @@ class EventLogReading:
             b"StreamingQueryListener$QueryProgressEvent": self.streams.progressed,
         }
 
+        self.unparsed: dict[bytes, Callable[[bytes], None]] = {
+            b"SparkListenerSQLAdaptiveExecutionUpdate": self.executions.adapted,
+            b"SparkListenerStageSubmitted": self._stage_submitted,
+        }
+
     def feed(self, text: bytes, begin: int, end: int) -> None:
         """Take the whole lines that ``text[begin:end]`` holds; only the last may lack its newline."""
-        find, wants_tasks, end_task, read_task = text.find, self.statistics, self.stages.task_ended, self.read_task
+        find, wants_tasks, read_task = text.find, self.statistics, self.read_task
         while begin < end:
             stop = find(b"\n", begin, end)
             if stop < 0:
@@ -94,15 +103,16 @@ class EventLogReading:
                 self._other(text[begin:stop])
             elif wants_tasks and text[begin + 27 : begin + 30] == b"End":
                 try:
-                    end_task(read_task(text, begin, stop))
+                    read_task(text, begin, stop)
                 except FAULTS:
                     self.broken += 1
             begin = stop + 1
 
     def _other(self, line: bytes) -> None:
         name = line[10 : line.find(b'"', 10)].rpartition(b".")[2]
-        if name == b"SparkListenerSQLAdaptiveExecutionUpdate":
-            self.executions.adapted(line)
+        unparsed = self.unparsed.get(name)
+        if unparsed is not None:
+            unparsed(line)
             return
         handler = self.handlers.get(name)
         if handler is None:
@@ -147,23 +157,21 @@ class EventLogReading:
             self._peak(str(event["Executor ID"]), update["Executor Metrics"])
 
     def _peak(self, executor: str, metrics: dict[str, Any]) -> None:
-        peak = peak_memory(metrics)
-        if peak > self.stages.memory.get(executor, 0):
-            self.stages.memory[executor] = peak
+        self.stages.measured(executor, peak_memory(metrics))
         if metrics.get("ProcessTreePythonRSSMemory"):
             self.executors.uses_python = True
 
-    def _stage_submitted(self, event: Mapping[str, Any]) -> None:
-        info, properties = event["Stage Info"], event.get("Properties") or {}
-        stage = self.stages.get(int(info["Stage ID"]), int(info["Stage Attempt ID"]))
-        execution = properties.get("spark.sql.execution.id")
+    def _stage_submitted(self, line: bytes) -> None:
+        """Unparsed: mostly the properties of the job, of which two matter."""
+        ids, execution = _STAGE.match(line), _EXECUTION.search(line)
+        if ids is None or not line.endswith(b"}"):
+            self.broken += 1
+            return
+        stage = self.stages.get(int(ids[1]), int(ids[2]))
         if execution is not None:
-            root = properties.get("spark.sql.execution.root.id", execution)
-            self.executions.stage_submitted(stage, int(execution), int(root))
-        if not self.executors.uses_python:
-            self.executors.uses_python = any(
-                "Python" in str(rdd.get("Name")) or "Python" in str(rdd.get("Scope")) for rdd in info["RDD Info"]
-            )
+            root = _ROOT.search(line) or execution
+            self.executions.stage_submitted(stage, int(execution[1]), int(root[1]))
+        self.executors.uses_python = self.executors.uses_python or b"Python" in line
 
     def _stage_completed(self, event: Mapping[str, Any]) -> None:
         info = event["Stage Info"]

@@ -8,14 +8,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_doeks.lineage.task_end import TaskEnd
+from airflow_doeks.lineage.task_end import HEAD, METRICS, NO_MEMORY, memory_at, parse_task_end, stage_of
 from airflow_doeks.model.event_log import StageFacts
 
 MAX_STAGES = 2_000  # listed in the summary: the ones with the most slot time
 _MAX_DENSE = 1 << 27  # ids above are broken; a set of bits is not grown for them
-_RUN_TIMES = ("executorDeserializeTime", "executorRunTime", "resultSerializationTime")
+_RUN_TIMES = tuple(
+    f"internal.metrics.{name}" for name in ("executorDeserializeTime", "executorRunTime", "resultSerializationTime")
+)
+_SPILL, _GC = "internal.metrics.diskBytesSpilled", "internal.metrics.jvmGCTime"
+_REMOTE, _LOCAL = (f"internal.metrics.shuffle.read.{place}BytesRead" for place in ("remote", "local"))
 _TOTALS = frozenset(  # Spark's sums over all Spark tasks of a stage; it leaves zeros out
-    {*_RUN_TIMES, "diskBytesSpilled", "jvmGCTime", "shuffle.read.remoteBytesRead", "shuffle.read.localBytesRead"}
+    {*_RUN_TIMES, _SPILL, _GC, _REMOTE, _LOCAL}
 )
 
 
@@ -31,7 +35,7 @@ class Bits:
         if index >= len(self.bits):
             if number >= _MAX_DENSE:
                 return False
-            self.bits.extend(bytes(index + 4096 - len(self.bits)))
+            self.bits.extend(bytes(max(index + 1, 2 * len(self.bits)) - len(self.bits)))
         if self.bits[index] & bit:
             return False
         self.bits[index] |= bit
@@ -44,6 +48,7 @@ class Stage:
 
     number: int
     attempt: int
+    done: Bits  # partitions that some attempt of this stage has finished
     execution: int | None = None
     root: int | None = None
     is_completed: bool = False
@@ -72,10 +77,10 @@ class Stage:
             slot_ms_wasted=self.wasted_ms,
             task_ms_max=max(self.task_ms_max, max(self.durations, default=0)),
             task_ms_median=self._median(),
-            spill_disk_bytes=self._total("diskBytesSpilled"),
-            gc_ms=self._total("jvmGCTime"),
-            shuffle_read_bytes=self._total("shuffle.read.remoteBytesRead", "shuffle.read.localBytesRead"),
-            shuffle_remote_bytes=self._total("shuffle.read.remoteBytesRead"),
+            spill_disk_bytes=self._total(_SPILL),
+            gc_ms=self._total(_GC),
+            shuffle_read_bytes=self._total(_REMOTE, _LOCAL),
+            shuffle_remote_bytes=self._total(_REMOTE),
         )
 
     @property
@@ -89,8 +94,7 @@ class Stage:
     def complete(self, values: Iterable[tuple[int, str, int]]) -> None:
         """Its Spark tasks are done; durations shrink to their median, its accumulators to Spark's own totals."""
         self.is_completed = True
-        names = ((name.removeprefix("internal.metrics."), value) for _, name, value in values)
-        self.totals = {name: max(0, value) for name, value in names if name in _TOTALS}
+        self.totals = {name: max(0, value) for _, name, value in values if name in _TOTALS}
         self.median = self._median()
         self.task_ms_max = max(self.durations, default=0)
         self.tasks += len(self.durations)
@@ -119,15 +123,41 @@ class Stages:
         """The stage attempt, made when first heard of."""
         stage = self.found.get((number, attempt))
         if stage is None:
-            stage = self.found[number, attempt] = Stage(number, attempt)
+            done = self._partitions.setdefault(number, Bits())
+            stage = self.found[number, attempt] = Stage(number, attempt, done)
             self.count += 1
             if len(self.found) > 2 * MAX_STAGES:
                 self._prune()
         return stage
 
-    def task_ended(self, task: TaskEnd) -> None:
-        """One Spark task ended; the same task twice counts once. Waste: it failed, or its partition was done before."""
-        key, task_id, partition, executor, launched, finished, is_success, memory = task
+    def read_task(self, text: bytes, begin: int, end: int) -> None:
+        """The line ``text[begin:end]`` of a Spark task's end; ValueError, KeyError or TypeError if it is broken."""
+        head = HEAD.match(text, begin, end)
+        at = text.rfind(METRICS, begin, end)
+        memory = 0 if text.startswith(NO_MEMORY, at) else memory_at(text, at, end)
+        if head is None or at < 0 or memory is None:
+            self.parse_task(text, begin, end)
+            return
+        stage, task, partition, launched, executor, finished = head.groups()
+        self._ended(stage_of(stage), int(task), int(partition), int(launched), int(finished), is_success=True)
+        if memory:
+            self.measured(executor.decode(), memory)
+
+    def parse_task(self, text: bytes, begin: int, end: int) -> None:
+        """The same by parsing the line whole."""
+        task = parse_task_end(text, begin, end)
+        self._ended(*task[:5], is_success=task.is_success)
+        self.measured(task.executor, task.memory_bytes)
+
+    def measured(self, executor: str, memory: int) -> None:
+        """An executor held so many bytes; its peak is kept."""
+        if memory > self.memory.get(executor, 0):
+            self.memory[executor] = memory
+
+    def _ended(
+        self, key: tuple[int, int], task_id: int, partition: int, launched: int, finished: int, *, is_success: bool
+    ) -> None:
+        """The same Spark task twice counts once. Waste: it failed, or its partition was done before."""
         ids, byte, bit = self._ids.bits, task_id >> 3, 1 << (task_id & 7)  # Bits.add, without the call
         if byte < len(ids) and not ids[byte] & bit:
             ids[byte] |= bit
@@ -142,10 +172,7 @@ class Stages:
             self.last_finished_ms = finished
         if is_success:
             stage.durations.append(spent)
-            done = self._partitions.get(key[0])
-            if done is None:
-                done = self._partitions[key[0]] = Bits()
-            is_waste = not done.add(partition)
+            is_waste = not stage.done.add(partition)
         else:
             stage.failed += 1
             stage.tasks += 1
@@ -154,8 +181,6 @@ class Stages:
         if is_waste:
             self.wasted_ms += spent
             stage.wasted_ms += spent
-        if memory and memory > self.memory.get(executor, 0):
-            self.memory[executor] = memory
 
     @property
     def slot_ms(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,7 @@ def test_lineage_is_the_same_without_statistics(kept, kept_logs, folder_store):
 def _shapes():
     spec = importlib.util.spec_from_file_location("doeks_shapes", Path(__file__).with_name("shapes.py"))
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
     spec.loader.exec_module(module)
     return module
 
