@@ -183,7 +183,7 @@ def _garbage_collection(case: _Case) -> Iterator[Advice]:
 def _slow_start(case: _Case) -> Iterator[Advice]:
     waits = [
         (pod.started - pod.requested).total_seconds()
-        for pod in case.pods
+        for pod in case.summary.pods or case.pods
         if pod.role == "executor" and pod.started and pod.requested
     ]
     if not waits or statistics.median(waits) < SLOW_START_SECONDS:

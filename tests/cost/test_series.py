@@ -83,3 +83,12 @@ def test_the_driver_holds_its_pod_as_long_as_the_platform_says(card, pod, node, 
     facts = Telemetry(requested=(asked,), assumed_node=node(), started=at(0), ended=at(3600))
     result = account(facts, EventLogSummary(pods=(logged,)), card)
     assert (result.cost.basis, result.usage.vcpu_seconds, result.cost.usd_storage) == ("event_log", 4 * 3600, 0)
+
+
+def test_an_executor_is_billed_from_its_request(card, pod, node, at):
+    """Its pod starts before it registers; without a Request Time (no dynamic allocation) registration counts."""
+    asked = pod("1", vcpu=4, gib=16, start=60, seconds=3540, role="executor", requested=at(0))
+    facts = Telemetry(assumed_node=node())
+    assert account(facts, EventLogSummary(pods=(asked,)), card).usage.vcpu_seconds == 4 * 3600
+    unknown = asked.model_copy(update={"requested": None})
+    assert account(facts, EventLogSummary(pods=(unknown,)), card).usage.vcpu_seconds == 4 * 3540
