@@ -75,7 +75,7 @@ def test_restart_cancels_the_job_of_a_killed_worker(airflow: Airflow) -> None:
     assert len(jobs) == 2
     states = [json.loads((job["dir"] / "state.json").read_text()) for job in jobs]
     assert [state["exit"]["is_cancelled"] for state in states] == [True, False]
-    assert [event_logs(job) for job in jobs] == [1, 1]
+    assert event_logs(jobs[1]) == 1  # the first may be cancelled before its Spark began to write
 
 
 def test_a_deadline_cancels_a_deferred_job(airflow: Airflow) -> None:
