@@ -39,11 +39,9 @@ bench: $(VENV)/.dev
 	@missed=0; for bench in benchmarks/*.py; do $(BIN)/python $$bench || missed=1; done; exit $$missed
 
 lint: $(VENV)/.dev
-	@$(BIN)/ruff check .
-	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy
-	@$(BIN)/lint-imports
-	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yaml
+	@red=0; for check in "ruff check ." "ruff format --check ." mypy lint-imports \
+	"check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yaml"; do \
+	echo "$$check"; $(BIN)/$$check || red=1; done; exit $$red
 
 format: $(VENV)/.dev
 	@$(BIN)/ruff check --fix .
