@@ -11,8 +11,8 @@ __all__ = ["__version__", "load_dags", "report_dag_errors"]
 def __getattr__(name: str) -> Any:
     # Imported on use: `import airflow_doeks` must stay under 30 ms and work without Airflow.
     if name in {"load_dags", "report_dag_errors"}:
-        from airflow_doeks import dag_factory
+        import importlib  # by name: `__version__` is everybody's, and must not lead to Airflow
 
-        return getattr(dag_factory, name)
+        return getattr(importlib.import_module("airflow_doeks.dag_factory"), name)
     msg = f"module {__name__!r} has no attribute {name!r}"
     raise AttributeError(msg)
