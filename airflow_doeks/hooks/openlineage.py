@@ -31,14 +31,21 @@ def operator_lineage(record: JobRecord) -> Any:
 
 def _input(dataset: Dataset) -> Any:
     from openlineage.client.event_v2 import InputDataset
-    from openlineage.client.facet_v2 import input_statistics_input_dataset as statistics
 
+    return InputDataset(
+        dataset.namespace, dataset.name, inputFacets=_input_statistics(dataset), facets=_facets(dataset)
+    )
+
+
+def _input_statistics(dataset: Dataset) -> dict[str, Any]:
+    try:
+        from openlineage.client.facet_v2 import input_statistics_input_dataset as statistics
+    except ImportError:  # Until MWAA 2.10.3 is dropped: its OpenLineage client does not know the facet.
+        return {}
     counts = statistics.InputStatisticsInputDatasetFacet(
         rowCount=dataset.rows, size=dataset.bytes, fileCount=dataset.files
     )
-    return InputDataset(
-        dataset.namespace, dataset.name, inputFacets={"inputStatistics": counts}, facets=_facets(dataset)
-    )
+    return {"inputStatistics": counts}
 
 
 def _output(dataset: Dataset, inputs: tuple[Dataset, ...]) -> Any:

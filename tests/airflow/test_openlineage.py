@@ -42,12 +42,16 @@ RECORD = JobRecord(
 
 def test_counts_schema_column_lineage_and_cost_are_told() -> None:
     """Rows, bytes and files, the schema, which column comes from which, and the dollars."""
+    from openlineage.client import facet_v2
+
     lineage = operator_lineage(RECORD)
     (read,), (written,) = lineage.inputs, lineage.outputs
     statistics = written.outputFacets["outputStatistics"]
     assert (written.namespace, written.name) == ("s3://clean", "orders")
     assert (statistics.rowCount, statistics.size, statistics.fileCount) == (9, 90, 2)
-    assert read.inputFacets["inputStatistics"].rowCount == 10
+    if hasattr(facet_v2, "input_statistics_input_dataset"):  # the client of MWAA 2.10.3 does not know the facet
+        assert read.inputFacets["inputStatistics"].rowCount == 10
+    assert (read.namespace, read.name) == ("s3://raw", "orders")
     (field,) = written.facets["columnLineage"].fields["id"].inputFields
     assert (field.namespace, field.name, field.field) == ("s3://raw", "orders", "order_id")
     assert written.facets["symlinks"].identifiers[0].name == "mart.orders"
