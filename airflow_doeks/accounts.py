@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_doeks.compat import HAS_TASK_STATE_STORE, IS_AIRFLOW_3, Asset
+from airflow_doeks.compat import Asset, runs_in_dag_processor
 from airflow_doeks.hooks.platforms import connect
 from airflow_doeks.hooks.settings import Settings, load_settings, open_ledger
 from airflow_doeks.hooks.task_identity import JOB_KEY
@@ -181,14 +181,6 @@ def pull_job(context: Mapping[str, Any]) -> Any:
     return ti.xcom_pull(task_ids=ti.task_id, key=JOB_KEY, map_indexes=ti.map_index)
 
 
-def runs_in_dag_processor(ti: Any) -> bool:
-    """True where an XCom push would hang: Airflow 3 runs callbacks of lost tasks in the DAG processor, without state.
-
-    Until the DAG processor answers SetXCom (apache/airflow 72297): no push from there.
-    """
-    return IS_AIRFLOW_3 and getattr(ti, "state", None) is None and getattr(ti, "start_date", None) is None
-
-
 def _deliver(context: Mapping[str, Any], settings: Settings, settled: Settled) -> JobRecord:
     record = settled.record
     try:
@@ -219,8 +211,8 @@ def _push_xcom(context: Mapping[str, Any], plain: dict[str, Any]) -> None:
 
 
 def _set_task_state(context: Mapping[str, Any], plain: dict[str, Any]) -> None:
-    """Airflow 3.3 keeps task state over retries and clears, XCom does not."""
-    store = context.get("task_state_store") if HAS_TASK_STATE_STORE else None
+    """Where Airflow has a store of task state: it outlives retries and clears, XCom does not."""
+    store = context.get("task_state_store")
     if store is not None:
         store.set(f"doeks_record_{plain['attempt']['try_number']}", plain)
 

@@ -9,14 +9,13 @@ from __future__ import annotations
 import importlib
 import sys
 from typing import Any
+from urllib.parse import quote
 
 from airflow import __version__ as _airflow_version
 from airflow.configuration import conf
 
 AIRFLOW_VERSION: tuple[int, int] = tuple(int(part) for part in _airflow_version.split(".")[:2])  # type: ignore[assignment]
 IS_AIRFLOW_3 = AIRFLOW_VERSION >= (3, 0)
-HAS_TASK_STATE_STORE = AIRFLOW_VERSION >= (3, 3)
-HAS_TRIGGER_ON_KILL = AIRFLOW_VERSION >= (3, 3)
 STANDARD = "airflow.providers.standard." if IS_AIRFLOW_3 else "airflow."  # where bash, empty, python ... live
 
 _SDK = "airflow.sdk"
@@ -48,6 +47,10 @@ _PATHS: dict[str, tuple[tuple[tuple[int, int], str], ...]] = {
     "AirflowFailException": (
         ((3, 2), f"{_SDK}.exceptions:AirflowFailException"),
         ((2, 0), "airflow.exceptions:AirflowFailException"),
+    ),
+    "AirflowNotFoundException": (
+        ((3, 2), f"{_SDK}.exceptions:AirflowNotFoundException"),
+        ((2, 0), "airflow.exceptions:AirflowNotFoundException"),
     ),
     "AirflowSkipException": (
         ((3, 2), f"{_SDK}.exceptions:AirflowSkipException"),
@@ -108,11 +111,34 @@ def register_dags(folder: str) -> None:
         bag.sync_to_db(name, None)
 
 
-def fresh_task_state(ti: Any) -> str | None:
-    """The state of a deferred task as the metadata has it now; for a trigger that is cancelled. Blocks.
+def runs_in_dag_processor(ti: Any) -> bool:
+    """True where an XCom push would hang: Airflow 3 runs callbacks of lost tasks in the DAG processor, without state.
 
-    Until Airflow 3.2 is dropped: triggers have no `on_kill` before 3.3, so they ask whether the task is still deferred.
+    Until the DAG processor answers SetXCom (apache/airflow 72297): no push from there.
     """
+    return IS_AIRFLOW_3 and getattr(ti, "state", None) is None and getattr(ti, "start_date", None) is None
+
+
+def xcom_page(dag_id: str, run_id: str, task_id: str, map_index: int | None) -> str:
+    """The path of a task's XCom page below the web server's root."""
+    dag, run, task = (quote(part, safe="") for part in (dag_id, run_id, task_id))
+    if IS_AIRFLOW_3:
+        mapped = "" if map_index in (None, -1) else f"/mapped/{map_index}"
+        return f"/dags/{dag}/runs/{run}/tasks/{task}{mapped}/xcom"
+    return f"/dags/{dag}/grid?dag_run_id={run}&task_id={task}&map_index={map_index}&tab=xcom"
+
+
+def is_killed_unheard(ti: Any) -> bool:
+    """True if a cancelled trigger's task was killed, marked or cleared and no `on_kill` will tell the trigger. Blocks.
+
+    Until Airflow 3.2 is dropped: triggers have no `on_kill` before 3.3 and are cancelled when the triggerer stops as
+    well, so they ask whether the task is still deferred.
+    """
+    return AIRFLOW_VERSION < (3, 3) and _fresh_task_state(ti) != "deferred"
+
+
+def _fresh_task_state(ti: Any) -> str | None:
+    """The state of a task as the metadata has it now."""
     if IS_AIRFLOW_3:
         states = importlib.import_module("airflow.sdk.execution_time.task_runner").RuntimeTaskInstance.get_task_states(
             dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id], map_index=ti.map_index
@@ -135,14 +161,14 @@ def fresh_task_state(ti: Any) -> str | None:
 __all__ = [  # noqa: PLE0604 - names of a table
     *_PATHS,
     "AIRFLOW_VERSION",
-    "HAS_TASK_STATE_STORE",
-    "HAS_TRIGGER_ON_KILL",
-    "IS_AIRFLOW_3",
+    "STANDARD",
     "airflow_home",
     "cluster_policies",
     "conf",
-    "fresh_task_state",
+    "is_killed_unheard",
     "register_dags",
+    "runs_in_dag_processor",
+    "xcom_page",
 ]
 
 

@@ -63,8 +63,33 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
+def _field(label: str) -> dict[str, Any]:
+    return {"label": label, "schema": {"type": ["string", "null"]}}
+
+
+EMR_HOOK_NAME = "Amazon EMR on EKS"
+EMR_FORM: dict[str, Any] = {  # the form of a connection of type `emr_on_eks`
+    "conn-fields": {
+        "aws_conn_id": _field("AWS connection"),
+        "region_name": _field("Region"),
+        "virtual_cluster": _field("Virtual cluster"),
+        "endpoint_url": _field("Endpoint URL of EMR containers"),
+    },
+    "ui-field-behaviour": {
+        "hidden-fields": ["host", "schema", "login", "password", "port", "extra"],
+        "relabeling": {},
+        "placeholders": {
+            "aws_conn_id": "aws_default",
+            "region_name": "us-east-1",
+            "virtual_cluster": "abcdef0123456789abcdef012",
+            "endpoint_url": "empty: AWS's own",
+        },
+    },
+}
+
+
 def get_provider_info() -> dict[str, Any]:
-    """Name, operators, triggers, links and settings in the schema of Airflow providers."""
+    """Name, operators, hooks, triggers, links and settings in the schema of Airflow providers."""
     return {
         "package-name": "airflow-doeks",
         "name": "Data on EKS",
@@ -75,6 +100,17 @@ def get_provider_info() -> dict[str, Any]:
             {
                 "integration-name": "Data on EKS",
                 "python-modules": ["airflow_doeks.operators.emr_virtual_cluster", "airflow_doeks.operators.spark"],
+            },
+        ],
+        "hooks": [
+            {"integration-name": "Data on EKS", "python-modules": ["airflow_doeks.hooks.emr_on_eks"]},
+        ],
+        "connection-types": [
+            {
+                "hook-class-name": "airflow_doeks.hooks.emr_on_eks.EmrOnEksHook",
+                "hook-name": EMR_HOOK_NAME,
+                "connection-type": "emr_on_eks",
+                **EMR_FORM,
             },
         ],
         "sensors": [

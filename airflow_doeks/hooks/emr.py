@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from airflow_doeks.hooks.aws import resolve_connection
 from airflow_doeks.platforms.emr_calls import AwsCalls, Time, shared_pace
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ def emr_clients(config: Config) -> Mapping[str, Callable[[], Any]]:
     """Service -> factory of a boto3 client; credentials refresh themselves where the connection's do."""
     return {
         name: partial(
-            _client,
+            aws_client,
             service,
             config.connection,
             config.region,
@@ -30,21 +31,25 @@ def emr_clients(config: Config) -> Mapping[str, Callable[[], Any]]:
     }
 
 
-def virtual_cluster_calls(region: str, connection: str | None, endpoint_url: str | None) -> AwsCalls:
+def virtual_cluster_calls(region: str | None, connection: str | None, endpoint_url: str | None) -> AwsCalls:
     """Paced calls for what concerns virtual clusters, not jobs."""
     return AwsCalls(
-        partial(_client, SERVICES["emr_containers"], connection, region, endpoint_url),
-        lambda: str(_client("sts", connection, region, None).get_caller_identity()["Arn"]),
-        shared_pace(region, connection, 2.0),
+        partial(aws_client, SERVICES["emr_containers"], connection, region, endpoint_url),
+        lambda: str(aws_client("sts", connection, region, None).get_caller_identity()["Arn"]),
+        shared_pace(region or "", connection, 2.0),
         Time(),
     )
 
 
-def _client(service: str, connection: str | None, region: str, endpoint_url: str | None) -> Any:
+def aws_client(service: str, connection: str | None, region: str | None, endpoint_url: str | None) -> Any:
+    """A boto3 client; ``endpoint_url`` goes before the connection's. PlatformError if there is no such connection."""
     from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
     from botocore.config import Config as BotoConfig
 
-    hook = AwsGenericHook(aws_conn_id=connection, region_name=region, client_type=service)
+    found = resolve_connection(connection)
+    if service == SERVICES["emr_containers"]:
+        endpoint_url = endpoint_url or found.endpoint_url
+    hook = AwsGenericHook(aws_conn_id=found.name, region_name=region, client_type=service)
     config = BotoConfig(
         connect_timeout=CONNECT_SECONDS,
         read_timeout=READ_SECONDS,

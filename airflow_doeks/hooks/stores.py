@@ -12,10 +12,10 @@ from typing import Any, BinaryIO
 from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
+from airflow_doeks.hooks.aws import DEFAULT_CONNECTION, resolve_connection
 from airflow_doeks.model.errors import SpecError
 from airflow_doeks.model.stores import ByteStore
 
-DEFAULT_CONNECTION = "aws_default"
 _S3_SCHEMES = {"s3", "s3a", "s3n"}  # one place by the names of Hadoop's clients
 _READ_BYTES = 1 << 20
 _UNFINISHED = re.compile(r"\.[^/]*\.[0-9a-f]{32}")
@@ -108,7 +108,7 @@ class S3Store:
         if self._client is None:
             from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 
-            self._client = S3Hook(aws_conn_id=self._connection).get_conn()
+            self._client = S3Hook(aws_conn_id=resolve_connection(self._connection).name).get_conn()
         return self._client
 
     def list(self, prefix: str = "") -> Iterator[str]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote
 
-from airflow_doeks.compat import IS_AIRFLOW_3, BaseOperatorLink
+from airflow_doeks.compat import BaseOperatorLink, xcom_page
 from airflow_doeks.hooks.task_identity import JOB_KEY
 
 
@@ -46,11 +45,7 @@ class CostLink(BaseOperatorLink):
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:  # noqa: ARG002 - Airflow's signature
         """The path of the XCom page below the web server's root."""
-        dag, run, task = (quote(str(part), safe="") for part in (ti_key.dag_id, ti_key.run_id, ti_key.task_id))
-        if IS_AIRFLOW_3:
-            mapped = "" if ti_key.map_index in (None, -1) else f"/mapped/{ti_key.map_index}"
-            return f"/dags/{dag}/runs/{run}/tasks/{task}{mapped}/xcom"
-        return f"/dags/{dag}/grid?dag_run_id={run}&task_id={task}&map_index={ti_key.map_index}&tab=xcom"
+        return xcom_page(ti_key.dag_id, ti_key.run_id, ti_key.task_id, ti_key.map_index)
 
 
 LINKS = (SparkUILink, DriverLogLink, ConsoleLink, CostLink)

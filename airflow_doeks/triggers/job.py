@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from airflow_doeks.compat import HAS_TRIGGER_ON_KILL, BaseTrigger, TriggerEvent, fresh_task_state
+from airflow_doeks.compat import BaseTrigger, TriggerEvent, is_killed_unheard
 from airflow_doeks.hooks.platforms import connect
 from airflow_doeks.lifecycle import Budgets, Clock, Followers, cancel, next_deadline
 from airflow_doeks.model.errors import DoeksError
@@ -16,8 +16,6 @@ from airflow_doeks.model.status import JobRef, JobState, JobStatus
 from airflow_doeks.platforms.protocol import Platform
 
 CANCEL_WAIT_SECONDS = 60.0
-# The word Airflow >= 3.3 cancels a trigger's coroutine with before it calls on_kill.
-_USER_ACTION = "__airflow_user_action__"
 
 
 class JobTrigger(BaseTrigger):
@@ -52,9 +50,9 @@ class JobTrigger(BaseTrigger):
             yield TriggerEvent(await self._wait(platform, JobRef(self.ref)))
         except DoeksError as error:
             yield TriggerEvent({"error": str(error)})
-        except asyncio.CancelledError as reason:
-            if not HAS_TRIGGER_ON_KILL and _USER_ACTION not in reason.args:
-                await self._cancel_if_killed()
+        except asyncio.CancelledError:  # its task was killed, or the triggerer stops: only the first ends the job
+            if await asyncio.to_thread(is_killed_unheard, self.task_instance):
+                await asyncio.to_thread(self._cancel)
             raise
 
     async def _wait(self, platform: Platform, ref: JobRef) -> dict[str, Any]:
@@ -90,14 +88,8 @@ class JobTrigger(BaseTrigger):
         return {"status": status.to_json(), "overdue": budget}
 
     async def on_kill(self) -> None:
-        """Airflow >= 3.3 calls this when the deferred task is marked, cleared or killed."""
+        """Airflow calls this, where it can, when the deferred task is marked, cleared or killed."""
         await asyncio.to_thread(self._cancel)
-
-    async def _cancel_if_killed(self) -> None:
-        """A trigger is cancelled when its task is killed and when the triggerer stops; only the first ends the job."""
-        state = await asyncio.to_thread(fresh_task_state, self.task_instance)
-        if state != "deferred":
-            await asyncio.to_thread(self._cancel)
 
     def _cancel(self) -> None:
         if self.owns_job:

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from airflow_doeks.accounts import runs_in_dag_processor
-from airflow_doeks.compat import IS_AIRFLOW_3
+from airflow_doeks.compat import IS_AIRFLOW_3, runs_in_dag_processor
 from airflow_doeks.hooks.task_identity import read_context
 from airflow_doeks.model.identity import JobIdentity
 

@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 
-from airflow_doeks import platforms
+from airflow_doeks import compat, platforms
 from airflow_doeks.lifecycle import Budgets
 from airflow_doeks.model.errors import PlatformError
 from airflow_doeks.model.status import JobRef, JobState
-from airflow_doeks.triggers import job as triggers
 from airflow_doeks.triggers.job import JobTrigger, event_status
 from tests.fakes.memory_platform import PLACES, START, MemoryPlatform, VirtualTime
 from tests.lifecycle.test_submission import FIRST, FOR_EVER, run
@@ -97,8 +96,8 @@ async def test_before_3_3_a_cancelled_trigger_asks_for_its_task(
     platform: MemoryPlatform, state: str | None, cancelled: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Still deferred: the triggerer stops, nothing is cancelled. Anything else: the task was killed, its job ends."""
-    monkeypatch.setattr(triggers, "HAS_TRIGGER_ON_KILL", False)
-    monkeypatch.setattr(triggers, "fresh_task_state", lambda _: state)
+    monkeypatch.setattr(compat, "AIRFLOW_VERSION", (3, 2))
+    monkeypatch.setattr(compat, "_fresh_task_state", lambda _: state)
     platform.script = FOR_EVER
     waiting = trigger(platform)
     task = asyncio.create_task(fire(waiting))

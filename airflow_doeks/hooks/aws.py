@@ -1,0 +1,40 @@
+"""Which AWS connection a platform means: one of the amazon provider, or one of type `emr_on_eks` that names one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from airflow_doeks.model.errors import PlatformError
+
+DEFAULT_CONNECTION = "aws_default"
+EMR_ON_EKS = "emr_on_eks"  # connection type, see hooks/emr_on_eks.py
+
+
+@dataclass(frozen=True)
+class AwsConnection:
+    """``name`` is a connection of the amazon provider, None for boto3's own search for credentials."""
+
+    name: str | None
+    endpoint_url: str | None = None  # of EMR containers, unless the platform names one
+
+
+def resolve_connection(name: str | None) -> AwsConnection:
+    """The AWS connection behind the name that a platform gives; blocks.
+
+    Raises PlatformError if there is none of this name: with other credentials a job could start in another account.
+    """
+    if name is None:
+        return AwsConnection(None)
+    from airflow_doeks.compat import AirflowNotFoundException, BaseHook
+
+    try:
+        found = BaseHook.get_connection(name)
+    except AirflowNotFoundException as error:
+        if name == DEFAULT_CONNECTION:  # the amazon provider lets boto3 search for credentials then
+            return AwsConnection(name)
+        msg = f"there is no Airflow connection {name!r}; make it, or name another as `connection` of the platform"
+        raise PlatformError(msg) from error
+    if found.conn_type != EMR_ON_EKS:
+        return AwsConnection(name)
+    extra = found.extra_dejson
+    return AwsConnection(extra.get("aws_conn_id") or DEFAULT_CONNECTION, extra.get("endpoint_url") or None)
