@@ -25,6 +25,7 @@ from airflow_doeks.lifecycle import (
     submitted_record,
     unsettled_record,
 )
+from airflow_doeks.model.errors import DoeksError
 from airflow_doeks.model.identity import JobIdentity
 from airflow_doeks.model.record import JobFailure, JobRecord
 from airflow_doeks.model.status import JobState, JobStatus
@@ -78,8 +79,8 @@ def note_submitted(job: JobInHand) -> None:
     try:
         record = submitted_record(job.submission, job.accounts.identity, job.submission.ref.type)
         open_ledger(job.accounts.settings).write(record)
-    except Exception:
-        log.exception("The submitted record of %s was not written ([doeks] ledger_path)", job.submission.ref)
+    except Exception as error:  # noqa: BLE001 - a border: accounting never fails a job
+        _warn_of_ledger(f"of the running job {job.submission.ref}", job.accounts.settings, error)
 
 
 def settle_quietly(
@@ -187,16 +188,20 @@ def _deliver(context: Mapping[str, Any], settings: Settings, settled: Settled) -
         ledger = open_ledger(settings)
         record = ledger.write(record)
         ledger.write_detail(record, dict(settled.detail))
-    except Exception:
-        log.exception(
-            "The record %s was not written to [doeks] ledger_path = %s", record.record_id, settings.ledger_path
-        )
+    except Exception as error:  # noqa: BLE001 - a border: accounting never fails a job
+        _warn_of_ledger(record.record_id, settings, error)
     plain = record.model_dump(mode="json")
     ti = context["ti"]
     if not runs_in_dag_processor(ti):
         for write in (_push_xcom, _set_task_state, _extend_outlets):
             _attempt(write, context, plain)
     return record
+
+
+def _warn_of_ledger(what: str, settings: Settings, error: Exception) -> None:
+    """One line for what an operator can mend, the traceback for what only we can."""
+    text = "The record %s was not written to [doeks] ledger_path = %s: %s"
+    log.warning(text, what, settings.ledger_path, error, exc_info=not isinstance(error, (OSError, DoeksError)))
 
 
 def _attempt(write: Callable[..., None], context: Mapping[str, Any], plain: dict[str, Any]) -> None:

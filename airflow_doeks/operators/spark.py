@@ -79,7 +79,7 @@ class SparkJobOperator(BaseOperator):
         task = self._task(context)
         job = self._in_hand = task.submit()
         self._announce(task, job)
-        if self.deferrable:
+        if self.deferrable and not task.has_ended(job):
             from airflow_doeks.triggers.job import JobTrigger
 
             carried = job.submission.to_json()

@@ -97,6 +97,10 @@ class SparkTask:
         self.context["ti"].xcom_push(key=JOB_KEY, value=told | {"submission": plain, "links": links})
         note_submitted(job)
 
+    def has_ended(self, job: JobInHand) -> bool:
+        """True if the job that was adopted is over: nothing is left to wait for."""
+        return job.submission.adopted and job.platform.observe(job.submission.ref).state.is_terminal
+
     def wait_here(self, job: JobInHand) -> JobRecord:
         """Wait on the worker; whatever ends the task early ends the job."""
         try:
@@ -111,6 +115,9 @@ class SparkTask:
         """The trigger fired: the job ended, a deadline passed, or it could not be followed."""
         job = self._in_hand(submission or pull_job(self.context)["submission"])
         status = event_status(event)
+        if status is not None and status.state is JobState.LOST:  # perhaps to the triggerer alone
+            self.log.warning("The triggerer does not see %s (%s): the worker looks", status.ref, status.reason)
+            return self.wait_here(job)
         if status is not None:
             return self._finish(job, status, event.get("overdue"))
         status = self._stop(job)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from airflow_doeks.compat import BaseTrigger, TriggerEvent, is_killed_unheard
@@ -16,6 +16,9 @@ from airflow_doeks.model.status import JobRef, JobState, JobStatus
 from airflow_doeks.platforms.protocol import Platform
 
 CANCEL_WAIT_SECONDS = 60.0
+# A task that comes back before Airflow's scheduler noticed that it left is failed ("finished with state success, but
+# the task instance's state attribute is queued"; seen on 3.3.2 under load). A job that ends or fails faster waits.
+EARLIEST = timedelta(seconds=10)
 
 
 class JobTrigger(BaseTrigger):
@@ -46,14 +49,21 @@ class JobTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yields one event."""
         try:
-            platform = await asyncio.to_thread(connect, self.platform)
-            yield TriggerEvent(await self._wait(platform, JobRef(self.ref)))
-        except DoeksError as error:
-            yield TriggerEvent({"error": str(error)})
+            event = await self._watch()
+            earliest = datetime.fromisoformat(self.submitted) + EARLIEST
+            await asyncio.sleep(max(0.0, (earliest - Clock().now()).total_seconds()))
+            yield TriggerEvent(event)
         except asyncio.CancelledError:  # its task was killed, or the triggerer stops: only the first ends the job
             if await asyncio.to_thread(is_killed_unheard, self.task_instance):
                 await asyncio.to_thread(self._cancel)
             raise
+
+    async def _watch(self) -> dict[str, Any]:
+        try:
+            platform = await asyncio.to_thread(connect, self.platform)
+            return await self._wait(platform, JobRef(self.ref))
+        except DoeksError as error:
+            return {"error": str(error)}
 
     async def _wait(self, platform: Platform, ref: JobRef) -> dict[str, Any]:
         budgets, clock = Budgets.from_json(self.budgets), Clock()

@@ -21,13 +21,13 @@ from typing import Any
 AIRFLOW = str(Path(sys.executable).with_name("airflow"))
 
 
-_MARK_FAILED_2 = """
+_MARK_2 = """
 import sys
 from airflow.api.common.mark_tasks import set_state
 from airflow.models import DagBag
-dag_id, task_id, run_id = sys.argv[1:]
+dag_id, task_id, run_id, state = sys.argv[1:]
 dag = DagBag(read_dags_from_db=True).get_dag(dag_id)
-set_state(tasks=[dag.get_task(task_id)], run_id=run_id, state="failed", commit=True)
+set_state(tasks=[dag.get_task(task_id)], run_id=run_id, state=state, commit=True)
 """
 
 
@@ -96,11 +96,11 @@ class Airflow:
             assert time.monotonic() < until, f"the API server does not listen after {seconds} s"
             time.sleep(0.5)
 
-    def start_one(self, name: str) -> None:
-        """Start one process, in a process group of its own, its output in the home."""
+    def start_one(self, name: str, **settings: str) -> None:
+        """Start one process, in a process group of its own, its output in the home; ``settings`` are its own."""
         log = (self.home / f"{name}.out").open("ab")
         self.processes[name] = subprocess.Popen(
-            [AIRFLOW, name], env=self.env, stdout=log, stderr=log, start_new_session=True
+            [AIRFLOW, name], env=self.env | settings, stdout=log, stderr=log, start_new_session=True
         )
 
     def stop_one(self, name: str, kind: signal.Signals = signal.SIGTERM) -> None:
@@ -168,17 +168,22 @@ class Airflow:
         return value
 
     def trigger(self, dag_id: str) -> None:
-        """Start a run by hand."""
+        """Start a run by hand, once the DAG is known."""
+        until = time.monotonic() + 120
+        while not self.rows("select 1 from dag where dag_id = ?", dag_id):
+            self._all_alive()
+            assert time.monotonic() < until, f"no DAG {dag_id} after 120 s"
+            time.sleep(0.5)
         subprocess.run([AIRFLOW, "dags", "trigger", dag_id], env=self.env, check=True, capture_output=True)
 
-    def mark_failed(self, dag_id: str, task_id: str = "job") -> None:
-        """What "Mark as failed" in the UI does."""
+    def mark(self, dag_id: str, state: str, task_id: str = "job") -> None:
+        """What "Mark as failed" or "Mark as success" in the UI does."""
         run_id = self.task(dag_id, task_id)["run_id"]
         if self.is_airflow_3:
             path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}"
-            self.call("PATCH", path, {"new_state": "failed"})
+            self.call("PATCH", path, {"new_state": state})
         else:
-            self.python(_MARK_FAILED_2, dag_id, task_id, run_id)
+            self.python(_MARK_2, dag_id, task_id, run_id, state)
 
     def clear(self, dag_id: str, task_id: str = "job") -> None:
         """What "Clear" in the UI does."""

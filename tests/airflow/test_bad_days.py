@@ -55,6 +55,14 @@ def ended(job: dict[str, Any]) -> bool:
     return state.exists() and "exit" in json.loads(state.read_text() or "{}")
 
 
+def ends(job: dict[str, Any], seconds: float) -> bool:
+    """True once the job ended."""
+    until = time.monotonic() + seconds
+    while not ended(job) and time.monotonic() < until:
+        time.sleep(0.5)
+    return ended(job)
+
+
 def test_a_retry_adopts_the_job_of_a_killed_worker(airflow: Airflow) -> None:
     """Row 1: SIGKILL between submit and deferral: one Spark application, one record, of try 1, settled by try 2."""
     task = airflow.wait_for("adopt", "success", "failed", seconds=300)
@@ -89,15 +97,25 @@ def test_a_deadline_cancels_a_deferred_job(airflow: Airflow) -> None:
     assert float(record["cost"]["usd_total"]) > 0
 
 
-def test_marking_a_deferred_task_ends_its_job(airflow: Airflow) -> None:
-    """Row 13: mark failed while deferred: the job is gone within seconds."""
-    airflow.wait_for("marked", "deferred", seconds=300)
-    (job,) = run_dirs(airflow, "marked")
-    airflow.mark_failed("marked")
-    until = time.monotonic() + 60
-    while not ended(job) and time.monotonic() < until:
-        time.sleep(0.5)
-    assert ended(job)
+@pytest.mark.parametrize(("dag_id", "state"), [("marked", "failed"), ("marked_success", "success")])
+def test_marking_a_deferred_task_ends_its_job(airflow: Airflow, dag_id: str, state: str) -> None:
+    """Row 13: mark failed or success while deferred: the job is gone within seconds."""
+    airflow.wait_for(dag_id, "deferred", seconds=300)
+    (job,) = run_dirs(airflow, dag_id)
+    airflow.mark(dag_id, state)
+    assert ends(job, 60), airflow.log(dag_id)
+
+
+def test_clearing_a_deferred_task_ends_its_job_and_starts_another(airflow: Airflow) -> None:
+    """Row 13: clear while deferred: the waiting job ends, and the task runs from the start with a job of its own."""
+    airflow.wait_for("cleared_waiting", "deferred", seconds=300)
+    (first,) = run_dirs(airflow, "cleared_waiting")
+    airflow.clear("cleared_waiting")
+    assert ends(first, 60), airflow.log("cleared_waiting")
+    airflow.wait_for("cleared_waiting", "success", seconds=300)
+    jobs = run_dirs(airflow, "cleared_waiting")
+    states = [json.loads((job["dir"] / "state.json").read_text()) for job in jobs]
+    assert [state["exit"]["is_cancelled"] for state in states] == [True, False]
 
 
 def test_a_cleared_task_runs_again(airflow: Airflow) -> None:
@@ -117,10 +135,21 @@ def test_a_job_that_ends_while_no_triggerer_lives_is_noticed(airflow: Airflow) -
     airflow.wait_for("unwatched", "deferred", seconds=300)
     airflow.stop_one("triggerer", signal.SIGKILL)
     (job,) = run_dirs(airflow, "unwatched")
-    until = time.monotonic() + 120
-    while not ended(job) and time.monotonic() < until:
-        time.sleep(0.5)
+    assert ends(job, 120)
     airflow.start_one("triggerer")
     airflow.wait_for("unwatched", "success", seconds=300)
     (record,) = records(airflow, "unwatched")
+    assert (record["job"]["state"], record["attempt"]["try_number"]) == ("SUCCEEDED", 1)
+
+
+def test_a_triggerer_that_is_stopped_cancels_nothing(airflow: Airflow) -> None:
+    """A deployment ends the triggerer with SIGTERM, which cancels every trigger: the jobs go on, and are waited for."""
+    airflow.trigger("redeployed")
+    airflow.wait_for("redeployed", "deferred", seconds=300)
+    airflow.stop_one("triggerer")
+    (job,) = run_dirs(airflow, "redeployed")
+    assert not ended(job)
+    airflow.start_one("triggerer")
+    airflow.wait_for("redeployed", "success", seconds=300)
+    (record,) = records(airflow, "redeployed")
     assert (record["job"]["state"], record["attempt"]["try_number"]) == ("SUCCEEDED", 1)

@@ -107,11 +107,21 @@ def test_row_14_execution_timeout_cancels_a_deferred_job_run(place: Place) -> No
     assert float(record["cost"]["usd_total"]) > 0
 
 
-def test_row_13_marking_a_deferred_task_cancels_its_job_run(place: Place) -> None:
-    """Mark failed while deferred: the job run ends."""
-    place.airflow.wait_for("marked", "deferred", seconds=400)
-    place.airflow.mark_failed("marked")
-    assert within(60, lambda: place.states("marked") == ["CANCELLED"])
+@pytest.mark.parametrize(("dag_id", "state"), [("marked", "failed"), ("marked_success", "success")])
+def test_row_13_marking_a_deferred_task_cancels_its_job_run(place: Place, dag_id: str, state: str) -> None:
+    """Mark failed or success while deferred: the job run ends."""
+    place.airflow.wait_for(dag_id, "deferred", seconds=400)
+    place.airflow.mark(dag_id, state)
+    assert within(60, lambda: place.states(dag_id) == ["CANCELLED"])
+
+
+def test_row_13_clearing_a_deferred_task_cancels_its_job_run(place: Place) -> None:
+    """Clear while deferred: the job run ends, and the task has another one."""
+    place.airflow.wait_for("cleared_waiting", "deferred", seconds=400)
+    place.airflow.clear("cleared_waiting")
+    assert within(60, lambda: place.states("cleared_waiting")[0] == "CANCELLED")
+    place.airflow.wait_for("cleared_waiting", "success", seconds=400)
+    assert place.states("cleared_waiting") == ["CANCELLED", "COMPLETED"]
 
 
 def test_row_15_a_cleared_task_starts_a_second_job_run(place: Place) -> None:

@@ -29,6 +29,7 @@ class KilledAfterSubmit(SparkJobOperator):
 def story(dag_id: str, operator: type = SparkJobOperator, seconds: int = 12, **arguments: object) -> DAG:
     """One task, one Spark job that writes ten rows and then takes its time."""
     schedule = arguments.pop("schedule", "@once")
+    schedule = None if "BAD_DAYS_BY_HAND" in os.environ else schedule
     job = {"main": "take_time.py", "args": [str(seconds)], "driver": {"memory": "1Gi"}} | arguments.pop("job", {})
     with DAG(dag_id, schedule=schedule, start_date=datetime(2026, 1, 1, tzinfo=timezone.utc), catchup=False) as dag:
         operator(
@@ -50,5 +51,8 @@ long_at_first = ["{{ 300 if ti.try_number == 1 else 1 }}"]
 restart = story("restart", KilledAfterSubmit, retries=1, job={"on_retry": "restart", "args": long_at_first})
 overdue = story("overdue", seconds=600, execution_timeout=timedelta(seconds=45))
 marked = story("marked", seconds=600)
+marked_success = story("marked_success", seconds=600)
 cleared = story("cleared", seconds=1)
+cleared_waiting = story("cleared_waiting", job={"args": long_at_first})
 unwatched = story("unwatched", seconds=10, schedule=None)
+redeployed = story("redeployed", seconds=20, schedule=None)
