@@ -143,7 +143,12 @@ def choose_environment(
     The second value is a diagnostic if that is not one of the project's, or if none is chosen while several exist.
     """
     names = project.environments
-    chosen = wanted or os.environ.get(ENVIRONMENT_VARIABLE) or default
+    choosers = {
+        "--env": wanted,
+        ENVIRONMENT_VARIABLE: os.environ.get(ENVIRONMENT_VARIABLE),
+        "[doeks] environment": default,
+    }
+    chooser, chosen = next(((by, name) for by, name in choosers.items() if name), ("", None))
     if not names:
         return None, None
     listed = ", ".join(names)
@@ -155,6 +160,6 @@ def choose_environment(
         return None, project.document.fault("DK215", message, ("environments",), at_key=True, help=advice)
     if chosen in names:
         return chosen, None
-    message = f'there is no environment "{chosen}"; there are {listed}'
+    message = f'there is no environment "{chosen}", which {chooser} chooses; there are {listed}'
     advice = suggestion(chosen, names)
     return None, project.document.fault("DK215", message, ("environments",), at_key=True, help=advice)
