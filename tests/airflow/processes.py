@@ -198,6 +198,13 @@ class Airflow:
             command = [AIRFLOW, "tasks", "clear", "--yes", "--task-regex", task_id, dag_id]
             subprocess.run(command, env=self.env, check=True, capture_output=True)
 
+    def links(self, dag_id: str, task_id: str = "job") -> dict[str, str | None]:
+        """Name -> URL of the extra links that the UI of Airflow 3 shows at a task."""
+        run_id = self.task(dag_id, task_id)["run_id"]
+        path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/links"
+        found: dict[str, str | None] = self.call("GET", path)["extra_links"]
+        return found
+
     def python(self, text: str, *arguments: str) -> None:
         """Run a few lines of Python beside the metadata database, as the web server of Airflow 2 does."""
         subprocess.run([sys.executable, "-c", text, *arguments], env=self.env, check=True, capture_output=True)

@@ -18,7 +18,7 @@ from tests.airflow.processes import Airflow, running_airflow
 from tests.fakes.aws_http import FakeAws, serving
 from tests.fakes.emr_containers import FakeEmr, Job, Step
 from tests.fakes.s3 import FakeS3
-from tests.platforms.harness_emr_on_eks import ENTRY
+from tests.platforms.harness_emr_on_eks import CLUSTER, ENTRY
 
 pytestmark = [pytest.mark.airflow, pytest.mark.slow]
 DAGS = Path(__file__).parent / "dags_bad_days"
@@ -105,6 +105,19 @@ def test_row_14_execution_timeout_cancels_a_deferred_job_run(place: Place) -> No
     (record,) = place.records("overdue")
     assert record["failure"]["category"] == "timeout"
     assert float(record["cost"]["usd_total"]) > 0
+
+
+def test_the_links_of_a_deferred_task_lead_to_its_job(place: Place) -> None:
+    """While the job runs the UI has its console, log and Spark UI, and where its record will stand."""
+    place.airflow.wait_for("overdue", "deferred", "failed", seconds=400)
+    if not place.airflow.is_airflow_3:
+        pytest.skip("Airflow 2 computes links in its web server, which is not started here")
+    links = place.airflow.links("overdue")
+    job_run = place.jobs("overdue")[0].id
+    assert job_run in links["Driver log"]
+    assert CLUSTER in links["Job console"]
+    assert CLUSTER in links["Spark UI"]
+    assert links["Cost and lineage"].startswith("/dags/overdue/runs/")
 
 
 @pytest.mark.parametrize(("dag_id", "state"), [("marked", "failed"), ("marked_success", "success")])
