@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -65,6 +66,24 @@ def test_mwaa_files_are_usable(project):
     assert lines[-1].startswith("airflow-doeks==")
     assert "emr-containers:ExecutionRoleArn" in start["Condition"]["StringEquals"]
     assert not any("*" in action for entry in policy["Statement"] for action in entry["Action"])
+
+
+def test_the_policy_allows_what_is_documented_and_no_more(project):
+    """Its actions are those of docs/platforms.md, which a test counted; logs in CloudWatch are left to who has them."""
+    policy = json.loads((project / "mwaa" / "iam-policy.json").read_text("utf-8"))
+    allowed = {action for entry in policy["Statement"] for action in entry["Action"]}
+    page = (Path(__file__).parents[2] / "docs" / "platforms.md").read_text("utf-8")
+    table = page.split("### IAM actions of the connection")[1].split("###")[0]
+    documented = set(re.findall(r"^\| `([a-z0-9-]+:\w+)`", table, re.MULTILINE))
+
+    assert allowed - documented == {"emr-containers:TagResource"}  # checked by AWS when a job starts with tags
+    assert documented - allowed == {"logs:DescribeLogStreams", "logs:GetLogEvents"}
+    written = next(entry["Resource"] for entry in policy["Statement"] if entry["Action"] == ["s3:PutObject"])
+    assert [place.rpartition(":")[2] for place in written] == [
+        "acme-code/*",
+        "acme-logs/spark-events/*",  # the folder of each job's event log
+        "acme-data/doeks-ledger/*",
+    ]
 
 
 @pytest.mark.airflow
