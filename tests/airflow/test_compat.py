@@ -47,13 +47,14 @@ def test_no_other_file_knows_versions_of_airflow():
 
 
 def test_every_name_is_there_and_none_is_deprecated():
-    """Every name of `compat` resolves on this Airflow without a word of deprecation."""
+    """Every name of `compat` resolves on this Airflow without a word of deprecation about what is imported."""
     code = (
         "import warnings, airflow\n"
         "warnings.simplefilter('always')\n"
         "with warnings.catch_warnings(record=True) as heard:\n"
         "    from airflow_doeks import compat\n"
         "    for name in compat.__all__: getattr(compat, name)\n"
+        "heard = [one for one in heard if 'timing metrics' not in str(one.message)]\n"  # a setting of 2.11, no name
         "for one in heard:\n"
         "    if 'airflow' in f'{one.category.__module__} {one.message}'.lower(): print(one.filename, one.message)\n"
     )
