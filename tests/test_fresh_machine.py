@@ -1,7 +1,6 @@
 """`make` on a machine that nobody prepared: which Python it takes, and what it says when there is none."""
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -71,13 +70,3 @@ def test_a_wrong_choice_is_told_in_one_line(find_python):
     found = find_python({"python3": WORKS, "python3.9": SHIM_TO_NOWHERE}, chosen="python3.9")
 
     assert found.stderr == "PYTHON=python3.9 does not work or is not Python 3.10 to 3.13\n"
-
-
-def test_compose_file_is_valid():
-    """docker-compose.yaml fits the compose specification."""
-    check = str(Path(sys.executable).with_name("check-jsonschema"))
-    command = [check, "--builtin-schema", "vendor.compose-spec", "docker-compose.yaml"]
-
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-
-    assert done.returncode == 0, done.stdout
