@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 
 from airflow_doeks.lineage import scans, writes
 from airflow_doeks.lineage.plans import Node, PlanFacts, Shown
@@ -41,13 +42,20 @@ def read_plan(plan: Node, text: str, conf: Mapping[str, str]) -> PlanFacts:
     """Every scan and write below ``plan``; ``text`` is the plan's description, ``conf`` what the session ran with."""
     facts = PlanFacts([], [], [])
     for node in _nodes(plan):
-        name, line = str(node.get("nodeName", "")), str(node.get("simpleString", ""))
-        for pattern, understand in _SHAPES:
-            match = pattern.match(name)
-            if match is not None:
-                understand(Shown(node, match, line, text, conf), facts)
-                break
+        found = _understood(str(node.get("nodeName", "")))
+        if found is not None:
+            understand, match = found
+            understand(Shown(node, match, str(node.get("simpleString", "")), text, conf), facts)
     return facts
+
+
+@lru_cache(1024)  # most nodes neither read nor write and have one of a few names
+def _understood(name: str) -> tuple[Callable[[Shown, PlanFacts], None], re.Match[str]] | None:
+    for pattern, understand in _SHAPES:
+        match = pattern.match(name)
+        if match is not None:
+            return understand, match
+    return None
 
 
 def _nodes(plan: Node) -> Iterator[Node]:

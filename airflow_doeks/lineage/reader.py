@@ -31,7 +31,8 @@ _STAGE = re.compile(
 _EXECUTION = re.compile(rb'"spark\.sql\.execution\.id":"(\d+)"')
 _ROOT = re.compile(rb'"spark\.sql\.execution\.root\.id":"(\d+)"')
 _START = b'{"Event":"'
-_TASK = b"SparkListenerTask"
+_TASK = b'{"Event":"SparkListenerTask'
+_T, _E = b"TE"  # of SparkListenerTaskEnd; no other event that Spark logs has a T there
 _SECRET = re.compile(r"secret|password|token|access[.]?key|credential|redacted", re.IGNORECASE)
 _FILE_RDDS = re.compile(r'"(textFile|hadoopFile|newAPIHadoopFile|sequenceFile|objectFile|wholeTextFiles|binaryFiles)"')
 _MAX_WHY = 20
@@ -95,18 +96,24 @@ class EventLogReading:
     def feed(self, text: bytes, begin: int, end: int) -> None:
         """Take the whole lines that ``text[begin:end]`` holds; only the last may lack its newline."""
         find, wants_tasks, read_task = text.find, self.statistics, self.read_task
-        while begin < end:
+        last = min(end, len(text) - len(_TASK))
+        while begin < last:
             stop = find(b"\n", begin, end)
             if stop < 0:
                 stop = end
-            if text[begin + 10 : begin + 27] != _TASK:
+            if text[begin + 23] != _T:  # one byte tells 99 lines of 100
                 self._other(text[begin:stop])
-            elif wants_tasks and text[begin + 27 : begin + 30] == b"End":
-                try:
-                    read_task(text, begin, stop)
-                except FAULTS:
-                    self.broken += 1
+            elif wants_tasks:
+                if text[begin + 27] == _E:
+                    try:
+                        read_task(text, begin, stop)
+                    except FAULTS:
+                        self.broken += 1
+                elif not text.startswith(_TASK, begin):
+                    self._other(text[begin:stop])
             begin = stop + 1
+        if begin < end:
+            self.broken += bool(text[begin:end].strip())  # too short for an event
 
     def _other(self, line: bytes) -> None:
         name = line[10 : line.find(b'"', 10)].rpartition(b".")[2]

@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_doeks.lineage.task_end import HEAD, METRICS, NO_MEMORY, memory_at, parse_task_end, stage_of
+from airflow_doeks.lineage.task_end import HEAD, METRICS, NO_MEMORY, memory_at, parse_task_end
 from airflow_doeks.model.event_log import StageFacts
 
 MAX_STAGES = 2_000  # listed in the summary: the ones with the most slot time
-_MAX_DENSE = 1 << 27  # ids above are broken; a set of bits is not grown for them
+_MAX_DENSE = 1 << 25  # ids above are broken: no log of less than 150 GB has so many Spark tasks
 _RUN_TIMES = tuple(
     f"internal.metrics.{name}" for name in ("executorDeserializeTime", "executorRunTime", "resultSerializationTime")
 )
@@ -23,23 +23,17 @@ _TOTALS = frozenset(  # Spark's sums over all Spark tasks of a stage; it leaves 
 )
 
 
-class Bits:
-    """A set of small numbers, one bit each."""
-
-    def __init__(self) -> None:
-        self.bits = bytearray()
-
-    def add(self, number: int) -> bool:
-        """Add a number; False if it was there already, or cannot be."""
-        index, bit = number >> 3, 1 << (number & 7)
-        if index >= len(self.bits):
-            if number >= _MAX_DENSE:
-                return False
-            self.bits.extend(bytes(max(index + 1, 2 * len(self.bits)) - len(self.bits)))
-        if self.bits[index] & bit:
+def _note(seen: bytearray, number: int) -> bool:
+    """Mark a small number as seen; False if it was before, or cannot be."""
+    try:
+        is_new = not seen[number]
+    except IndexError:
+        if number >= _MAX_DENSE:
             return False
-        self.bits[index] |= bit
-        return True
+        seen.extend(bytes(max(number + 1 - len(seen), len(seen))))
+        is_new = True
+    seen[number] = 1
+    return is_new
 
 
 @dataclass(slots=True, eq=False)
@@ -48,7 +42,7 @@ class Stage:
 
     number: int
     attempt: int
-    done: Bits  # partitions that some attempt of this stage has finished
+    done: bytearray  # partitions that some attempt of this stage has finished: 1 at their number
     execution: int | None = None
     root: int | None = None
     is_completed: bool = False
@@ -115,15 +109,16 @@ class Stages:
     wasted_ms: int = 0
     clock_faults: int = 0
     last_finished_ms: int = 0
-    _ids: Bits = field(default_factory=Bits)
-    _partitions: dict[int, Bits] = field(default_factory=dict)
+    _ids: bytearray = field(default_factory=bytearray)  # of Spark tasks that ended: 1 at their number
+    _partitions: dict[int, bytearray] = field(default_factory=dict)
+    _by_text: dict[bytes, Stage] = field(default_factory=dict)  # a stage as Spark tasks name it
     memory: dict[str, int] = field(default_factory=dict)
 
     def get(self, number: int, attempt: int) -> Stage:
         """The stage attempt, made when first heard of."""
         stage = self.found.get((number, attempt))
         if stage is None:
-            done = self._partitions.setdefault(number, Bits())
+            done = self._partitions.setdefault(number, bytearray())
             stage = self.found[number, attempt] = Stage(number, attempt, done)
             self.count += 1
             if len(self.found) > 2 * MAX_STAGES:
@@ -138,15 +133,19 @@ class Stages:
         if head is None or at < 0 or memory is None:
             self.parse_task(text, begin, end)
             return
-        stage, task, partition, launched, executor, finished = head.groups()
-        self._ended(stage_of(stage), int(task), int(partition), int(launched), int(finished), is_success=True)
+        name, task, partition, launched, executor, finished = head.groups()
+        stage = self._by_text.get(name)
+        if stage is None:
+            number, _, attempt = name.partition(b',"Stage Attempt ID":')
+            stage = self._by_text[name] = self.get(int(number), int(attempt))
+        self._ended(stage, int(task), int(partition), int(launched), int(finished), is_success=True)
         if memory:
             self.measured(executor.decode(), memory)
 
     def parse_task(self, text: bytes, begin: int, end: int) -> None:
         """The same by parsing the line whole."""
         task = parse_task_end(text, begin, end)
-        self._ended(*task[:5], is_success=task.is_success)
+        self._ended(self.get(*task.stage), *task[1:5], is_success=task.is_success)
         self.measured(task.executor, task.memory_bytes)
 
     def measured(self, executor: str, memory: int) -> None:
@@ -155,15 +154,11 @@ class Stages:
             self.memory[executor] = memory
 
     def _ended(
-        self, key: tuple[int, int], task_id: int, partition: int, launched: int, finished: int, *, is_success: bool
+        self, stage: Stage, task_id: int, partition: int, launched: int, finished: int, *, is_success: bool
     ) -> None:
         """The same Spark task twice counts once. Waste: it failed, or its partition was done before."""
-        ids, byte, bit = self._ids.bits, task_id >> 3, 1 << (task_id & 7)  # Bits.add, without the call
-        if byte < len(ids) and not ids[byte] & bit:
-            ids[byte] |= bit
-        elif not self._ids.add(task_id):
+        if not _note(self._ids, task_id):
             return
-        stage = self.found.get(key) or self.get(*key)
         spent = finished - launched
         if spent < 0 or not launched:
             self.clock_faults += 1
@@ -172,7 +167,7 @@ class Stages:
             self.last_finished_ms = finished
         if is_success:
             stage.durations.append(spent)
-            is_waste = not stage.done.add(partition)
+            is_waste = not _note(stage.done, partition)
         else:
             stage.failed += 1
             stage.tasks += 1
@@ -200,6 +195,7 @@ class Stages:
         for stage in done[: len(self.found) - MAX_STAGES]:
             self.pruned_ms += self.found.pop((stage.number, stage.attempt)).slot_ms
             self._partitions.pop(stage.number, None)
+        self._by_text.clear()
 
     def facts(self) -> tuple[StageFacts, ...]:
         """The stages with the most slot time, in the order they ran."""

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import json
 import re
-from functools import lru_cache
 from typing import Any, NamedTuple
 
-HEAD = re.compile(  # groups: stage (for ``stage_of``), task id, partition, launched, executor, finished
-    rb'\{"Event":"SparkListenerTaskEnd","Stage ID":(\d+,"Stage Attempt ID":\d+),"Task Type":"\w+",'
-    rb'"Task End Reason":\{"Reason":"Success"\},"Task Info":\{"Task ID":(\d+),"Index":\d+,"Attempt":\d+,'
-    rb'"Partition ID":(\d+),"Launch Time":(\d+),"Executor ID":"(\w+)","Host":"[^"]*","Locality":"\w+",'
-    rb'"Speculative":\w+,"Getting Result Time":\d+,"Finish Time":(\d+),"Failed":false,"Killed":false,'
+HEAD = re.compile(  # groups: stage id and attempt, task id, partition, launched, executor, finished
+    rb'\{"Event":"SparkListenerTaskEnd","Stage ID":([^T]*),"Task Type":"[^"]*",'
+    rb'"Task End Reason":\{"Reason":"Success"\},"Task Info":\{"Task ID":(\d+),[^P]*"Partition ID":(\d+),'
+    rb'"Launch Time":(\d+),"Executor ID":"([^"]*)"[^F]*"Finish Time":(\d+),'
 )
 METRICS = b'"Task Executor Metrics":{'
 NO_MEMORY = METRICS + b'"JVMHeapMemory":0,'
@@ -66,13 +64,6 @@ def parse_task_end(text: bytes, begin: int, end: int) -> TaskEnd:
         str(info["Executor ID"]),
         peak_memory(event.get("Task Executor Metrics") or {}),
     )
-
-
-@lru_cache(1024)
-def stage_of(text: bytes) -> tuple[int, int]:
-    """(id, attempt) of ``5,"Stage Attempt ID":0``."""
-    number, _, attempt = text.partition(b',"Stage Attempt ID":')
-    return int(number), int(attempt)
 
 
 def memory_at(text: bytes, at: int, end: int) -> int | None:
