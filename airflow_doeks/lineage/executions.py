@@ -214,7 +214,7 @@ class Executions:
             self.datasets.spent(mine or everything, stage.slot_ms)
 
     def _facts(self, execution: _Execution) -> tuple[PlanFacts, str]:
-        """Scans of the first and the last plan (an empty input is optimised away), writes of the last."""
+        """Scans of the first and the last plan (an empty input is optimised away), writes of the last to name any."""
         first = read_plan(execution.plan, execution.text, execution.conf)
         if not execution.adaptive:
             return first, execution.text
@@ -225,7 +225,8 @@ class Executions:
         except (ValueError, KeyError, TypeError, RecursionError):
             self.datasets.why.append(f"the last plan of SQL execution {execution.number} is broken")
             return first, execution.text
-        return PlanFacts(last.scans + first.scans, last.writes or first.writes, last.why or first.why), text
+        why = last.why if last.writes or not first.writes else []
+        return PlanFacts(last.scans + first.scans, last.writes or first.writes, why or first.why), text
 
     def _read(self, root: _Root, scan: Scan, seen: set[Metrics]) -> dict[int, str]:
         """Count a scan; the columns it gives numbers to, by number."""
@@ -240,7 +241,7 @@ class Executions:
 
     def _wrote(self, root: _Root, execution: _Execution, write: Write, columns: list[Column]) -> None:
         counts = root.counts(write.metrics)
-        if write.counted == "tasks":
+        if write.counted == "tasks" and counts.rows is None:
             counts = Counts(root.records_written, root.bytes_written, None)
         elif write.counted == "driver":
             counts = root.committed()

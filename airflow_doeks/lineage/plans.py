@@ -47,7 +47,8 @@ class Write(NamedTuple):
         mode: ``append``, ``overwrite`` (what was there is gone), ``dynamic`` (partitions it touches are replaced) or
             ``rewrite`` (rows in place: what it holds now is unknown).
         part: the static partition it replaces, "" for the whole.
-        counted: who counts rows, bytes and files: the node's metrics, the Spark tasks, or the driver at the commit.
+        counted: who counts rows, bytes and files: the node's metrics, the Spark tasks where the node does not, or the
+            driver at the commit.
         columns: names of the columns written, empty if unknown.
     """
 

@@ -103,12 +103,25 @@ _DELTA_TARGET = re.compile(r"Delta\[version=\d+, ([^\]]+)\]")
 def table_write(at: Shown, facts: PlanFacts) -> None:
     """Writes through a catalog (Spark's "V2"): Iceberg names its table, Delta its path, a new Delta table neither."""
     mode = _MODES.get(at.match[1], "append")
-    iceberg = _TABLE_OF_WRITE.search(at.line) or re.search(r"BatchScan (\S+)\nOutput[^\n]*_file#", at.text)
+    iceberg = (
+        _TABLE_OF_WRITE.search(at.line)
+        or re.search(r"BatchScan (\S+)\nOutput[^\n]*_file#", at.text)
+        or _TABLE_OF_WRITE.search(at.text)  # since Spark 4.1 only in the description of the first plan
+    )
     delta = _DELTA.search(at.line)
     if iceberg:
         table = _in_catalog(iceberg[1], at)
+        # since Spark 4.1 the driver counts as well, but for CREATE TABLE AS
+        added = at.metrics("number of added records", "total size of added files (bytes)", "number of added data files")
         facts.writes.append(
-            Write(table_name(table, at.conf), mode, counted="tasks", format="iceberg", table=Name("spark", table))
+            Write(
+                table_name(table, at.conf),
+                mode,
+                metrics=added,
+                counted="tasks",
+                format="iceberg",
+                table=Name("spark", table),
+            )
         )
     elif delta:
         facts.writes.append(Write(dataset_name(delta[1]), mode, counted="driver", format="delta"))

@@ -353,10 +353,14 @@ def executors(spark: Any, lake: Path) -> list[Touched]:
 
 
 PACKAGES = {  # shape -> Spark line -> what it needs from Maven Central; such a shape runs in a process of its own
-    "iceberg": {"3.5": "org.apache.iceberg:iceberg-spark-runtime-3.5_2.12:1.10.2"},
-    "delta": {"3.5": "io.delta:delta-spark_2.12:3.3.2"},
+    "iceberg": {
+        "3.5": "org.apache.iceberg:iceberg-spark-runtime-3.5_2.12:1.10.2",
+        "4.1": "org.apache.iceberg:iceberg-spark-runtime-4.1_2.13:1.11.0",
+    },
+    "delta": {"3.5": "io.delta:delta-spark_2.12:3.3.2", "4.1": "io.delta:delta-spark_4.1_2.13:4.2.0"},
     "kafka": {
         "3.5": "org.apache.spark:spark-sql-kafka-0-10_2.12:3.5.7",
+        "4.1": "org.apache.spark:spark-sql-kafka-0-10_2.13:4.1.1",
     },
 }
 
@@ -384,12 +388,13 @@ def iceberg(spark: Any, lake: Path) -> list[Touched]:
     spark.sql("DELETE FROM ice.mart.merged WHERE id % 10 = 3")
     spark.table("ice.mart.made").write.json(str(lake / "export"))
     house = lake / "ice" / "mart"
+    unseen = ("files",) if spark.version < "4" else ()
     return [
         _file("in", lake / "orders", "json"),
         Touched("in", str(house / "made"), known={"rows": 300}),
         Touched("out", str(house / "made"), house / "made" / "data", "parquet", unseen=("files",)),
-        Touched("out", str(house / "filled"), house / "filled" / "data", "parquet", unseen=("files",)),
-        Touched("out", str(house / "replaced"), house / "replaced" / "data", "parquet", unseen=("files",)),
+        Touched("out", str(house / "filled"), house / "filled" / "data", "parquet", unseen=unseen),
+        Touched("out", str(house / "replaced"), house / "replaced" / "data", "parquet", unseen=unseen),
         Touched("out", str(house / "merged"), known={}),
         _file("out", lake / "export", "json"),
     ]
