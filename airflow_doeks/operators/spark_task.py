@@ -182,6 +182,8 @@ class SparkTask:
                 self.log.info("driver | %s", line)
         record = settle_quietly(self.context, job, status, failure)
         self.log.info("%s", _summary(record))
+        for difference in record.lineage.differences:
+            self.log.warning("Lineage: %s", difference)
         self.operator.record = record
         if failure is not None:
             raise self._failed(job.submission, status, failure)
