@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 
 from airflow_doeks.cost.fargate import fargate_size
@@ -17,6 +17,7 @@ from airflow_doeks.model.telemetry import CapacityType, Node, Pod
 
 HOUR = Decimal(3600)
 _MICROSECOND = timedelta(microseconds=1)
+_NEVER = datetime.max.replace(tzinfo=timezone.utc)
 Prices = tuple[tuple[datetime, datetime, Decimal], ...]  # since, until, USD per hour
 
 
@@ -77,14 +78,19 @@ def itemize(
     ended: datetime | None = None,
     now: datetime | None = None,
 ) -> tuple[Line, ...]:
-    """A line per pod. ``started`` and ``ended`` are the job's, for pods whose own times are unknown.
+    """A line per pod, or per stretch of a pod's time; time that two stretches of a pod share counts once.
 
-    ``now`` closes what still runs.
+    ``started`` and ``ended`` are the job's, for pods whose own times are unknown; ``now`` closes what still runs.
     """
     lines = []
-    for pod in pods:
+    paid: dict[str, datetime] = {}  # until when a pod's time is on a line already
+    for pod in sorted(pods, key=lambda pod: pod.started or pod.requested or _NEVER):
         begin = pod.started or pod.requested or (started if pod.role != "executor" else None)
         finish = pod.ended or ended or now
+        if begin is not None and finish is not None and pod.uid in paid:
+            if finish <= paid[pod.uid]:
+                continue
+            begin = max(begin, paid[pod.uid])
         if begin is None:
             why = f"{pod.role} pods that never started; their time is not counted"
             lines.append(Line(pod, is_left_out=True, why=why))
@@ -106,6 +112,7 @@ def itemize(
                 seconds=seconds(begin, finish),
             )
             lines.append(_priced(line, card, begin, finish))
+            paid[pod.uid] = finish
     return tuple(lines)
 
 
@@ -165,7 +172,7 @@ def _node_prices(
     """The node's price over time, or None and why it is not known."""
     kind = node.instance_type or "a node of unknown type"
     on_demand = card.instances.get(kind)
-    usd, why = node.usd_per_hour, ""
+    usd, why = node.usd_per_hour or None, ""  # Karpenter publishes 0 where it knows no price
     if usd is not None:
         pass
     elif capacity_type == "reserved":

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from airflow_doeks.model.noun import Amount, Noun, UtcTime
 
 CapacityType = Literal["on_demand", "spot", "fargate", "reserved"]
 Role = Literal["driver", "executor", "submitter", "jobmanager", "taskmanager"]
+Held = Annotated[Amount, Field(ge=0)]
 Basis = Literal["pods", "event_log", "requests", "opencost", "cur"]
 
 
@@ -22,12 +25,12 @@ class Node(Noun):
     instance_type: str | None = None
     capacity_type: CapacityType | None = None
     zone: str | None = None
-    vcpu: Amount | None = None
-    memory_gib: Amount | None = None
-    gpu: int = 0
-    usd_per_hour: Amount | None = None
-    allocated_vcpu: Amount | None = None
-    allocated_memory_gib: Amount | None = None
+    vcpu: Held | None = None
+    memory_gib: Held | None = None
+    gpu: Annotated[int, Field(ge=0)] = 0
+    usd_per_hour: Held | None = None
+    allocated_vcpu: Held | None = None
+    allocated_memory_gib: Held | None = None
     allocated_gpu: int | None = None
 
 
@@ -41,10 +44,10 @@ class Pod(Noun):
 
     uid: str
     role: Role
-    vcpu: Amount | None
-    memory_gib: Amount | None
-    gpu: int = 0
-    storage_gib: Amount | None = None
+    vcpu: Held | None
+    memory_gib: Held | None
+    gpu: Annotated[int, Field(ge=0)] = 0
+    storage_gib: Held | None = None
     requested: UtcTime | None = None
     started: UtcTime | None = None
     ended: UtcTime | None = None

@@ -4,11 +4,12 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from pydantic import ValidationError
 
 from airflow_doeks.cost import price
 from airflow_doeks.cost.fargate import fargate_size
 from airflow_doeks.cost.rates import SpotPrice
-from airflow_doeks.model.telemetry import Node
+from airflow_doeks.model.telemetry import Node, Pod
 
 
 def test_a_local_job_is_priced_as_the_instance_its_platform_names(card, pod, node):
@@ -212,3 +213,32 @@ def test_a_day_of_gp3_costs_a_thirtieth_of_a_month(card, pod, node):
     held = pod(seconds=timedelta(days=1).total_seconds(), storage_gib=300)
     _, cost = price([held], {}, card, basis="pods", assumed_node=node())
     assert cost.usd_storage == Decimal("0.8")  # 300 * 0.08 / 30
+
+
+def test_a_pod_that_is_told_twice_costs_once(card, pod, node, at):
+    """Telemetry may repeat a pod, or tell it in stretches that overlap: its time is counted once."""
+    whole = pod(vcpu=4, gib=16, is_emr_image=True)
+    early, late = pod(vcpu=4, gib=16, seconds=2400, is_emr_image=True), whole.model_copy(update={"started": at(1200)})
+
+    def told(*pods):
+        usage, cost = price(pods, {}, card, basis="pods", assumed_node=node(), now=at(9999))
+        return usage.vcpu_seconds, cost.usd_compute, cost.usd_uplift
+
+    assert told(whole, whole) == told(early, late) == told(late, whole, early) == told(whole)
+    assert told(whole)[:2] == (4 * 3600, Decimal("0.192"))
+
+
+def test_a_node_price_of_zero_is_no_price(card, pod):
+    """Karpenter publishes 0 for what it cannot price: the card's price holds, or the cost is unknown."""
+    nodes = {
+        name: Node(uid=name, instance_type=kind, usd_per_hour=0) for name, kind in (("a", "m5.xlarge"), ("b", "x"))
+    }
+    assert price([pod(node="a", vcpu=4, gib=16)], nodes, card, basis="pods")[1].usd_compute == Decimal("0.192")
+    assert price([pod(node="b")], nodes, card, basis="pods")[1].usd_total is None
+
+
+@pytest.mark.parametrize("field", ["vcpu", "memory_gib", "storage_gib", "gpu"])
+def test_telemetry_cannot_hold_less_than_nothing(pod, field):
+    """A negative request is refused where it is read, so that no cost is ever negative."""
+    with pytest.raises(ValidationError, match=field):
+        Pod.model_validate({**pod().model_dump(), field: -1})
