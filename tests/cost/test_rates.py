@@ -38,13 +38,21 @@ def test_sizes_follow_from_their_family_exactly(card, kind, usd, vcpu, gib):
 
 
 def test_a_price_that_no_source_gave_is_left_out(pod, node):
-    """The card of eu-west-1 prices an m7g.xlarge, and says that EMR's uplift there is not known."""
-    card = load_rate_card(region="eu-west-1")
+    """A card without EMR's uplift prices the machine, and says that the uplift is not known."""
+    card = load_rate_card(region="eu-west-1").model_copy(update={"emr_on_eks": None})
     whole = pod(vcpu=4, gib=16, is_emr_image=True)
     _, cost = price([whole], {}, card, basis="pods", assumed_node=node(kind="m7g.xlarge"))
     assert (cost.usd_compute, cost.usd_total) == (Decimal("0.1819"), Decimal("0.1819"))
     assert "uplift" in cost.unknown
     assert "uplift: rate card eu-west-1 2026-11-20 has no EMR on EKS price" in cost.why_unknown
+
+
+def test_a_price_that_was_derived_says_so():
+    """EMR's uplift in eu-west-1 is a quarter of Fargate's rates; its source says that nobody read it."""
+    card = load_rate_card(region="eu-west-1")
+    assert card.emr_on_eks.usd_per_vcpu_hour * 4 == card.fargate.usd_per_vcpu_hour
+    assert card.emr_on_eks.usd_per_gib_hour * 4 == card.fargate.usd_per_gib_hour
+    assert card.sources["emr"].title.startswith("derived, not read")
 
 
 def test_a_card_of_ones_own_may_be_a_file(tmp_path):
