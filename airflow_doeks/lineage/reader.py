@@ -28,14 +28,14 @@ from airflow_doeks.model.stores import ByteStore
 _STAGE = re.compile(
     rb'\{"Event":"SparkListenerStageSubmitted","Stage Info":\{"Stage ID":(\d+),"Stage Attempt ID":(\d+),'
 )
-_EXECUTION = re.compile(rb'"spark\.sql\.execution\.id":"(\d+)"')
-_ROOT = re.compile(rb'"spark\.sql\.execution\.root\.id":"(\d+)"')
+_EXECUTION, _ROOT = b'"spark.sql.execution.id":"', b'"spark.sql.execution.root.id":"'
 _START = b'{"Event":"'
 _TASK = b'{"Event":"SparkListenerTask'
 _T, _E = b"TE"  # of SparkListenerTaskEnd; no other event that Spark logs has a T there
 _SECRET = re.compile(r"secret|password|token|access[.]?key|credential|redacted", re.IGNORECASE)
 _FILE_RDDS = re.compile(r'"(textFile|hadoopFile|newAPIHadoopFile|sequenceFile|objectFile|wholeTextFiles|binaryFiles)"')
 _MAX_WHY = 20
+_WAITING_BYTES = 1 << 20
 
 
 def read_event_log(store: ByteStore, name: str = "", *, statistics: bool = True) -> EventLogSummary:
@@ -65,6 +65,8 @@ class EventLogReading:
         self.ended_ms: Any = None
         self.last_ms = 0
         self.broken = 0
+        self.waiting: list[tuple[bytes, bytes]] = []  # name and line of events that are not handled yet
+        self.waiting_bytes = 0
         self.executors = Executors()
         self.stages = Stages()
         self.read_task = self.stages.parse_task if parse_tasks else self.stages.read_task
@@ -117,18 +119,27 @@ class EventLogReading:
 
     def _other(self, line: bytes) -> None:
         name = line[10 : line.find(b'"', 10)].rpartition(b".")[2]
-        unparsed = self.unparsed.get(name)
-        if unparsed is not None:
-            unparsed(line)
-            return
-        handler = self.handlers.get(name)
-        if handler is None:
+        if name in self.handlers or name in self.unparsed:
+            self.waiting.append((name, line))
+            self.waiting_bytes += len(line)
+            if self.waiting_bytes > _WAITING_BYTES:
+                self._handle_waiting()
+        else:
             self.broken += bool(line.strip()) and not line.startswith(_START)
-            return
-        try:
-            handler(json.loads(line))
-        except FAULTS:
-            self.broken += 1
+
+    def _handle_waiting(self) -> None:
+        """Many events in a row: twice as fast as one by one between Spark tasks, which sweep the core's cache."""
+        for name, line in self.waiting:
+            unparsed = self.unparsed.get(name)
+            if unparsed is not None:
+                unparsed(line)
+                continue
+            try:
+                self.handlers[name](json.loads(line))
+            except FAULTS:
+                self.broken += 1
+        self.waiting.clear()
+        self.waiting_bytes = 0
 
     def _log_start(self, event: Mapping[str, Any]) -> None:
         version = str(event["Spark Version"])
@@ -170,14 +181,14 @@ class EventLogReading:
 
     def _stage_submitted(self, line: bytes) -> None:
         """Unparsed: mostly the properties of the job, of which two matter."""
-        ids, execution = _STAGE.match(line), _EXECUTION.search(line)
+        ids, execution = _STAGE.match(line), _number_after(_EXECUTION, line)
         if ids is None or not line.endswith(b"}"):
             self.broken += 1
             return
         stage = self.stages.get(int(ids[1]), int(ids[2]))
         if execution is not None:
-            root = _ROOT.search(line) or execution
-            self.executions.stage_submitted(stage, int(execution[1]), int(root[1]))
+            root = _number_after(_ROOT, line)
+            self.executions.stage_submitted(stage, execution, execution if root is None else root)
         self.executors.uses_python = self.executors.uses_python or b"Python" in line
 
     def _stage_completed(self, event: Mapping[str, Any]) -> None:
@@ -219,6 +230,7 @@ class EventLogReading:
 
     def summary(self) -> EventLogSummary:
         """What is known; call once, after the last line."""
+        self._handle_waiting()
         self.executions.close()
         started, ended = moment(self.started_ms), moment(self.ended_ms)
         if ended is None:
@@ -251,6 +263,12 @@ class EventLogReading:
             uses_python=self.executors.uses_python if has_stages else None,
             why=tuple(dict.fromkeys([*self.why, *self.datasets.why]))[:_MAX_WHY],
         )
+
+
+def _number_after(mark: bytes, line: bytes) -> int | None:
+    begin = line.find(mark) + len(mark)
+    digits = line[begin : line.find(b'"', begin)] if begin >= len(mark) else b""
+    return int(digits) if digits.isdigit() else None
 
 
 def _not_before(started: datetime | None, ended: datetime | None) -> datetime | None:

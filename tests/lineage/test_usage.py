@@ -151,8 +151,19 @@ def test_cut_numbers_equal_parsed_numbers(kept, plain_log):
     assert fast.summary() == full.summary()
 
 
+def test_events_that_wait_tell_the_same(kept, plain_log, monkeypatch):
+    """Events handled many in a row, as large logs are, give what they give one by one between the Spark tasks."""
+    text, summaries = plain_log(kept), []
+    for waiting in (1 << 20, 0):
+        monkeypatch.setattr("airflow_doeks.lineage.reader._WAITING_BYTES", waiting)
+        reading = EventLogReading()
+        reading.feed(text, 0, len(text))
+        summaries.append(reading.summary())
+    assert summaries[0] == summaries[1]
+
+
 def test_successful_spark_tasks_are_cut_not_parsed(kept, plain_log):
-    """The fast way fits every successful Spark task that Spark 3.5 and 4.3 wrote."""
+    """The fast way fits every successful Spark task that Spark 3.5 and 4 wrote."""
     lines = [line for line in plain_log(kept).splitlines() if line.startswith(PREFIX) and b'"Success"' in line[:200]]
     assert all(HEAD.match(line) and METRICS in line for line in lines)
     assert lines
