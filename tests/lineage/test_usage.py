@@ -198,3 +198,32 @@ def test_broken_properties_leave_amounts_unknown():
     executors = Executors(conf={"spark.master": "k8s://x", "spark.executor.memory": "lots"})
     executors.added(added("1", 0))
     assert executors.pods(None, None, [])[1].memory_gib is None
+
+
+def test_a_spark_task_that_ends_before_it_starts_has_no_time(plain_log):
+    """Its time is left out and the why says so; what the others took stays."""
+    lines = [line for line in plain_log("4.3.0/cached").splitlines() if line.startswith(PREFIX)]
+    tasks = [parse_task_end(line, 0, len(line)) for line in lines]
+    times = b'"Launch Time":%d,' % tasks[0].launched_ms, b'"Launch Time":%d,' % (tasks[0].finished_ms + 1)
+    text = b"\n".join([lines[0].replace(*times), *lines[1:]])
+    reading = EventLogReading()
+    reading.feed(text, 0, len(text))
+    summary = reading.summary()
+    assert summary.slot_ms == sum(task.finished_ms - task.launched_ms for task in tasks[1:])
+    assert "1 Spark tasks end before they start; their time is left out" in summary.why
+
+
+@pytest.mark.parametrize("statistics", [True, False])
+def test_events_that_nobody_here_knows_are_passed_over(statistics, plain_log):
+    """An event of a newer Spark, or of somebody's own, changes nothing; a line that is no event is told."""
+
+    def read(*more: bytes):
+        text = b"\n".join([*plain_log("4.3.0/join_and_aggregate").splitlines(), *more])
+        reading = EventLogReading(statistics=statistics)
+        reading.feed(text, 0, len(text))
+        return reading.summary()
+
+    assert read(b'{"Event":"SparkListenerFromTheFuture","Timestamp":1}', b'{"Event":"com.example.Mine"}') == read()
+    broken = read(b"2026-11-20 12:00:00 a line of another log")
+    assert broken.lineage.complete is False
+    assert "1 broken lines were left out" in broken.why
