@@ -3,9 +3,9 @@
     python benchmarks/emr.py [--jobs 400 1000] [--peer-path FOLDER]
 
 The service is a process of its own; each measure is a process of its own, with Airflow and the provider imported before
-it starts. The provider's trigger needs aiobotocore, which pins another botocore: install it apart,
-`pip install --target build/aiobotocore aiobotocore`, and name the folder with --peer-path (that is the default).
-The bars are asserted. Plain HTTP and one machine: the peer is flattered, AWS itself is not measured.
+it starts. The provider's trigger needs aiobotocore, which pins another botocore: it is installed apart, into
+build/aiobotocore, unless --peer-path names a folder that has it; where that fails the peer is "not run". Missed bars
+are told at the end. Plain HTTP and one machine: the peer is flattered, AWS itself is not measured.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ ENTRY = {
 }
 HOLD_SECONDS, SPREAD_SECONDS = 45, 10  # jobs end one after the other between 45 and 55 s
 SCALE = 20  # a ten-minute job of the calls count takes 30 s, and every interval is a twentieth
-BARS = {"connections": 2, "rss_mb": 150, "lag_p99_ms": 100, "latency_max_s": 15 + 5, "calls_per_job": 4, "cpu_s": 0.5}
+BARS = {"connections": 2, "rss_mb": 150, "lag_p99_ms": 100, "latency_max_s": 15, "calls_per_job": 4, "cpu_s": 0.5}
 
 
 def serve(jobs: int, hold: float, spread: float) -> None:
@@ -205,17 +205,26 @@ def calls_per_job(who: str, peer_path: Path | None) -> float:
     return 1 + sum(calls.values()) / 100  # 1: StartJobRun, which made the jobs
 
 
+def has_peer(folder: Path) -> bool:
+    """What the provider's trigger needs is in the folder, installed now if it was not."""
+    if not (folder / "aiobotocore").is_dir():
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*pip, "--target", str(folder), "aiobotocore"], check=False, stderr=subprocess.DEVNULL)
+    return (folder / "aiobotocore").is_dir()
+
+
 def main() -> None:
-    """All measures, as a table; asserts the bars."""
+    """All measures, as a table; exit code 1 and their names if bars were missed."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--jobs", type=int, nargs="*", default=[400, 1000])
     parser.add_argument("--peer-path", type=Path, default=ROOT / "build" / "aiobotocore")
     options = parser.parse_args()
-    sides = [("ours", None)]
-    if options.peer_path.is_dir():
+    sides: list[tuple[str, Path | None]] = [("ours", None)]
+    missed: list[str] = []
+    if has_peer(options.peer_path):
         sides.append(("peer", options.peer_path.absolute()))
     else:
-        print(f"The peer is left out: no aiobotocore in {options.peer_path}")
+        print(f"peer: not run, aiobotocore could not be installed into {options.peer_path}")
     for jobs in options.jobs:
         for who, path in sides:
             facts = waiting(who, jobs, path)
@@ -225,16 +234,22 @@ def main() -> None:
             )
             print(f"{jobs:5d} jobs  {who}  " + text.format(**facts), flush=True)
             if who == "ours":
-                for name in ("connections", "rss_mb", "lag_p99_ms", "latency_max_s"):
-                    assert facts[name] <= BARS[name], f"{name}: {facts[name]} > {BARS[name]}"
+                missed += [
+                    f"{jobs} jobs: {name} {facts[name]:.1f}, bar {BARS[name]}"
+                    for name in ("connections", "rss_mb", "lag_p99_ms", "latency_max_s")
+                    if facts[name] > BARS[name]
+                ]
     for who, path in sides:
         calls = calls_per_job(who, path)
         print(f"  100 jobs  {who}  {calls:.1f} API calls for a 10-minute job", flush=True)
-        assert who != "ours" or calls <= BARS["calls_per_job"]
+        if who == "ours" and calls > BARS["calls_per_job"]:
+            missed.append(f"calls of a job: {calls:.1f}, bar {BARS['calls_per_job']}")
     with Service(0, 60, 0) as service:
         cpu = run("worker", service.url)["cpu_s"]
     print(f"    1 job   ours  {cpu:.2f} CPU s on the worker for submit and resume, Airflow and amazon hook imported")
-    assert cpu < BARS["cpu_s"]
+    if cpu >= BARS["cpu_s"]:
+        missed.append(f"CPU of submit and resume: {cpu:.2f} s, bar {BARS['cpu_s']}")
+    sys.exit("\n".join(["MISSED", *missed]) if missed else 0)
 
 
 if __name__ == "__main__":

@@ -46,6 +46,10 @@ EXPIRIES = frozenset({"ExpiredTokenException", "ExpiredToken", "RequestExpired"}
 GONE = frozenset({"ResourceNotFoundException", "NoSuchKey", "NoSuchBucket", "404"})
 
 SLOWEST_PER_SECOND = 0.1
+# AWS meters an API by a bucket that refills at a rate and holds a burst. The numbers of EMR on EKS are not published
+# per action where we could read them (developer guide, "service endpoints and quotas", November 2026): what is saved up
+# is small, and a throttled call empties it and halves the rate.
+BURST_SECONDS = 10.0
 LONGEST_PAUSE_SECONDS = 60.0
 
 
@@ -71,21 +75,22 @@ class Time:
 
 
 class Pace:
-    """A token bucket whose rate halves when the service throttles and grows back when it answers; thread-safe."""
+    """A token bucket whose rate halves when the service throttles and grows back when it answers; thread-safe.
+
+    It holds the calls of ``BURST_SECONDS``: a list of many pages after a rest goes at once, the average is the rate.
+    """
 
     def __init__(self, per_second: float, clock: Time | None = None) -> None:
         self._most = self.per_second = per_second
         self._clock = clock or Time()
-        self._tokens, self._at = max(1.0, per_second), self._clock.monotonic()
+        self._tokens, self._at = self._burst(), self._clock.monotonic()
         self._refusals = 0
         self._lock = threading.Lock()
 
     def reserve(self) -> float:
         """Seconds to wait before the next call may go; the call is counted."""
         with self._lock:
-            now = self._clock.monotonic()
-            self._tokens = min(max(1.0, self._most), self._tokens + (now - self._at) * self.per_second)
-            self._at = now
+            self._refill()
             self._tokens -= 1
             return max(0.0, -self._tokens / self.per_second)
 
@@ -96,12 +101,22 @@ class Pace:
             self.per_second = min(self._most, self.per_second + self._most / 20)
 
     def refused(self, *, throttled: bool) -> float:
-        """Seconds to pause (full jitter) after a refusal; throttling halves the rate."""
+        """Seconds to pause (full jitter) after a refusal; throttling halves the rate and spends what was saved up."""
         with self._lock:
             self._refusals += 1
             if throttled:
+                self._refill()
                 self.per_second = max(SLOWEST_PER_SECOND, self.per_second / 2)
+                self._tokens = min(self._tokens, 0.0)
             return random.uniform(0, min(LONGEST_PAUSE_SECONDS, 2.0**self._refusals))  # noqa: S311 - jitter
+
+    def _refill(self) -> None:
+        now = self._clock.monotonic()
+        self._tokens = min(self._burst(), self._tokens + (now - self._at) * self.per_second)
+        self._at = now
+
+    def _burst(self) -> float:
+        return max(1.0, self.per_second * BURST_SECONDS)
 
 
 @functools.lru_cache(maxsize=64)

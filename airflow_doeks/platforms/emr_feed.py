@@ -20,6 +20,8 @@ async def feed(
 ) -> AsyncIterator[JobStatus]:
     """Living jobs by one paged list a cycle; followed jobs that it no longer holds ended and are looked up.
 
+    A job that ends just behind the page that showed it is missed by the next cycle's list only, and told at that
+    cycle's end: cycles start early by twice what the last one took, so that ends are told within ``list_seconds``.
     Throttling and outages are waited out; raises PlatformError when the service refuses for good.
     """
     born: dict[JobRef, datetime] = {}
@@ -38,7 +40,8 @@ async def feed(
         for ref in followed.keys() - seen:
             yield await _look(emr, ref)
         born = {ref: born[ref] for ref in followed if ref in born}
-        await emr.clock.asleep(max(list_seconds - (emr.clock.monotonic() - began), list_seconds / 10))
+        took = emr.clock.monotonic() - began
+        await emr.clock.asleep(max(list_seconds - 3 * took, list_seconds / 10))
 
 
 async def _ended(

@@ -90,6 +90,7 @@ class FakeEmr:
         script: the steps of a new job, from its request; the default is ten good minutes.
         runner: runs a new job for real and gives its present step and a way to stop it.
         cancel_seconds: how long a job stays CANCEL_PENDING.
+        answer_seconds: virtual time that a call takes.
         list_has_tags: whether ListJobRuns answers with tags, details and end times (not established on real AWS).
         dead_tokens: credentials that are expired.
         calls: how often each action was called, faults included.
@@ -101,6 +102,7 @@ class FakeEmr:
     runner: Callable[[dict[str, Any]], tuple[Callable[[], Step], Callable[[], None]]] | None = None
     clock: Callable[[], datetime] | None = None
     cancel_seconds: float = 5.0
+    answer_seconds: float = 0.0
     list_has_tags: bool = True
     page_size: int = 50
     dead_tokens: set[str] = field(default_factory=set)
@@ -129,6 +131,7 @@ class FakeEmr:
         try:
             with self._lock:
                 self.calls[action] += 1
+                self.advance(self.answer_seconds)
                 fault = self._next_fault(action)
                 parameters, problems = read(MODEL, action, values, query, body)
                 answer = self._carry_out(action, parameters, problems)

@@ -298,5 +298,17 @@ def test_the_pace_halves_when_throttled_and_grows_back():
     for _ in range(200):
         pace.answered()
     assert pace.per_second == 8
-    assert sum(pace.reserve() for _ in range(8)) == 0
-    assert pace.reserve() == pytest.approx(1 / 8)
+
+
+def test_what_was_not_used_is_saved_for_a_list_of_many_pages():
+    """After a rest ten seconds' worth of calls go at once; throttling empties the bucket, which then holds half."""
+    now = 0.0
+    pace = Pace(5, Time(monotonic=lambda: now))
+    assert sum(pace.reserve() for _ in range(50)) == 0
+    assert pace.reserve() == pytest.approx(1 / 5)
+    now = 1000.0
+    pace.refused(throttled=True)
+    assert pace.reserve() == pytest.approx(1 / 2.5)
+    now = 2000.0
+    assert sum(pace.reserve() for _ in range(25)) == 0
+    assert pace.reserve() == pytest.approx(1 / 2.5)
