@@ -1,4 +1,4 @@
-"""AWS clients of an `emr_on_eks` platform, from the amazon provider's connection. Making one is slow and blocks."""
+"""Clients of an `emr_on_eks` platform, from its connections. Making one is slow and blocks."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_doeks.hooks.aws import resolve_connection
+from airflow_doeks.hooks.kubernetes import core_api
 from airflow_doeks.platforms.emr_calls import AwsCalls, Time, shared_pace
 
 if TYPE_CHECKING:
@@ -18,8 +19,9 @@ SERVICES = {"emr_containers": "emr-containers", "s3": "s3", "logs": "logs", "sts
 
 
 def emr_clients(config: Config) -> Mapping[str, Callable[[], Any]]:
-    """Service -> factory of a boto3 client; credentials refresh themselves where the connection's do."""
-    return {
+    """Service -> factory of a client; credentials refresh themselves where the connection's do."""
+    kubernetes = {"kubernetes": partial(core_api, config.kubernetes)} if config.kubernetes else {}
+    return kubernetes | {
         name: partial(
             aws_client,
             service,

@@ -33,6 +33,9 @@ def check_job(config: Config, job: Mapping[str, Any]) -> list[Finding]:
     for name, value in (("release", job.get("release") or config.release), ("execution_role", config.execution_role)):
         if not value and not config.job_template:
             found.append(Finding(name, f"EMR needs a {name}", f"set `{name}` of the platform in doeks.yaml"))
+    if config.kubernetes and not config.namespace:
+        text = "`kubernetes` asks for the pods of one namespace"
+        found.append(Finding("namespace", text, "set `namespace` of the platform in doeks.yaml"))
     if has_templated_pods(job):
         return found
     typed = view(job)

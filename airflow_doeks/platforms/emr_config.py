@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class LogRotation(BaseModel):
@@ -67,6 +67,16 @@ class Config(BaseModel):
     persistent_ui: bool | None = Field(
         default=None, description="EMR's persistent Spark UI; EMR's default if left out."
     )
+    kubernetes: str | None = Field(
+        default=None,
+        description="Airflow connection of the cncf-kubernetes provider; pods and events then explain failures too.",
+        examples=["kubernetes_default"],
+    )
+    namespace: str | None = Field(
+        default=None,
+        description="Namespace of the virtual cluster; needed beside `kubernetes`.",
+        examples=["sales"],
+    )
     max_attempts: int = Field(
         default=1, ge=1, description="How often EMR itself starts a job; above 1 cost and Airflow's retries multiply."
     )
@@ -98,3 +108,10 @@ class Config(BaseModel):
     endpoint_url: str | None = Field(
         default=None, description="Another endpoint of the EMR containers API.", examples=["http://localhost:8099"]
     )
+
+    @model_validator(mode="after")
+    def _has_namespace(self) -> Config:
+        if self.kubernetes and not self.namespace:
+            msg = "`kubernetes` asks for pods of one namespace; set `namespace` beside it"
+            raise ValueError(msg)
+        return self

@@ -1,42 +1,42 @@
-"""Why an EMR job failed, from what EMR says and the logs in S3 or CloudWatch; and where a person can look.
+"""Why an EMR job failed: from what EMR says, its logs, and its pods and events where Kubernetes can be asked.
 
-At most 6 calls: one describe, one list of logs, up to three logs.
+At most 6 calls in 20 seconds: one describe, one list of logs and up to three logs, or two and lists of pods and events.
 """
 
 from __future__ import annotations
 
-import io
+import json
+import logging
 import re
-import zlib
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
-from urllib.parse import quote
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from airflow_doeks.model.record import FailureCategory, JobFailure
 from airflow_doeks.model.status import JobRef
 from airflow_doeks.platforms.emr_calls import AwsCalls, Refusal
 from airflow_doeks.platforms.emr_config import Config
+from airflow_doeks.platforms.emr_logs import CALL_SECONDS, CONTAINERS, Log, job_links, no_log, read_logs
+from airflow_doeks.platforms.emr_request import EXECUTOR_PREFIX, all_conf
 from airflow_doeks.platforms.explain import root_cause
+from airflow_doeks.platforms.pods import WORDS, PodFact, commonest, pod_facts
 
-CALL_SECONDS = 3.0  # per call, retries included: 6 calls stay below 20 s
+log = logging.getLogger(__name__)
+
+SECONDS = 20.0  # for all; what was not read by then is told
+EVENTS_MAX = 5000  # a kilobyte each; they come sorted by name, so a cut list may lack ours
+EVIDENCE_MAX = 10  # lines about pods
+JOB_LABEL = "emr-containers.amazonaws.com/job.id"  # on every pod of a job run
 TAIL_LINES = 200
-READ_LINES = 5000
-READ_BYTES = 8 * 1024**2
-# Python's output, tracebacks included, goes to the driver's stdout; Spark's log to stderr; the submitter tells of a
-# driver that never came to be. The order in which a cause is looked for.
-_CONTAINERS = ("driver/stdout", "driver/stderr", "submitter/stderr")
-
-# What stateDetails or an event in it says -> category; the first match holds. Words of Kubernetes and EMR, Nov. 2026.
+# What stateDetails says -> category; the first match holds. Words of EMR beside those of Kubernetes, November 2026.
 _DETAILS: tuple[tuple[str, FailureCategory], ...] = (
-    (r"ErrImagePull|ImagePullBackOff|InvalidImageName|pull image", "image"),
-    (r"OOMKilled|exit ?code:? 137", "oom_driver"),
-    (r"exceeded quota", "quota"),
-    (r"[Ss]pot[ -]?[Ii]nterruption|node .*(terminated|not ready|NotReady|shut ?down|lost)|NodeLost", "spot_loss"),
-    (r"Evicted|evicted|[Pp]reempt", "eviction"),
-    (r"[Uu]nschedulable|FailedScheduling|Insufficient (cpu|memory)", "unschedulable"),
+    *WORDS,
     (r"AccessDenied|Access Denied|not authorized|[Ff]orbidden|assume ?role", "permission"),
     (r"timed out|timeout", "timeout"),
 )
+_LOST_EXECUTOR = re.compile(r"ExecutorLostFailure|FetchFailed|executor \S+ exited|Lost executor")
+_WAITED_OUT = {"unschedulable", "quota"}  # Spark goes on with the executors that it has
 # EMR's failureReason -> category, where neither details nor logs say more.
 _REASONS: dict[str, FailureCategory] = {
     "INTERNAL_ERROR": "platform",
@@ -51,53 +51,46 @@ _SECRETS = (
 )  # fmt: skip
 
 
-class _Log(NamedTuple):
-    where: str
-    lines: tuple[str, ...]
+@dataclass
+class _Found:
+    """What was read so far; a thread adds to it."""
+
+    run: Mapping[str, Any] = field(default_factory=dict)
+    logs: list[Log] = field(default_factory=list)
+    pods: list[PodFact] = field(default_factory=list)
+    evidence: list[str] = field(default_factory=list)
 
 
-def explain(ref: JobRef, config: Config, emr: AwsCalls, s3: AwsCalls, logs: AwsCalls) -> JobFailure:
+@dataclass(frozen=True)
+class Sources:
+    """Where an explanation is read from; ``kubernetes`` gives a `CoreV1Api`, None where it cannot be asked."""
+
+    config: Config
+    emr: AwsCalls
+    s3: AwsCalls
+    logs: AwsCalls
+    kubernetes: Callable[[], Any] | None = None
+
+
+def explain(ref: JobRef, sources: Sources) -> JobFailure:
     """Category, root cause, evidence and the log's tail; never raises, what could not be read is in the evidence."""
-    evidence: list[str] = []
-    run = _describe(ref, emr, evidence)
-    found: list[_Log] = []
-    try:
-        found += _from_s3(ref, config, s3) if config.logs else _from_cloudwatch(ref, config, logs)
-    except Refusal as refusal:
-        evidence.append(f"logs could not be read: {str(refusal).splitlines()[0]}")
-    else:
-        if not found:
-            evidence.append(_no_log(ref, config))
-    category, message = _verdict(run, found, evidence)
-    tail = next((log.lines for log in found if log.lines), ())
+    found = _Found()
+    # A thread, because a call that hangs cannot be interrupted; a daemon, so that it never holds up the worker.
+    reader = threading.Thread(target=_read, args=(ref, sources, found), name="doeks explain", daemon=True)
+    reader.start()
+    reader.join(SECONDS)
+    found = _Found(found.run, list(found.logs), list(found.pods), list(found.evidence))
+    if reader.is_alive():
+        found.evidence.append(f"not everything could be read within {SECONDS:.0f} s")
+    category, message = _verdict(found)
+    tail = next((read.lines for read in found.logs if read.lines), ())
     return JobFailure(
         category=category,
         message=redacted(message),
-        evidence=tuple(redacted(line) for line in evidence),
-        links=job_links(ref, config),
+        evidence=tuple(redacted(line) for line in found.evidence),
+        links=job_links(ref, sources.config),
         log_tail=tuple(redacted(line) for line in tail[-TAIL_LINES:]),
     )
-
-
-def job_links(ref: JobRef, config: Config) -> dict[str, str]:
-    """Names -> URLs of the AWS console. It has no address of a single job: the job is found on its cluster's page."""
-    region, (cluster, job_run) = config.region, ref.path
-    domain = next((d for start, d in _DOMAINS.items() if region.startswith(start)), "console.aws.amazon.com")
-    console = f"https://{region}.{domain}"
-    page = f"{console}/emr/home?region={region}#/eks/clusters/{cluster}"
-    links = {"Job console": page} | ({} if config.persistent_ui is False else {"Spark UI": page})
-    path = f"{cluster}/jobs/{job_run}/"
-    if config.logs:
-        bucket, _, key = _log_place(config.logs)
-        links["Driver log"] = f"{console}/s3/buckets/{bucket}?region={region}&prefix={quote(key + path)}"
-    elif config.log_group:
-        group = quote(config.log_group, safe="").replace("%", "$25")
-        streams = quote(f"?logStreamNameFilter={_streams(config)}{path}", safe="").replace("%", "$")
-        links["Driver log"] = f"{console}/cloudwatch/home?region={region}#logsV2:log-groups/log-group/{group}{streams}"
-    return links
-
-
-_DOMAINS = {"cn-": "console.amazonaws.cn", "us-gov-": "console.amazonaws-us-gov.com"}
 
 
 def redacted(text: str) -> str:
@@ -107,89 +100,97 @@ def redacted(text: str) -> str:
     return text
 
 
-def _describe(ref: JobRef, emr: AwsCalls, evidence: list[str]) -> Mapping[str, Any]:
-    cluster, job_run = ref.path
+def _read(ref: JobRef, sources: Sources, found: _Found) -> None:
+    _attempt("the job", _read_job, ref, sources, found)
+    _attempt("logs", _read_logs, ref, sources, found)
+    _attempt("pods and events", _read_pods, ref, sources, found)
+
+
+def _attempt(
+    what: str, step: Callable[[JobRef, Sources, _Found], None], ref: JobRef, sources: Sources, found: _Found
+) -> None:
     try:
-        answer = emr.patiently("describe_job_run", CALL_SECONDS, virtualClusterId=cluster, id=job_run)
-    except Refusal as refusal:
-        evidence.append(str(refusal).splitlines()[0])
-        return {}
-    run: Mapping[str, Any] = answer["jobRun"]
-    words = (run.get("state"), run.get("failureReason"), run.get("stateDetails"))
-    evidence.append("EMR: " + " - ".join(word for word in words if word))
-    return run
+        step(ref, sources, found)
+    except Exception as error:
+        found.evidence.append(f"{what} could not be read: {_line(error)}")
+        log.debug("%s of %s could not be read", what, ref, exc_info=True)
 
 
-def _verdict(run: Mapping[str, Any], found: list[_Log], evidence: list[str]) -> tuple[FailureCategory, str]:
-    details, reason = run.get("stateDetails") or "", run.get("failureReason") or ""
-    said = next((category for pattern, category in _DETAILS if re.search(pattern, details)), None)
-    if run.get("state") == "CANCELLED":
-        return "cancelled", details or "the job was cancelled"
-    for log in found:
-        category, message = root_cause(log.lines)
-        if category != "unknown":
-            evidence.append(f"root cause in {log.where}")
-            return said or category, message
-    return said or _REASONS.get(reason, "unknown"), details or reason or "neither EMR nor a log tells why"
-
-
-def _from_s3(ref: JobRef, config: Config, s3: AwsCalls) -> Iterator[_Log]:
-    bucket, scheme, key = _log_place(config.logs or "")
+def _read_job(ref: JobRef, sources: Sources, found: _Found) -> None:
     cluster, job_run = ref.path
-    prefix = f"{key}{cluster}/jobs/{job_run}/containers/"
-    answer = s3.patiently("list_objects_v2", CALL_SECONDS, Bucket=bucket, Prefix=prefix)
-    names = [item["Key"] for item in answer.get("Contents", ())]
-    for name in _interesting([name.removeprefix(prefix) for name in names]):
-        body = s3.patiently("get_object", CALL_SECONDS, Bucket=bucket, Key=prefix + name)["Body"]
-        yield _Log(f"{scheme}{bucket}/{prefix}{name}", tuple(_lines(body.read(READ_BYTES))))
+    answer = sources.emr.patiently("describe_job_run", CALL_SECONDS, virtualClusterId=cluster, id=job_run)
+    found.run = answer["jobRun"]
+    words = (found.run.get(key) for key in ("state", "failureReason", "stateDetails"))
+    found.evidence.append("EMR: " + " - ".join(word for word in words if word))
 
 
-def _from_cloudwatch(ref: JobRef, config: Config, logs: AwsCalls) -> Iterator[_Log]:
-    if not config.log_group:
+def _read_logs(ref: JobRef, sources: Sources, found: _Found) -> None:
+    most = len(CONTAINERS) - (sources.kubernetes is not None)
+    for log_read in read_logs(ref, sources.config, sources.s3, sources.logs, most):
+        found.logs.append(log_read)
+    if not found.logs:
+        found.evidence.append(no_log(ref, sources.config))
+
+
+def _read_pods(ref: JobRef, sources: Sources, found: _Found) -> None:
+    """Pods by EMR's label; events by the names of pods that are gone, too."""
+    if sources.kubernetes is None:
         return
-    cluster, job_run = ref.path
-    prefix = f"{_streams(config)}{cluster}/jobs/{job_run}/containers/"
-    group = {"logGroupName": config.log_group}
-    answer = logs.patiently("describe_log_streams", CALL_SECONDS, logStreamNamePrefix=prefix, **group)
-    names = [stream["logStreamName"].removeprefix(prefix) for stream in answer.get("logStreams", ())]
-    for name in _interesting(names):
-        page = {"logStreamName": prefix + name, "limit": 1000, "startFromHead": False}
-        events = logs.patiently("get_log_events", CALL_SECONDS, **group, **page)["events"]
-        yield _Log(f"{config.log_group}:{prefix}{name}", tuple(event["message"].rstrip() for event in events))
+    api, job_run, namespace = sources.kubernetes(), ref.path[1], sources.config.namespace
+    plain = {"_request_timeout": CALL_SECONDS, "_preload_content": False}  # JSON, alike on every client
+    answer = api.list_namespaced_pod(namespace, label_selector=f"{JOB_LABEL}={job_run}", **plain)
+    pods = json.loads(answer.data)["items"]
+    events = json.loads(api.list_namespaced_event(namespace, limit=EVENTS_MAX, **plain).data)
+    if events.get("metadata", {}).get("continue"):
+        found.evidence.append(f"only {EVENTS_MAX} events of namespace {namespace} were read")
+    names = {pod["metadata"]["name"] for pod in pods}
+    executors = all_conf(found.run).get(EXECUTOR_PREFIX)
+
+    def is_ours(name: str) -> bool:
+        return name in names or job_run in name or bool(executors and name.startswith(f"{executors}-exec-"))
+
+    ours = [event for event in events["items"] if is_ours(event["involvedObject"].get("name") or "")]
+    found.pods += pod_facts(pods, ours)
+    found.evidence += [f"Kubernetes: {fact.text}" for fact in found.pods[:EVIDENCE_MAX]]
+    if len(found.pods) > EVIDENCE_MAX:
+        found.evidence.append(f"Kubernetes: {len(found.pods) - EVIDENCE_MAX} more")
 
 
-def _interesting(names: list[str]) -> list[str]:
-    """Names below ``containers/``: the driver's ``<app>/<pod>/<stream>``, then the submitter's ``<pod>/<stream>``."""
-    kinds = {}
-    for name in names:
-        *pods, stream = name.removesuffix(".gz").split("/")
-        is_driver = len(pods) == 2 and pods[1].endswith("-driver")  # noqa: PLR2004 - application and pod
-        kind = "driver" if is_driver else "submitter" if len(pods) == 1 else None
-        if kind:
-            kinds[f"{kind}/{stream}"] = name
-    return [kinds[kind] for kind in _CONTAINERS if kind in kinds]
+def _verdict(found: _Found) -> tuple[FailureCategory, str]:
+    """How the driver's pod ended goes before what its log says, and that before what befell other pods."""
+    details, reason = found.run.get("stateDetails") or "", found.run.get("failureReason") or ""
+    if found.run.get("state") == "CANCELLED":
+        return "cancelled", details or "the job was cancelled"
+    by_role = {role: [fact for fact in found.pods if fact.role == role] for role in ("driver", "executor", "other")}
+    said = next((category for pattern, category in _DETAILS if re.search(pattern, details)), None)
+    ends = [(fact.category, fact.text) for fact in by_role["driver"][:1]] + ([(said, details)] if said else [])
+    logged = _logged(found)
+    if ends and logged and logged[0] != ends[0][0]:
+        found.evidence.append(f"the log says: {logged[1]}")
+    if ends:
+        return logged if logged and logged[0] == ends[0][0] else ends[0]
+    lost = commonest([fact for fact in by_role["executor"] if fact.category not in _WAITED_OUT])
+    if logged and not (lost and _LOST_EXECUTOR.search(logged[1])):
+        return logged
+    fact = lost if logged else next(iter(by_role["other"]), lost)
+    if fact:
+        return fact.category, fact.text
+    return _REASONS.get(reason, "unknown"), details or reason or "neither EMR nor a log tells why"
 
 
-def _lines(content: bytes) -> list[str]:
-    """The last lines of a log, gzipped or plain; a cut end is fine."""
-    if content[:2] == b"\x1f\x8b":
-        content = zlib.decompressobj(31).decompress(content)
-    return io.TextIOWrapper(io.BytesIO(content), "utf-8", "replace").read().splitlines()[-READ_LINES:]
+def _logged(found: _Found) -> tuple[FailureCategory, str] | None:
+    for read in found.logs:
+        category, message = root_cause(read.lines)
+        if category != "unknown":
+            found.evidence.append(f"root cause in {read.where}")
+            return category, message
+    return None
 
 
-def _log_place(url: str) -> tuple[str, str, str]:
-    scheme, _, rest = url.partition("://")
-    bucket, _, key = rest.partition("/")
-    return bucket, f"{scheme}://", f"{key.rstrip('/')}/" if key.strip("/") else ""
-
-
-def _streams(config: Config) -> str:
-    return f"{config.log_stream_prefix}/" if config.log_stream_prefix else ""
-
-
-def _no_log(ref: JobRef, config: Config) -> str:
-    cluster, job_run = ref.path
-    where = config.logs or config.log_group
-    if not where:
-        return "no log to read: set `logs` or `log_group` of the platform"
-    return f"no container log of the job yet at {where.rstrip('/')}/{cluster}/jobs/{job_run}/containers/"
+def _line(error: Exception) -> str:
+    """One line of an error; the Kubernetes client's texts hold whole answers."""
+    status, reason = getattr(error, "status", None), getattr(error, "reason", None)
+    if status and reason:
+        return f"{status} {reason} (docs/platforms.md lists what is asked)"
+    text = next(iter(str(error).splitlines()), "")
+    return text if isinstance(error, Refusal) else f"{type(error).__name__}: {text}"

@@ -22,8 +22,9 @@ from airflow_doeks.model.telemetry import CapacityType, Node, Pod, Role, Telemet
 from airflow_doeks.platforms.emr_calls import AwsCalls, Pace, Refusal, Time, shared_pace
 from airflow_doeks.platforms.emr_checks import check_cost_tags, check_job
 from airflow_doeks.platforms.emr_config import Config
-from airflow_doeks.platforms.emr_explain import explain, job_links
+from airflow_doeks.platforms.emr_explain import Sources, explain
 from airflow_doeks.platforms.emr_feed import feed
+from airflow_doeks.platforms.emr_logs import job_links
 from airflow_doeks.platforms.emr_request import all_conf, render
 from airflow_doeks.platforms.emr_states import address, lost, ref_of, status_of
 from airflow_doeks.platforms.presets import CAPACITY
@@ -38,7 +39,8 @@ class Platform:
     """One virtual cluster. Clients are made when first used: ``clients[name]()`` gives a boto3 client.
 
     Args:
-        clients: factories ``emr_containers``, ``s3``, ``logs``, ``sts``; switches ``inject_*``; for tests a ``time``.
+        clients: factories ``emr_containers``, ``s3``, ``logs``, ``sts`` and perhaps ``kubernetes``; switches
+            ``inject_*``; for tests a ``time``.
     """
 
     engines = frozenset({Engine.SPARK})
@@ -137,8 +139,8 @@ class Platform:
         )
 
     def explain(self, ref: JobRef) -> JobFailure:
-        """From the states EMR tells and the logs in S3 or CloudWatch."""
-        return explain(ref, self.config, self._emr, self._s3, self._logs)
+        """From the states EMR tells, the logs in S3 or CloudWatch, and pods and events where `kubernetes` is set."""
+        return explain(ref, Sources(self.config, self._emr, self._s3, self._logs, self._clients.get("kubernetes")))
 
     def links(self, ref: JobRef) -> dict[str, str]:
         """Where to look while it runs and after; no call is made."""

@@ -35,6 +35,7 @@ TAG_VALUE_LENGTH_MAX = 256
 IMAGE_OWNER = "999:1000"  # hadoop:hadoop in EMR's images, read November 2026
 _TAG_CHARACTERS = re.compile(r"[^\w\s+\-=.:/@]")  # what AWS refuses in a tag
 _FLAGS = (("jars", "--jars"), ("py_files", "--py-files"), ("files", "--files"), ("archives", "--archives"))
+EXECUTOR_PREFIX = "spark.kubernetes.executor.podNamePrefix"
 _TEMPLATE_FILE = "spark.kubernetes.{}.podTemplateFile"
 
 
@@ -54,6 +55,7 @@ def render(config: Config, platform: str, job: SparkJob, identity: JobIdentity, 
         **work.conf,
         **spark.identity_conf(identity, injection),
         **_pod_keys(tags, labels),
+        EXECUTOR_PREFIX: identity.name,  # events of executors that are gone are found by it
         "spark.app.name": f"{identity.dag_id}.{identity.task_id}",
     }
     # Spark wants the folder of its event log to exist; S3 has none but an object whose name ends in a slash.

@@ -35,6 +35,7 @@ _CATEGORIES: tuple[tuple[str, FailureCategory], ...] = (  # words of a root caus
     ),
     (r"OutOfMemoryError|MemoryError|insufficient memory for the Java Runtime|maxResultSize", "oom_driver"),
     (r"ExecutorLostFailure.*(decommission|spot|[Nn]ode)", "spot_loss"),
+    (r"ExecutorLostFailure", "platform"),  # Spark does not know why; not a reason to give up
     (r"ModuleNotFound|ImportError|ClassNotFound|NoClassDefFound|NoSuchMethodError", "dependency"),
     (r"unresolved dependency|Failed to load class|DATA_SOURCE_NOT_FOUND|Failed to find .*data source", "dependency"),
     (

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Protocol, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 from tests.fakes.emr_containers import ACCOUNT, Dropped, FakeEmr
@@ -72,7 +72,22 @@ class FakeAws:
         return 200, {"Content-Type": "application/x-amz-json-1.1"}, json.dumps(answer).encode()
 
 
-def _handler(aws: FakeAws) -> type[BaseHTTPRequestHandler]:
+class Endpoint(Protocol):
+    """What can be served."""
+
+    connections: int
+    open_now: int
+    open_most: int
+    url: str
+
+    def answer(self, handler: BaseHTTPRequestHandler, body: bytes) -> tuple[int, dict[str, str], bytes]:
+        """Status, headers and body of one request."""
+
+
+Served = TypeVar("Served", bound=Endpoint)
+
+
+def _handler(aws: Endpoint) -> type[BaseHTTPRequestHandler]:
     lock = threading.Lock()
 
     class Handler(BaseHTTPRequestHandler):
@@ -120,7 +135,7 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def serving(aws: FakeAws, port: int = 0) -> Iterator[FakeAws]:
+def serving(aws: Served, port: int = 0) -> Iterator[Served]:
     """The endpoint, at ``aws.url`` while the block runs."""
     server = _Server(("127.0.0.1", port), _handler(aws))
     aws.url = f"http://127.0.0.1:{server.server_address[1]}"

@@ -13,6 +13,8 @@ from typing import Any
 
 import boto3
 from botocore.config import Config as BotoConfig
+from kubernetes.client import CoreV1Api
+from kubernetes.config import new_client_from_config_dict
 
 from airflow_doeks.model.identity import JobIdentity
 from airflow_doeks.model.job import SparkJob
@@ -21,6 +23,7 @@ from airflow_doeks.platforms.emr_calls import Time
 from airflow_doeks.platforms.emr_on_eks import Config, Platform
 from tests.fakes.aws_http import FakeAws, serving
 from tests.fakes.emr_containers import FakeEmr, Step
+from tests.fakes.kubernetes import FakeKubernetes
 from tests.fakes.s3 import FakeS3
 
 CLUSTER = "abcdef0123456789abcdef012"
@@ -43,6 +46,7 @@ class World:
 
     aws: FakeAws
     folder: Path
+    kubernetes: FakeKubernetes | None = None
     started: datetime = field(init=False)
 
     def __post_init__(self) -> None:
@@ -83,6 +87,11 @@ class World:
             config=BotoConfig(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=5),
         )
 
+    def core_api(self) -> CoreV1Api:
+        """The real Kubernetes client of this world's cluster."""
+        assert self.kubernetes is not None
+        return CoreV1Api(new_client_from_config_dict(self.kubernetes.kube_config()))
+
     def platform(self, *, tokens: Iterator[str] | None = None, **entry: Any) -> Platform:
         """A platform as a worker or triggerer would make it; ``tokens``: the session token of each new client."""
         names = {"emr_containers": "emr-containers", "s3": "s3", "logs": "logs", "sts": "sts"}
@@ -91,6 +100,8 @@ class World:
             return lambda: self.make(service, next(tokens) if tokens else "session")
 
         clients: dict[str, Any] = {name: factory(service) for name, service in names.items()}
+        if entry.get("kubernetes"):
+            clients["kubernetes"] = self.core_api
         return Platform(Config.model_validate(ENTRY | entry), "lake", clients | {"time": self.time})
 
     def identity(self, **changes: Any) -> JobIdentity:

@@ -7,6 +7,7 @@ import gzip
 import pytest
 
 from airflow_doeks.model.job import SparkJob
+from airflow_doeks.platforms import emr_logs
 from airflow_doeks.platforms.emr_explain import redacted
 from tests.fakes.emr_containers import Fault, Step
 from tests.platforms.harness_emr_on_eks import CLUSTER, world
@@ -113,6 +114,33 @@ def test_explaining_takes_at_most_six_calls(aws):
         next(i for i, path in enumerate(counted) if path.startswith(f"/virtualclusters/{CLUSTER}/jobruns/")) :
     ]
     assert len(asked) == 5
+
+
+def put_log(aws, content: bytes):
+    """Whatever bytes as the driver's stdout of the failed job; gives the failure."""
+    aws.emr.script = lambda _: (Step(0, "FAILED", "exit code 1", "USER_ERROR"),)
+    platform = aws.platform()
+    ref = platform.submit(platform.render(JOB, aws.identity()))
+    file = aws.folder / f"acme-logs/emr/{CLUSTER}/jobs/{ref.path[1]}/containers/spark-1/spark-000-driver/stdout.gz"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(content)
+    return platform.explain(ref)
+
+
+def test_the_end_of_a_long_log_is_read(aws):
+    """A log of several archives and more bytes than are kept: its last lines tell why."""
+    noise = b"\n".join(b"%016x" % number for number in range(0, 2**40, 2**22)) + b"\n"
+    assert len(noise) > emr_logs.TAIL_BYTES
+    failure = put_log(aws, gzip.compress(noise) + gzip.compress(TRACEBACK.encode()))
+    assert failure.message == "ZeroDivisionError: division by zero"
+    assert len(failure.log_tail) == 200
+
+
+def test_a_broken_log_breaks_no_explanation(aws):
+    """Bytes that are no archive though they look like one: EMR's words explain, the evidence tells."""
+    failure = put_log(aws, b"\x1f\x8bbroken")
+    assert (failure.category, failure.message) == ("user_code", "exit code 1")
+    assert failure.evidence[1].startswith("logs could not be read: error: Error -3")
 
 
 def test_explaining_never_raises(aws):

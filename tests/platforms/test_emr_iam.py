@@ -1,4 +1,4 @@
-"""The IAM actions that docs/platforms.md asks for are those of the calls really made, no more and no fewer."""
+"""The rights that docs/platforms.md asks for, in IAM and Kubernetes, are those of the calls made: no more, no fewer."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ import re
 from contextlib import aclosing
 from pathlib import Path
 
+import yaml
+
 from airflow_doeks.hooks.stores import S3Store
 from airflow_doeks.lifecycle.staging import stage
 from airflow_doeks.model.job import SparkJob
+from tests.fakes.aws_http import serving
 from tests.fakes.emr_containers import Step
+from tests.fakes.kubernetes import FakeKubernetes
 from tests.platforms.harness_emr_on_eks import World, world
 
 DOCS = Path(__file__).parents[2] / "docs" / "platforms.md"
@@ -38,7 +42,8 @@ async def everything(aws: World, folder: Path) -> None:
     log.write_text("boom")
     aws.aws.log_streams[f"{cluster}/jobs/{job_run}/containers/spark-1/a-driver/stdout"] = ["boom"]
     assert platform.explain(refs[1]).log_tail == ("boom",)
-    assert aws.platform(logs=None, log_group="/emr").explain(refs[1]).log_tail == ("boom",)
+    places = {"logs": None, "log_group": "/emr", "kubernetes": "kubernetes_default", "namespace": "sales"}
+    assert aws.platform(**places).explain(refs[1]).log_tail == ("boom",)
     event_log = aws.aws.s3.place(platform.telemetry(refs[1]).event_log) / "spark-1"
     event_log.write_text("{}")
     store = S3Store("s3://acme-logs/spark-events", client=aws.make("s3"))
@@ -48,8 +53,13 @@ async def everything(aws: World, folder: Path) -> None:
 async def test_the_documented_actions_are_the_calls_made(tmp_path):
     """A policy of exactly the documented actions is enough for everything, and none of them is idle."""
     (tmp_path / "s3").mkdir()
-    with world(tmp_path / "s3") as aws:
+    with world(tmp_path / "s3") as aws, serving(FakeKubernetes()) as kubernetes:
+        aws.kubernetes = kubernetes
         await everything(aws, tmp_path)
         made = {name if ":" in name else f"emr-containers:{name}" for name in aws.emr.calls} | set(aws.aws.s3.calls)
-    table = DOCS.read_text().split("### IAM actions of the connection")[1].split("`emr-containers:TagResource`")[0]
+    page = DOCS.read_text()
+    table = page.split("### IAM actions of the connection")[1].split("`emr-containers:TagResource`")[0]
     assert set(re.findall(r"^\| `([a-z0-9-]+:\w+)`", table, re.MULTILINE)) == made
+    role = yaml.safe_load(page.split("kind: Role\n")[1].split("```")[0])
+    rights = {f"{verb} {name}" for rule in role["rules"] for verb in rule["verbs"] for name in rule["resources"]}
+    assert rights == set(kubernetes.calls)

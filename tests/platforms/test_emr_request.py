@@ -158,3 +158,15 @@ def test_lint_tells_what_emr_would_refuse(job, entry, expected):
     found = check_job(Config.model_validate(ENTRY | entry), job)
     assert [f"{finding.path}: {finding.message}" for finding in found] == expected
     assert all(finding.help for finding in found)
+
+
+def test_pods_are_asked_for_in_one_namespace():
+    """`kubernetes` without `namespace` is found by lint, and refused when a worker connects."""
+    entry = ENTRY | {"kubernetes": "kubernetes_default"}
+    found = check_job(Config.model_construct(**entry), {"main": "s3://c/m.py"})
+    assert [(finding.path, finding.message) for finding in found] == [
+        ("namespace", "`kubernetes` asks for the pods of one namespace")
+    ]
+    with pytest.raises(ValueError, match="set `namespace` beside it"):
+        Config.model_validate(entry)
+    assert not check_job(Config.model_validate(entry | {"namespace": "sales"}), {"main": "s3://c/m.py"})

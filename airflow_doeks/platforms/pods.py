@@ -1,0 +1,122 @@
+"""What Kubernetes tells of a job's pods, in our categories: their last states, and events, which outlive them. Pure.
+
+Pods and events are the API's JSON. Words of Kubernetes 1.34, Karpenter 1.x and the AWS node termination handler, read
+November 2026.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+from airflow_doeks.model.record import FailureCategory
+
+Json = Mapping[str, Any]
+PodRole = Literal["driver", "executor", "other"]
+
+# What is told of a pod -> category; the first match holds, and of two facts the one that stands higher.
+WORDS: tuple[tuple[str, FailureCategory], ...] = (
+    (r"ErrImagePull|ImagePullBackOff|InvalidImageName|ErrImageNeverPull|pull(ing)? image", "image"),
+    (r"OOMKilled|exit ?code:? 137", "oom_driver"),
+    (r"CreateContainerConfigError", "user_code"),  # a secret or config map that the job names and nobody made
+    (r"exceeded quota", "quota"),
+    # Before preemption: a pod that fits nowhere is told that nobody could be preempted for it.
+    (r"[Uu]nschedulable|FailedScheduling|nodes are available|Insufficient (cpu|memory)", "unschedulable"),
+    (r"[Ss]pot[ -]?[Ii]nterrupt|node .*(terminated|not ready|NotReady|shut ?down|lost)|NodeLost", "spot_loss"),
+    (r"NodeNotReady|NodeShutdown|Marking for deletion|DeletionByTaintManager", "spot_loss"),  # its node went away
+    (r"\bEvict|evicted|[Pp]reempt|TerminationByKubelet", "eviction"),
+)
+_RANKS = {category: rank for rank, (_, category) in enumerate(WORDS)}
+_RANKS |= dict.fromkeys(("oom_executor", "platform"), _RANKS["oom_driver"])
+_OUT_OF_MEMORY: dict[PodRole, FailureCategory] = {"driver": "oom_driver", "executor": "oom_executor"}
+# Events of a good day, whose messages hold names that anybody chose.
+_USUAL = frozenset({"Pulling", "Pulled", "Created", "Killing", "Nominated", "Completed", "SuccessfulDelete"})
+# An event -> what a pod has overcome by then.
+_OVERCOME: dict[str, frozenset[FailureCategory]] = {
+    "Scheduled": frozenset({"unschedulable"}),
+    "Started": frozenset({"unschedulable", "image", "user_code"}),
+    "SuccessfulCreate": frozenset({"quota"}),
+}
+
+
+class PodFact(NamedTuple):
+    """Something that went wrong with a pod."""
+
+    role: PodRole
+    category: FailureCategory
+    text: str
+
+
+def category_of(text: str) -> FailureCategory | None:
+    """The category of what is told of a driver."""
+    return next((category for pattern, category in WORDS if re.search(pattern, text)), None)
+
+
+def pod_facts(pods: Sequence[Json], events: Sequence[Json]) -> list[PodFact]:
+    """What went wrong with these pods and with what these events are about, the most telling first, each once."""
+    found = [fact for pod in pods for fact in _facts_of_pod(pod)]
+    by_name: dict[str, list[Json]] = {}
+    for event in sorted(events, key=_moment):
+        by_name.setdefault(event["involvedObject"].get("name", ""), []).append(event)
+    for name, of_pod in by_name.items():
+        found += _facts_of_events(name, of_pod)
+    return sorted(dict.fromkeys(found), key=lambda fact: _RANKS[fact.category])
+
+
+def commonest(facts: Sequence[PodFact]) -> PodFact | None:
+    """A fact of the category that most of them have."""
+    counts = Counter(fact.category for fact in facts)
+    return max(facts, key=lambda fact: counts[fact.category], default=None)
+
+
+def _facts_of_pod(pod: Json) -> Iterator[PodFact]:
+    status = pod.get("status") or {}
+    told = [_joined(status.get("reason"), status.get("message"))]
+    for condition in status.get("conditions") or ():
+        kind, holds = condition.get("type"), condition.get("status") == "True"
+        if (kind == "DisruptionTarget" and holds) or (kind == "PodScheduled" and not holds):
+            told.append(_joined(condition.get("reason"), condition.get("message")))
+    for container in status.get("containerStatuses") or ():
+        for state in (container.get("state") or {}, container.get("lastState") or {}):
+            ended, waits = state.get("terminated") or {}, state.get("waiting") or {}
+            code = f"exit code {ended['exitCode']}" if ended.get("exitCode") else None
+            told += [_joined(ended.get("reason"), code), _joined(waits.get("reason"), waits.get("message"))]
+    name = pod["metadata"]["name"]
+    role = pod["metadata"].get("labels", {}).get("spark-role")
+    for text in told:
+        fact = _fact(name, role if role in _OUT_OF_MEMORY else "other", text)
+        if fact:
+            yield fact
+            return
+
+
+def _facts_of_events(name: str, events: Sequence[Json]) -> list[PodFact]:
+    role: PodRole = "driver" if name.endswith("-driver") else "executor" if "-exec-" in name else "other"
+    facts: list[PodFact] = []
+    for event in events:
+        reason = event.get("reason") or ""
+        overcome = _OVERCOME.get(reason)
+        if overcome:
+            facts = [fact for fact in facts if fact.category not in overcome]
+        elif reason not in _USUAL:
+            fact = _fact(name, role, _joined(reason, event.get("message")))
+            facts += [fact] if fact else []
+    return facts
+
+
+def _fact(name: str, role: PodRole, text: str) -> PodFact | None:
+    category = category_of(text)
+    if category == "oom_driver":
+        category = _OUT_OF_MEMORY.get(role, "platform")
+    return PodFact(role, category, f"{name}: {text}") if category else None
+
+
+def _joined(*parts: str | None) -> str:
+    return ", ".join(part for part in parts if part)
+
+
+def _moment(event: Json) -> str:
+    series = event.get("series") or {}
+    return str(series.get("lastObservedTime") or event.get("lastTimestamp") or event.get("eventTime") or "")
