@@ -32,7 +32,7 @@ def wait(
     """
     clock = clock or Clock()
     last = JobStatus(submission.ref, JobState.QUEUED, submitted=submission.submitted)
-    entered, unanswered = clock.now(), 0
+    entered, unanswered, told = clock.now(), 0, ""
     while True:
         try:
             status, unanswered = platform.observe(submission.ref), 0
@@ -43,6 +43,8 @@ def wait(
             status = last
         if status.state is not last.state:
             entered = clock.now()
+        if told != str(status) and not unanswered:
+            told = str(status)
             on_change(status)
         last = status
         if status.state.is_terminal:

@@ -100,6 +100,12 @@ class JobStatus:
     ended: datetime | None = None
     attempts: int | None = None
 
+    def __str__(self) -> str:
+        """What a task log says when this changes."""
+        attempt = f", attempt {self.attempts}" if (self.attempts or 1) > 1 else ""
+        cancelling = ", being cancelled" if self.is_cancelling else ""
+        return f"{self.ref} is {self.state.value}{attempt}{cancelling}" + (f": {self.reason}" if self.reason else "")
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON, for a trigger's event."""
         moments = {name: getattr(self, name) for name in _MOMENTS}

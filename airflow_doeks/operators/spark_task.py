@@ -207,7 +207,7 @@ class SparkTask:
             return JobStatus(ref, JobState.LOST, reason=str(error))
 
     def _log_state(self, status: JobStatus) -> None:
-        self.log.info("%s is %s %s", status.ref, status.state.value, status.reason)
+        self.log.info("%s", status)
 
 
 def _cancelled(status: JobStatus) -> JobFailure | None:

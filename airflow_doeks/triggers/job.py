@@ -69,6 +69,7 @@ class JobTrigger(BaseTrigger):
         budgets, clock = Budgets.from_json(self.budgets), Clock()
         submitted = datetime.fromisoformat(self.submitted)
         last, entered = JobStatus(ref, JobState.QUEUED, submitted=submitted), clock.now()
+        told = ""
         async with contextlib.aclosing(Followers.of_running_loop().follow(platform, ref)) as statuses:
             upcoming: asyncio.Task[JobStatus] = asyncio.ensure_future(anext(statuses))
             try:
@@ -80,7 +81,9 @@ class JobTrigger(BaseTrigger):
                     status = upcoming.result()
                     if status.state is not last.state:
                         entered = clock.now()
-                        self.log.info("%s is %s%s", status.ref, status.state.value, _because(status))
+                    if told != str(status):
+                        told = str(status)
+                        self.log.info("%s", told)
                     last = status
                     if not last.state.is_terminal:
                         upcoming = asyncio.ensure_future(anext(statuses))
@@ -109,10 +112,6 @@ class JobTrigger(BaseTrigger):
 
 def _seconds_to(deadline: tuple[datetime, str] | None, clock: Clock) -> float | None:
     return max(0.0, (deadline[0] - clock.now()).total_seconds()) if deadline else None
-
-
-def _because(status: JobStatus) -> str:
-    return f": {status.reason}" if status.reason else ""
 
 
 def event_status(event: Mapping[str, Any]) -> JobStatus | None:

@@ -68,7 +68,7 @@ def test_a_job_may_queue_for_hours() -> None:
         clock=clock,
     )
     assert (status.state, spent) == (JobState.SUCCEEDED, None)
-    assert seen == [JobState.RUNNING, JobState.SUCCEEDED]
+    assert seen == [JobState.QUEUED, JobState.RUNNING, JobState.SUCCEEDED]
 
 
 def test_a_refusing_platform_ends_the_wait() -> None:

@@ -254,6 +254,7 @@ async def test_row_19_emrs_own_retries_are_not_the_end_and_are_counted(aws):
         (JobState.STARTING, 2),
         (JobState.SUCCEEDED, 2),
     ]
+    assert str(seen[1]) == f"{submission.ref} is STARTING, attempt 2: driver failed, attempt 2 starts"
 
 
 def test_changed_work_ends_the_old_job_before_the_new_one_starts(aws):
