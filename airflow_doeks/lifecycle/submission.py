@@ -15,7 +15,7 @@ from typing import Any, Literal
 from airflow_doeks.lifecycle.cancellation import cancel
 from airflow_doeks.lifecycle.clock import Clock
 from airflow_doeks.model.errors import PlatformError
-from airflow_doeks.model.identity import PREFIX, JobIdentity, label_value
+from airflow_doeks.model.identity import CLOCK_SKEW, PREFIX, JobIdentity, label_value
 from airflow_doeks.model.job import SparkJob
 from airflow_doeks.model.status import JobRef, JobState, JobStatus
 from airflow_doeks.platforms.protocol import Platform
@@ -134,7 +134,7 @@ def is_same_life(status: JobStatus, identity: JobIdentity, base_try: int) -> boo
             ("run-started", identity.run_started.isoformat()),
         )
     )
-    was_before_run = status.submitted is not None and status.submitted < identity.run_started
+    was_before_run = status.submitted is not None and status.submitted < identity.run_started - CLOCK_SKEW
     number = _try_of(status)
     if not same or was_before_run or number is None:
         return False

@@ -10,9 +10,10 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 PREFIX = "airflow-doeks/"
+CLOCK_SKEW = timedelta(minutes=5)  # between Airflow's clock and a platform's; AWS refuses signatures beyond it
 LABEL_MAX = 63  # Kubernetes: "Labels and Selectors", value syntax, read November 2026
 _LABEL = re.compile(r"(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?")
 

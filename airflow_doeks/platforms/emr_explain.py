@@ -10,14 +10,14 @@ import logging
 import re
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from airflow_doeks.model.record import FailureCategory, JobFailure
 from airflow_doeks.model.status import JobRef
 from airflow_doeks.platforms.emr_calls import AwsCalls, Refusal
 from airflow_doeks.platforms.emr_config import Config
-from airflow_doeks.platforms.emr_logs import CALL_SECONDS, CONTAINERS, Log, job_links, no_log, read_logs
+from airflow_doeks.platforms.emr_logs import CALL_SECONDS, CONTAINERS, job_links, no_log, read_logs
 from airflow_doeks.platforms.emr_request import EXECUTOR_PREFIX, all_conf
 from airflow_doeks.platforms.explain import root_cause
 from airflow_doeks.platforms.pods import WORDS, PodFact, commonest, pod_facts
@@ -56,7 +56,8 @@ class _Found:
     """What was read so far; a thread adds to it."""
 
     run: Mapping[str, Any] = field(default_factory=dict)
-    logs: list[Log] = field(default_factory=list)
+    logged: tuple[FailureCategory, str] | None = None  # the root cause
+    tail: tuple[str, ...] = ()  # of the log that holds it, else of the first
     pods: list[PodFact] = field(default_factory=list)
     evidence: list[str] = field(default_factory=list)
 
@@ -79,17 +80,16 @@ def explain(ref: JobRef, sources: Sources) -> JobFailure:
     reader = threading.Thread(target=_read, args=(ref, sources, found), name="doeks explain", daemon=True)
     reader.start()
     reader.join(SECONDS)
-    found = _Found(found.run, list(found.logs), list(found.pods), list(found.evidence))
+    found = replace(found, pods=list(found.pods), evidence=list(found.evidence))
     if reader.is_alive():
         found.evidence.append(f"not everything could be read within {SECONDS:.0f} s")
     category, message = _verdict(found)
-    tail = next((read.lines for read in found.logs if read.lines), ())
     return JobFailure(
         category=category,
         message=redacted(message),
         evidence=tuple(redacted(line) for line in found.evidence),
         links=job_links(ref, sources.config),
-        log_tail=tuple(redacted(line) for line in tail[-TAIL_LINES:]),
+        log_tail=tuple(redacted(line) for line in found.tail[-TAIL_LINES:]),
     )
 
 
@@ -125,10 +125,17 @@ def _read_job(ref: JobRef, sources: Sources, found: _Found) -> None:
 
 
 def _read_logs(ref: JobRef, sources: Sources, found: _Found) -> None:
-    most = len(CONTAINERS) - (sources.kubernetes is not None)
+    """One log after the other until one tells why."""
+    most, has_log = len(CONTAINERS) - (sources.kubernetes is not None), False
     for log_read in read_logs(ref, sources.config, sources.s3, sources.logs, most):
-        found.logs.append(log_read)
-    if not found.logs:
+        has_log = True
+        category, message = root_cause(log_read.lines)
+        found.tail = found.tail or log_read.lines
+        if category != "unknown":
+            found.tail, found.logged = log_read.lines, (category, message)
+            found.evidence.append(f"root cause in {log_read.where}")
+            return
+    if not has_log:
         found.evidence.append(no_log(ref, sources.config))
 
 
@@ -164,7 +171,7 @@ def _verdict(found: _Found) -> tuple[FailureCategory, str]:
     by_role = {role: [fact for fact in found.pods if fact.role == role] for role in ("driver", "executor", "other")}
     said = next((category for pattern, category in _DETAILS if re.search(pattern, details)), None)
     ends = [(fact.category, fact.text) for fact in by_role["driver"][:1]] + ([(said, details)] if said else [])
-    logged = _logged(found)
+    logged = found.logged
     if ends and logged and logged[0] != ends[0][0]:
         found.evidence.append(f"the log says: {logged[1]}")
     if ends:
@@ -176,15 +183,6 @@ def _verdict(found: _Found) -> tuple[FailureCategory, str]:
     if fact:
         return fact.category, fact.text
     return _REASONS.get(reason, "unknown"), details or reason or "neither EMR nor a log tells why"
-
-
-def _logged(found: _Found) -> tuple[FailureCategory, str] | None:
-    for read in found.logs:
-        category, message = root_cause(read.lines)
-        if category != "unknown":
-            found.evidence.append(f"root cause in {read.where}")
-            return category, message
-    return None
 
 
 def _line(error: Exception) -> str:

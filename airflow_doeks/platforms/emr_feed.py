@@ -41,7 +41,8 @@ async def feed(
             yield await _look(emr, ref)
         born = {ref: born[ref] for ref in followed if ref in born}
         took = emr.clock.monotonic() - began
-        await emr.clock.asleep(max(list_seconds - 3 * took, list_seconds / 10))
+        early = max(2 * took, list_seconds / 20)
+        await emr.clock.asleep(max(list_seconds - took - early, list_seconds / 10))
 
 
 async def _ended(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 from urllib.parse import quote
 
 from airflow_doeks.model.status import JobRef
-from airflow_doeks.platforms.emr_calls import AwsCalls
+from airflow_doeks.platforms.emr_calls import AwsCalls, Refusal
 from airflow_doeks.platforms.emr_config import Config
 
 CALL_SECONDS = 3.0  # per call, its repetitions included
@@ -54,31 +55,45 @@ def read_logs(ref: JobRef, config: Config, s3: AwsCalls, logs: AwsCalls, most: i
 
 def _from_s3(ref: JobRef, config: Config, s3: AwsCalls, most: int) -> Iterator[Log]:
     bucket, scheme, key = _log_place(config.logs or "")
-    cluster, job_run = ref.path
-    prefix = f"{key}{cluster}/jobs/{job_run}/containers/"
+    prefix = f"{key}{_containers(ref)}"
     answer = s3.patiently("list_objects_v2", CALL_SECONDS, Bucket=bucket, Prefix=prefix)
-    names = [item["Key"] for item in answer.get("Contents", ())]
-    for name in _interesting([name.removeprefix(prefix) for name in names])[:most]:
-        body = s3.patiently("get_object", CALL_SECONDS, Bucket=bucket, Key=prefix + name)["Body"]
-        yield Log(f"{scheme}{bucket}/{prefix}{name}", tuple(_lines(body.iter_chunks(_CHUNK_BYTES))))
+    names = [item["Key"].removeprefix(prefix) for item in answer.get("Contents", ())]
+    for name in _interesting(names, ref, is_cut=bool(answer.get("IsTruncated")))[:most]:
+        with _unless_gone():
+            body = s3.patiently("get_object", CALL_SECONDS, Bucket=bucket, Key=prefix + name)["Body"]
+            yield Log(f"{scheme}{bucket}/{prefix}{name}", tuple(_lines(body.iter_chunks(_CHUNK_BYTES))))
 
 
 def _from_cloudwatch(ref: JobRef, config: Config, logs: AwsCalls, most: int) -> Iterator[Log]:
     if not config.log_group:
         return
-    cluster, job_run = ref.path
-    prefix = f"{_streams(config)}{cluster}/jobs/{job_run}/containers/"
+    prefix = f"{_streams(config)}{_containers(ref)}"
     group = {"logGroupName": config.log_group}
     answer = logs.patiently("describe_log_streams", CALL_SECONDS, logStreamNamePrefix=prefix, **group)
     names = [stream["logStreamName"].removeprefix(prefix) for stream in answer.get("logStreams", ())]
-    for name in _interesting(names)[:most]:
+    for name in _interesting(names, ref, is_cut="nextToken" in answer)[:most]:
         page = {"logStreamName": prefix + name, "limit": 1000, "startFromHead": False}
-        events = logs.patiently("get_log_events", CALL_SECONDS, **group, **page)["events"]
-        yield Log(f"{config.log_group}:{prefix}{name}", tuple(event["message"].rstrip() for event in events))
+        with _unless_gone():
+            events = logs.patiently("get_log_events", CALL_SECONDS, **group, **page)["events"]
+            yield Log(f"{config.log_group}:{prefix}{name}", tuple(event["message"].rstrip() for event in events))
 
 
-def _interesting(names: list[str]) -> list[str]:
-    """Names below ``containers/``: the driver's ``<app>/<pod>/<stream>``, then the submitter's ``<pod>/<stream>``."""
+def _containers(ref: JobRef) -> str:
+    cluster, job_run = ref.path
+    return f"{cluster}/jobs/{job_run}/containers/"
+
+
+def _interesting(names: list[str], ref: JobRef, *, is_cut: bool) -> list[str]:
+    """Names below ``containers/``: the driver's ``<app>/<pod>/<stream>``, then the submitter's ``<pod>/<stream>``.
+
+    A list that was cut short (50 streams, 1,000 objects) may hold executors only: EMR calls the driver of a job run
+    ``spark-<job run>-driver``, and the application is known from its executors.
+    """
+    if is_cut:
+        suffix = ".gz" if names[0].endswith(".gz") else ""
+        places = {name.split("/")[0] for name in names if name.count("/") == 2}  # noqa: PLR2004 - application and pod
+        streams = ("stdout", "stderr")
+        names = names + [f"{app}/spark-{ref.path[1]}-driver/{stream}{suffix}" for app in places for stream in streams]
     kinds = {}
     for name in names:
         *pods, stream = name.removesuffix(".gz").split("/")
@@ -87,6 +102,16 @@ def _interesting(names: list[str]) -> list[str]:
         if kind:
             kinds[f"{kind}/{stream}"] = name
     return [kinds[kind] for kind in CONTAINERS if kind in kinds]
+
+
+@contextmanager
+def _unless_gone() -> Iterator[None]:
+    """A log that is not there is no log; whatever else was refused is told."""
+    try:
+        yield
+    except Refusal as refusal:
+        if refusal.kind != "gone":
+            raise
 
 
 def _lines(chunks: Iterable[bytes]) -> list[str]:
@@ -121,8 +146,7 @@ def _streams(config: Config) -> str:
 
 def no_log(ref: JobRef, config: Config) -> str:
     """Why no log was found, or what to set so that there are any."""
-    cluster, job_run = ref.path
     where = config.logs or config.log_group
     if not where:
         return "no log to read: set `logs` or `log_group` of the platform"
-    return f"no container log of the job yet at {where.rstrip('/')}/{cluster}/jobs/{job_run}/containers/"
+    return f"no container log of the job yet at {where.rstrip('/')}/{_containers(ref)}"

@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from airflow_doeks.model.errors import DoeksBug
-from airflow_doeks.model.identity import PREFIX, JobIdentity
+from airflow_doeks.model.identity import CLOCK_SKEW, PREFIX, JobIdentity
 from airflow_doeks.model.job import SparkJob
 from airflow_doeks.model.quantities import MIB, gib, parse_memory
 from airflow_doeks.model.record import JobFailure
@@ -68,7 +68,7 @@ class Platform:
 
     def find(self, identity: JobIdentity) -> list[JobStatus]:
         """This task's jobs since its run started: a list by name, compared by tags; newest first."""
-        runs = self._list(name=identity.task_name, createdAfter=identity.run_started)
+        runs = self._list(name=identity.task_name, createdAfter=identity.run_started - CLOCK_SKEW)
         whole = [run if run.get("tags") else self._describe(run["virtualClusterId"], run["id"]) for run in runs]
         mine = [status_of(run) for run in whole if run]
         key, instance = identity.task_key[:16], identity.instance

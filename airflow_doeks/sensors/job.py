@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from airflow_doeks.compat import AirflowException, AirflowSkipException, BaseSensorOperator
@@ -19,7 +19,7 @@ class JobSensor(BaseSensorOperator):
     Args:
         ref: the job ref, e.g. the XCom of a SparkJobOperator or ``emr_on_eks://<account>.<region>/<vc>/<job-run>``.
         platform: an entry of doeks.yaml as a dict with ``name`` and ``type``.
-        deferrable: wait in the triggerer (default); else poke or reschedule as any sensor, with `timeout`.
+        deferrable: wait in the triggerer (default); else poke or reschedule as any sensor. `timeout` holds in each.
     """
 
     template_fields: Sequence[str] = ("ref",)
@@ -43,7 +43,7 @@ class JobSensor(BaseSensorOperator):
             waiting = JobTrigger(
                 ref=self.ref, submitted=now, platform=dict(self.platform), budgets=Budgets().to_json(), owns_job=False
             )
-            self.defer(trigger=waiting, method_name="execute_complete")
+            self.defer(trigger=waiting, method_name="execute_complete", timeout=timedelta(seconds=float(self.timeout)))
         return self.ref
 
     def execute_complete(self, context: Any, event: Mapping[str, Any]) -> str:  # noqa: ARG002 - Airflow's signature

@@ -8,7 +8,7 @@ import json
 import logging
 import re
 from contextlib import aclosing
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
 
 import pytest
@@ -70,6 +70,7 @@ class Task:
         """Run until it defers; gives the deferral as Airflow stores it."""
         with pytest.raises(TaskDeferred) as deferred:
             self.operator.execute(self.context)
+        self.timeout = deferred.value.timeout
         path, arguments = deferred.value.trigger.serialize()
         return json.loads(json.dumps([path, arguments, deferred.value.kwargs or {}]))
 
@@ -180,9 +181,10 @@ def test_a_sensor_waits_for_a_job_of_somebody_else(aws, deferrable):
     """It succeeds with the job, gives its ref, cancels nothing and leaves no record."""
     aws.emr.script = lambda _: (Step(0, "RUNNING"), Step(100, "COMPLETED"))
     ref = Task().start()[1]["ref"]
-    sensor = Task(JobSensor, ref=ref, deferrable=deferrable, poke_interval=0.05)
+    sensor = Task(JobSensor, ref=ref, deferrable=deferrable, poke_interval=0.05, timeout=90)
     if deferrable:
         assert sensor.finish() == ref
+        assert sensor.timeout == timedelta(seconds=90)
     else:
         sensor.operator.execute(sensor.context)
     assert aws.emr.step(next(iter(aws.emr.jobs.values()))).state == "COMPLETED"

@@ -64,8 +64,12 @@ class FakeAws:
     def _logs(self, action: str, request: dict[str, Any]) -> tuple[int, dict[str, str], bytes]:
         self.emr.calls[f"logs:{action}"] += 1
         if action == "DescribeLogStreams":
-            names = [name for name in self.log_streams if name.startswith(request["logStreamNamePrefix"])]
-            answer: dict[str, Any] = {"logStreams": [{"logStreamName": name} for name in names]}
+            names = sorted(name for name in self.log_streams if name.startswith(request["logStreamNamePrefix"]))
+            answer: dict[str, Any] = {"logStreams": [{"logStreamName": name} for name in names[:50]]}
+            answer |= {"nextToken": "more"} if len(names) > 50 else {}
+        elif request["logStreamName"] not in self.log_streams:
+            problem = {"__type": "ResourceNotFoundException", "message": "The specified log stream does not exist."}
+            return 400, {"Content-Type": "application/x-amz-json-1.1"}, json.dumps(problem).encode()
         else:
             lines = self.log_streams[request["logStreamName"]][-request["limit"] :]
             answer = {"events": [{"timestamp": 0, "message": line} for line in lines]}

@@ -71,6 +71,13 @@ def test_row_1_a_worker_killed_after_the_commit_leaves_one_job(aws, try_number):
     assert len(aws.emr.jobs) == 1
 
 
+def test_row_1_a_clock_ahead_of_the_services_finds_its_job(aws):
+    """Airflow's clock runs two minutes ahead: the job seems older than its run, and is adopted all the same."""
+    ahead = aws.emr.now + timedelta(minutes=2)
+    first = run(aws, run_started=ahead)
+    assert run(aws, try_number=2, run_started=ahead).ref == first.ref
+
+
 def test_row_1_a_job_that_succeeded_unnoticed_is_adopted(aws):
     """The job ended well while no worker looked: the retry takes it over instead of running it again."""
     first = run(aws)

@@ -19,6 +19,7 @@ Traceback (most recent call last):
     rate = total / count
 ZeroDivisionError: division by zero
 """
+JAVA_ERROR = 'Exception in thread "main" java.lang.OutOfMemoryError: Java heap space'
 SPARK_LOG = "26/11/20 12:00:01 INFO SparkContext: Running Spark version 3.5.3\n"
 
 
@@ -114,6 +115,21 @@ def test_explaining_takes_at_most_six_calls(aws):
         next(i for i, path in enumerate(counted) if path.startswith(f"/virtualclusters/{CLUSTER}/jobruns/")) :
     ]
     assert len(asked) == 5
+
+
+@pytest.mark.parametrize("entry", [{}, {"logs": None, "log_group": "/emr/sales", "log_stream_prefix": "airflow"}])
+def test_the_driver_is_found_behind_a_thousand_executors(aws, entry):
+    """A list of logs that is cut before the driver's: its name is known, and its log is read."""
+    driver = f"spark-1/spark-{0:019d}-driver"
+    logs = {f"spark-1/clean-exec-{number}/{stream}.gz": "" for number in range(501) for stream in ("stderr", "stdout")}
+    failure = failed(aws, "exit code 1", written=logs | {f"{driver}/stderr.gz": JAVA_ERROR}, **entry)
+    assert (failure.category, failure.log_tail) == ("oom_driver", (JAVA_ERROR,))
+
+
+def test_the_tail_is_of_the_log_that_tells_why(aws):
+    """A Java job fails in the driver's stderr; what it printed before is not the tail to show."""
+    logs = {"spark-1/spark-000-driver/stdout.gz": "Reading orders", "spark-1/spark-000-driver/stderr.gz": JAVA_ERROR}
+    assert failed(aws, "exit code 1", written=logs).log_tail == (JAVA_ERROR,)
 
 
 def put_log(aws, content: bytes):

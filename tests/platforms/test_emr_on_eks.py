@@ -215,7 +215,7 @@ def test_telemetry_gives_the_requested_pods_and_the_event_log(aws):
 
 
 async def test_one_list_follows_many_jobs_and_describes_only_the_ended(aws):
-    """50 ten-minute jobs: three pages a cycle of 15 seconds, one DescribeJobRun each at the end, one connection."""
+    """50 ten-minute jobs: three pages a cycle of about 14 s, one DescribeJobRun each at the end, one connection."""
     aws.emr.page_size = 20
     platform = aws.platform()
     refs = [submit(platform, aws, task_id=f"t{number}") for number in range(50)]
@@ -224,7 +224,7 @@ async def test_one_list_follows_many_jobs_and_describes_only_the_ended(aws):
     states = await seen(platform, refs, until=all_ended(refs), most=20_000)
     assert {status.state for status in states.values()} == {JobState.SUCCEEDED}
     assert aws.emr.calls["DescribeJobRun"] <= 50 * 1.1  # a page may shift while jobs end
-    assert aws.emr.calls["ListJobRuns"] <= 3 * (600 / 15 + 2)
+    assert aws.emr.calls["ListJobRuns"] <= 3 * (600 / 14 + 2)
     assert aws.aws.connections == before
 
 
