@@ -101,9 +101,15 @@ class Config(BaseModel):
         description="Instance type that pods are priced as when no node was seen.",
         examples=["m7g.4xlarge"],
     )
-    list_seconds: float = Field(default=15.0, gt=0, description="Seconds between two looks at all running jobs.")
+    list_seconds: float = Field(
+        default=15.0,
+        gt=0,
+        description="Seconds within which the end of a job is told; how often running jobs are listed.",
+    )
     calls_per_second: float = Field(
-        default=5.0, gt=0, description="Most API calls a second of one process; throttling lowers it by itself."
+        default=5.0,
+        gt=0,
+        description="API calls a second of one process on average; ten seconds' worth may go at once.",
     )
     endpoint_url: str | None = Field(
         default=None, description="Another endpoint of the EMR containers API.", examples=["http://localhost:8099"]
