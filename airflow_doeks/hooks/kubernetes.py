@@ -10,5 +10,5 @@ def core_api(connection: str) -> Any:
     from airflow.providers.cncf.kubernetes.hooks.kubernetes import KubernetesHook
     from kubernetes.client import CoreV1Api
 
-    # By position: providers before 10.14 know one name of the argument, later ones two.
+    # By position: the argument has one name in provider 9.0 and two since 10.5.
     return CoreV1Api(KubernetesHook(connection).get_conn())

@@ -99,6 +99,8 @@ DOEKS_SEEDS: list[dict[str, Any]] = [
                 "region": "us-east-1",
                 "virtual_cluster": "abc",
                 "log_rotation": {"size": "1MB", "files": 2},
+                "kubernetes": "kubernetes_default",
+                "namespace": "sales",
             },
         },
         "environments": {
