@@ -27,6 +27,7 @@ class Combination:
 
     airflow: str
     python: str
+    also: str = ""  # a package that its MWAA image has and its tests need
 
     @property
     def lock(self) -> Path:
@@ -40,7 +41,7 @@ class Combination:
 COMBINATIONS = (
     Combination("2.10.3", "3.11"),
     Combination("2.11.2", "3.12"),
-    Combination("3.0.6", "3.12"),
+    Combination("3.0.6", "3.12", also="apache-airflow-providers-fab"),  # draws connection forms there
     Combination("3.2.1", "3.12"),
     Combination("3.3.1", "3.12"),
     Combination(NEWEST, "3.10"),
@@ -129,7 +130,9 @@ def find_python(version: str) -> str | None:
 def lock(entry: Combination) -> int:
     """Pin one Airflow under the constraints of its MWAA image."""
     shared = Path(os.environ.get("DOEKS_SHARED", ROOT.parent / "shared")) / "mwaa-constraints"
-    wanted = f"apache-airflow=={entry.airflow}\npytest\npytest-asyncio\nhypothesis\njsonschema\nnycflights13\n"
+    wanted = (
+        f"apache-airflow=={entry.airflow}\npytest\npytest-asyncio\nhypothesis\njsonschema\nnycflights13\n{entry.also}\n"
+    )
     command = ["pip", "compile", "--quiet", "--generate-hashes", "--no-header", "--no-annotate", "--upgrade"]
     command += ["--python-version", entry.python, "--no-emit-package", "airflow-doeks"]
     command += ["--extra", "local", "--extra", "openlineage"]

@@ -34,11 +34,14 @@ def connect(entry: Mapping[str, Any], settings: Settings | None = None) -> Platf
 
 
 def _clients(platform_type: str, config: Any, settings: Settings) -> Mapping[str, Any]:
+    from airflow_doeks.compat import in_thread
+
     shared = {
         "local_dir": settings.local_dir,
         "inject_event_log": settings.inject_event_log,
         "inject_plan_metadata": settings.inject_plan_metadata,
         "inject_identity": settings.inject_identity,
+        "in_thread": in_thread,
     }
     if platform_type == "emr_on_eks":
         from airflow_doeks.hooks.emr import emr_clients

@@ -131,10 +131,19 @@ class AwsCalls:
     Args:
         make: gives a boto3 client; slow, never called on the event loop.
         identity: gives the caller's ARN for the message of a denial; may raise.
+        in_thread: runs a function in a thread from which ``make`` may be called.
     """
 
-    def __init__(self, make: Callable[[], Any], identity: Callable[[], str], pace: Pace, clock: Time) -> None:
+    def __init__(
+        self,
+        make: Callable[[], Any],
+        identity: Callable[[], str],
+        pace: Pace,
+        clock: Time,
+        in_thread: Callable[..., Awaitable[dict[str, Any]]] = asyncio.to_thread,
+    ) -> None:
         self._make, self._identity, self._pace, self.clock = make, identity, pace, clock
+        self._in_thread = in_thread
         self._client: Any = None
         self._lock = threading.Lock()
 
@@ -175,7 +184,7 @@ class AwsCalls:
         while True:
             await self.clock.asleep(self._pace.reserve())
             try:
-                answer = await asyncio.to_thread(self.once, action, **parameters)
+                answer = await self._in_thread(self.once, action, **parameters)
             except Refusal as refusal:
                 if not refusal.retryable:
                     raise

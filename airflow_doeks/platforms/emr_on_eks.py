@@ -5,6 +5,7 @@ API facts: emr-containers service model 2020-10-01, read November 2026.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
@@ -40,7 +41,7 @@ class Platform:
 
     Args:
         clients: factories ``emr_containers``, ``s3``, ``logs``, ``sts`` and perhaps ``kubernetes``; switches
-            ``inject_*``; for tests a ``time``.
+            ``inject_*``; ``in_thread`` that runs them for a feed; for tests a ``time``.
     """
 
     engines = frozenset({Engine.SPARK})
@@ -160,7 +161,8 @@ class Platform:
         is_real = "time" not in self._clients
         where = f"{self.config.region} {self.config.endpoint_url or ''} {service}"
         pace = shared_pace(where, self.config.connection, rate) if is_real else Pace(rate, self._time)
-        return AwsCalls(make, identity, pace, self._time)
+        in_thread = self._clients.get("in_thread", asyncio.to_thread)
+        return AwsCalls(make, identity, pace, self._time, in_thread)
 
     def _describe(self, cluster: str, job_run: str) -> dict[str, Any] | None:
         try:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from airflow_doeks.compat import BaseTrigger, TriggerEvent, is_killed_unheard
+from airflow_doeks.compat import BaseTrigger, TriggerEvent, in_thread, is_killed_unheard
 from airflow_doeks.hooks.platforms import connect
 from airflow_doeks.lifecycle import Budgets, Clock, Followers, cancel, next_deadline
 from airflow_doeks.model.errors import DoeksError
@@ -54,13 +54,13 @@ class JobTrigger(BaseTrigger):
             await asyncio.sleep(max(0.0, (earliest - Clock().now()).total_seconds()))
             yield TriggerEvent(event)
         except asyncio.CancelledError:  # its task was killed, or the triggerer stops: only the first ends the job
-            if await asyncio.to_thread(is_killed_unheard, self.task_instance):
-                await asyncio.to_thread(self._cancel)
+            if await in_thread(is_killed_unheard, self.task_instance):
+                await in_thread(self._cancel)
             raise
 
     async def _watch(self) -> dict[str, Any]:
         try:
-            platform = await asyncio.to_thread(connect, self.platform)
+            platform = await in_thread(connect, self.platform)
             return await self._wait(platform, JobRef(self.ref))
         except DoeksError as error:
             return {"error": str(error)}
@@ -95,14 +95,14 @@ class JobTrigger(BaseTrigger):
 
     async def _overdue(self, platform: Platform, ref: JobRef, budget: str) -> dict[str, Any]:
         self.log.warning("%s used up its %s and is cancelled", ref, budget)
-        status = await asyncio.to_thread(cancel, platform, ref, wait_seconds=CANCEL_WAIT_SECONDS)
+        status = await in_thread(cancel, platform, ref, wait_seconds=CANCEL_WAIT_SECONDS)
         if status.state is JobState.SUCCEEDED:
             return {"status": status.to_json()}
         return {"status": status.to_json(), "overdue": budget}
 
     async def on_kill(self) -> None:
         """Airflow calls this, where it can, when the deferred task is marked, cleared or killed."""
-        await asyncio.to_thread(self._cancel)
+        await in_thread(self._cancel)
 
     def _cancel(self) -> None:
         if self.owns_job:

@@ -13,11 +13,12 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+T = TypeVar("T")
 AIRFLOW = str(Path(sys.executable).with_name("airflow"))
 
 
@@ -36,6 +37,14 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def within(seconds: float, look: Callable[[], T]) -> T:
+    """What ``look`` gives once that is true, or what it gives at last."""
+    until = time.monotonic() + seconds
+    while not (found := look()) and time.monotonic() < until:
+        time.sleep(0.5)
+    return found
 
 
 class Airflow:
@@ -106,7 +115,8 @@ class Airflow:
     def stop_one(self, name: str, kind: signal.Signals = signal.SIGTERM) -> None:
         """End one process and its children."""
         process = self.processes.pop(name)
-        os.killpg(process.pid, kind)
+        with suppress(ProcessLookupError):  # it ended by itself
+            os.killpg(process.pid, kind)
         try:
             process.wait(20)
         except subprocess.TimeoutExpired:
@@ -187,6 +197,10 @@ class Airflow:
             self.call("PATCH", path, {"new_state": state})
         else:
             self.python(_MARK_2, dag_id, task_id, run_id, state)
+
+    def finish(self, dag_id: str) -> None:
+        """Wait until the run is over: a clear in the moment when a run ends leaves a task that Airflow forgets."""
+        assert within(120, lambda: self.rows("select 1 from dag_run where dag_id = ? and state = 'success'", dag_id))
 
     def clear(self, dag_id: str, task_id: str = "job") -> None:
         """What "Clear" in the UI does."""

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.airflow.processes import Airflow, running_airflow
+from tests.airflow.processes import Airflow, running_airflow, within
 
 pytestmark = [pytest.mark.airflow, pytest.mark.spark, pytest.mark.slow]
 DAGS = Path(__file__).parent / "dags_bad_days"
@@ -22,7 +21,9 @@ DAGS = Path(__file__).parent / "dags_bad_days"
 def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
     """One Airflow for all stories of this file; they run side by side."""
     home = tmp_path_factory.mktemp("airflow_home")
-    with running_airflow(home, DAGS, {"PYTHONPATH": os.environ.get("PYTHONPATH", "")}) as running:
+    transport = json.dumps({"type": "file", "log_file_path": str(home / "openlineage.jsonl"), "append": True})
+    settings = {"PYTHONPATH": os.environ.get("PYTHONPATH", ""), "AIRFLOW__OPENLINEAGE__TRANSPORT": transport}
+    with running_airflow(home, DAGS, settings) as running:
         yield running
 
 
@@ -57,10 +58,7 @@ def ended(job: dict[str, Any]) -> bool:
 
 def ends(job: dict[str, Any], seconds: float) -> bool:
     """True once the job ended."""
-    until = time.monotonic() + seconds
-    while not ended(job) and time.monotonic() < until:
-        time.sleep(0.5)
-    return ended(job)
+    return within(seconds, lambda: ended(job))
 
 
 def test_a_retry_adopts_the_job_of_a_killed_worker(airflow: Airflow) -> None:
@@ -121,6 +119,7 @@ def test_clearing_a_deferred_task_ends_its_job_and_starts_another(airflow: Airfl
 def test_a_cleared_task_runs_again(airflow: Airflow) -> None:
     """Row 15: clearing a task that succeeded starts a second job, with its own record."""
     airflow.wait_for("cleared", "success", seconds=300)
+    airflow.finish("cleared")
     airflow.clear("cleared")
     airflow.wait_for("cleared", "scheduled", "queued", "running", "deferred", seconds=120)
     airflow.wait_for("cleared", "success", seconds=300)
@@ -163,3 +162,24 @@ def test_a_run_without_a_logical_date_leaves_its_record(airflow: Airflow) -> Non
         assert airflow.rows("select logical_date from dag_run where dag_id = 'dateless'") == [{"logical_date": None}]
     (record,) = records(airflow, "dateless")
     assert record["job"]["state"] == "SUCCEEDED"
+
+
+def test_openlineage_hears_what_a_task_wrote_and_cost(airflow: Airflow) -> None:
+    """The event of the finished task has its DAG run as parent, the dataset with its rows, and our cost facet."""
+    pytest.importorskip("airflow.providers.openlineage", reason="the extra `openlineage` is not installed")
+    airflow.wait_for("cleared", "success", seconds=300)
+    (event, *_) = within(60, lambda: completed(airflow, "cleared.job"))
+    parent = event["run"]["facets"]["parent"]
+    assert (parent["job"]["name"], parent["run"]["runId"] != event["run"]["runId"]) == ("cleared", True)
+    (written,) = event["outputs"]
+    assert written["outputFacets"]["outputStatistics"]["rowCount"] == 10
+    cost = event["run"]["facets"]["doeks_costRun"]
+    assert cost["record_id"] in {record["record_id"] for record in records(airflow, "cleared")}
+    assert float(cost["cost"]["usd_total"]) > 0
+
+
+def completed(airflow: Airflow, job: str) -> list[dict[str, Any]]:
+    """OpenLineage's COMPLETE events of a task."""
+    file = airflow.home / "openlineage.jsonl"
+    events = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+    return [event for event in events if event["eventType"] == "COMPLETE" and event["job"]["name"] == job]

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.airflow.processes import Airflow, running_airflow
+from tests.airflow.processes import Airflow, running_airflow, within
 from tests.fakes.aws_http import FakeAws, serving
 from tests.fakes.emr_containers import FakeEmr, Job, Step
 from tests.fakes.s3 import FakeS3
@@ -69,14 +68,6 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         environment |= {"AIRFLOW_CONN_AWS_FAKE": connection, "AIRFLOW_CONN_AWS_DEFAULT": connection}
         with running_airflow(home, DAGS, environment) as running:
             yield Place(running, emr)
-
-
-def within(seconds: float, holds: Callable[[], object]) -> bool:
-    """True once it holds."""
-    until = time.monotonic() + seconds
-    while not holds() and time.monotonic() < until:
-        time.sleep(0.5)
-    return bool(holds())
 
 
 def test_row_1_a_retry_adopts_the_job_run_of_a_killed_worker(place: Place) -> None:
@@ -142,6 +133,7 @@ def test_row_13_clearing_a_deferred_task_cancels_its_job_run(place: Place) -> No
 def test_row_15_a_cleared_task_starts_a_second_job_run(place: Place) -> None:
     """Clearing a task that succeeded really runs it again, with a record of its own."""
     place.airflow.wait_for("cleared", "success", seconds=400)
+    place.airflow.finish("cleared")
     place.airflow.clear("cleared")
     place.airflow.wait_for("cleared", "scheduled", "queued", "running", "deferred", seconds=120)
     place.airflow.wait_for("cleared", "success", seconds=400)
