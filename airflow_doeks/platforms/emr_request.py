@@ -36,6 +36,7 @@ IMAGE_OWNER = "999:1000"  # hadoop:hadoop in EMR's images, read November 2026
 _TAG_CHARACTERS = re.compile(r"[^\w\s+\-=.:/@]")  # what AWS refuses in a tag
 _FLAGS = (("jars", "--jars"), ("py_files", "--py-files"), ("files", "--files"), ("archives", "--archives"))
 EXECUTOR_PREFIX = "spark.kubernetes.executor.podNamePrefix"
+_EXECUTOR_PREFIX_MAX = 47  # Spark 3.2 and older refuse more (Config.scala); 237 since
 _TEMPLATE_FILE = "spark.kubernetes.{}.podTemplateFile"
 
 
@@ -55,7 +56,8 @@ def render(config: Config, platform: str, job: SparkJob, identity: JobIdentity, 
         **work.conf,
         **spark.identity_conf(identity, injection),
         **_pod_keys(tags, labels),
-        EXECUTOR_PREFIX: identity.name,  # events of executors that are gone are found by it
+        # Events of executors that are gone are found by it.
+        EXECUTOR_PREFIX: identity.name[-_EXECUTOR_PREFIX_MAX:].lstrip("-"),
         "spark.app.name": f"{identity.dag_id}.{identity.task_id}",
     }
     # Spark wants the folder of its event log to exist; S3 has none but an object whose name ends in a slash.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 
 import pytest
@@ -84,6 +85,17 @@ def test_equal_work_has_an_equal_hash_whoever_asks():
     changed = job.model_copy(update={"args": ("1",)})
     assert platform().render(changed, IDENTITY).spec_hash != one.spec_hash
     assert platform(release="emr-7.5.0-latest").render(job, IDENTITY).spec_hash != one.spec_hash
+
+
+def test_executors_are_named_by_the_attempt_within_every_sparks_limit():
+    """The name of executor pods starts alike for one attempt only, and fits the 47 characters of Spark 3.2."""
+    from dataclasses import replace
+
+    long = replace(IDENTITY, dag_id="a" * 35, task_id="clean")
+    prefix = all_conf(start(SparkJob(main=MAIN), long))["spark.kubernetes.executor.podNamePrefix"]
+    assert len(long.name) == 48
+    assert re.fullmatch("[a-z0-9][a-z0-9-]{,46}", prefix)
+    assert prefix.endswith(long.token[:12])
 
 
 def test_full_values_stand_in_tags_and_annotations():
