@@ -6,6 +6,7 @@ Accounting never fails a job: this is one of the three places that catch everyth
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -36,6 +37,7 @@ log = logging.getLogger(__name__)
 RECORD_KEY = "doeks_record"  # XCom: its record
 # Airflow 2 fails a resumed task that is past its execution_timeout before any code of the operator runs.
 TIMED_OUT = {"category": "timeout", "message": "used up its execution_timeout and was cancelled"}
+ORPHANED = {"category": "cancelled", "message": "its task ended without it, no try was left, and it was cancelled"}
 _CANCEL_WAIT_SECONDS = 12.0  # of the 20 s that Airflow gives a callback
 
 
@@ -118,7 +120,10 @@ def note_refused(
 
 
 def settle_again(context: Mapping[str, Any]) -> None:
-    """Settle what the task itself could not; may raise, the callback is the border."""
+    """Settle what the task itself could not, and end a job that nobody will wait for; may raise.
+
+    A worker that is lost leaves its job behind: a retry adopts it, and after the last try it is an orphan.
+    """
     task = context["task"]
     accounts_of = getattr(task, "accounts", None)
     if accounts_of is None:
@@ -128,17 +133,21 @@ def settle_again(context: Mapping[str, Any]) -> None:
     platform = connect(task.platform, settings)
     ledger = open_ledger(settings)
     timed_out = "Timeout" in type(context.get("exception")).__name__
+    is_last_try = context["ti"].try_number > getattr(context["ti"], "max_tries", math.inf)
     for submission, seen in _jobs_of(context, accounts, platform):
         known = ledger.find(record_id(submission.ref, submission.token), submission.submitted.date())
         if known is not None and known.settled_by_try is not None:
             continue
-        status = cancel(platform, submission.ref, wait_seconds=_CANCEL_WAIT_SECONDS) if timed_out else seen
+        status, is_left_behind = seen, not seen.state.is_terminal and (timed_out or is_last_try)
+        if is_left_behind:
+            log.warning("%s outlived its task: it is cancelled", submission.ref)
+            status = cancel(platform, submission.ref, wait_seconds=_CANCEL_WAIT_SECONDS)
         if not status.state.is_terminal:
             log.info("%s still runs; its record follows when it ended", submission.ref)
             continue
         failure = None if status.state is JobState.SUCCEEDED else platform.explain(submission.ref)
-        if failure is not None and timed_out:
-            failure = failure.model_copy(update=TIMED_OUT)
+        if failure is not None and (timed_out or is_left_behind):
+            failure = failure.model_copy(update=TIMED_OUT if timed_out else ORPHANED)
         settle_quietly(context, JobInHand(accounts, platform, submission), status, failure)
 
 

@@ -26,6 +26,14 @@ class KilledAfterSubmit(SparkJobOperator):
         super()._announce(task, job)
 
 
+class LostWithItsWorker(SparkJobOperator):
+    """After the submission both its process and the one that watches over it are killed."""
+
+    def _announce(self, task: object, job: object) -> None:
+        os.kill(os.getppid(), signal.SIGKILL)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
 def story(dag_id: str, operator: type = SparkJobOperator, seconds: int = 12, **arguments: object) -> DAG:
     """One task, one Spark job that writes ten rows and then takes its time."""
     schedule = arguments.pop("schedule", "@once")
@@ -57,3 +65,4 @@ cleared_waiting = story("cleared_waiting", job={"args": long_at_first})
 unwatched = story("unwatched", seconds=10, schedule=None)
 redeployed = story("redeployed", seconds=20, schedule=None)
 dateless = story("dateless", seconds=1, schedule=None)
+lost = story("lost", LostWithItsWorker, seconds=600, schedule=None)

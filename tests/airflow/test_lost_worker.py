@@ -1,0 +1,33 @@
+"""A worker that is lost for good, with real Airflow processes: its job is found by its tags, ended, accounted for."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.airflow.processes import running_airflow, within
+from tests.airflow.test_bad_days import DAGS, ended, records, run_dirs
+
+pytestmark = [pytest.mark.airflow, pytest.mark.spark, pytest.mark.slow]
+SOON = {  # Airflow notices after half a minute that nobody watches over a task; names of Airflow 3 and of Airflow 2
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
+    "AIRFLOW__SCHEDULER__SCHEDULER_ZOMBIE_TASK_THRESHOLD": "30",
+    "AIRFLOW__SCHEDULER__ZOMBIE_DETECTION_INTERVAL": "5",
+}
+
+
+def test_the_job_of_a_lost_worker_is_no_orphan(tmp_path: Path) -> None:
+    """Task and supervisor are SIGKILLed before anybody knew of the job, without retries: it ends, with its record."""
+    settings = SOON | {"PYTHONPATH": os.environ.get("PYTHONPATH", ""), "BAD_DAYS_BY_HAND": "yes"}
+    with running_airflow(tmp_path / "home", DAGS, settings) as airflow:
+        airflow.trigger("lost")
+        airflow.wait_for("lost", "failed", seconds=300)
+        (job,) = run_dirs(airflow, "lost")
+        assert within(120, lambda: ended(job)), airflow.log("lost")
+        record = within(60, lambda: next((r for r in records(airflow, "lost") if r["settled_by_try"]), None))
+        assert record["job"]["state"] == "CANCELLED"
+        assert record["failure"]["message"] == "its task ended without it, no try was left, and it was cancelled"
+        assert float(record["cost"]["usd_total"]) > 0
