@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib
+from typing import Any
 
 import click
+
+from airflow_doeks.model.errors import PlatformError, SpecError
 
 COMMANDS: dict[str, str] = {  # command -> "module:attribute"; imported when used
     "convert": "airflow_doeks.cli.convert:command",
@@ -31,6 +34,18 @@ class _LazyGroup(click.Group):
         module, attribute = COMMANDS[name].split(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; what it was given and cannot use is one line and exit code 2."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise  # the reader has gone; click ends quietly
+        except (SpecError, PlatformError) as error:
+            raise click.UsageError(str(error)) from error
+        except OSError as error:
+            message = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+            raise click.UsageError(message) from error
 
 
 @click.command(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

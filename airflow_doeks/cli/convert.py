@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from airflow_doeks.model.errors import SpecError
 from airflow_doeks.spec.dag_factory_yaml import convert
 
 
@@ -20,17 +19,19 @@ def command(file: Path, folder: Path | None, force: bool) -> None:
     """Rewrite a dag-factory FILE as pipelines; what does not carry over becomes a TODO comment and a line on stderr."""
     try:
         pipelines = convert(file.read_text("utf-8"), str(file))
-    except (SpecError, UnicodeDecodeError) as error:
-        raise click.UsageError(str(error)) from error
-    for pipeline in pipelines:
-        target = Path(*pipeline.dag_id.split(".")).with_suffix(".yaml")
+    except UnicodeDecodeError as error:
+        msg = f"{file}: not UTF-8: byte {error.start} is 0x{error.object[error.start]:02x}"
+        raise click.UsageError(msg) from error
+    names = [Path(*pipeline.dag_id.split(".")).with_suffix(".yaml") for pipeline in pipelines]
+    there = [str(folder / name) for name in names if folder and (folder / name).exists()]
+    if there and not force:
+        msg = f"{', '.join(there)} exists; --force overwrites it"
+        raise click.UsageError(msg)
+    for pipeline, name in zip(pipelines, names, strict=True):
         if folder is None:
-            click.echo(f"# ---- pipelines/{target.as_posix()}\n{pipeline.text}")
+            click.echo(f"# ---- pipelines/{name.as_posix()}\n{pipeline.text}")
         else:
-            target = folder / target
-            if target.exists() and not force:
-                msg = f"{target} exists; --force overwrites it"
-                raise click.UsageError(msg)
+            target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(pipeline.text, "utf-8")
             click.echo(f"wrote {target}")

@@ -38,7 +38,7 @@ _SKIPPED = {
 def explain(what: str, task: str | None, env: str | None, as_json: bool) -> None:
     """Tell what a diagnostic code means, or every resolved value of a pipeline and where it was written."""
     if re.fullmatch(r"(?i)dk\d+", what):
-        _explain_code(what.upper())
+        _explain_code(what.upper(), as_json)
         return
     plan = plan_of(what, env)
     chosen = tasks_of(plan, task)
@@ -58,7 +58,7 @@ def explain(what: str, task: str | None, env: str | None, as_json: bool) -> None
 def plan_of(path: str, env: str | None) -> Plan:
     """The plan of a pipeline; prints what is wrong and exits 1 (2 if there is no such file) when there is none."""
     if not Path(path).is_file():
-        msg = f"there is no file {path}"
+        msg = f"{path} is neither a diagnostic code such as DK104 nor a pipeline file"
         raise click.UsageError(msg)
     compiled = compile_file(path, environment=env)
     if compiled.plan is None:
@@ -77,14 +77,14 @@ def tasks_of(plan: Plan, task: str | None) -> tuple[TaskPlan, ...]:
     return chosen
 
 
-def _explain_code(code: str) -> None:
+def _explain_code(code: str, as_json: bool) -> None:
     from airflow_doeks.spec.codes import codes, explain
 
     text = explain(code)
     if text is None:
         msg = f"there is no code {code}; codes are {', '.join(codes())}"
         raise click.UsageError(msg)
-    click.echo(text)
+    click.echo(json.dumps({"code": code, "text": text}, ensure_ascii=False) if as_json else text)
 
 
 def _task_rows(task: TaskPlan) -> Iterator[tuple[str, Any, str]]:

@@ -29,12 +29,16 @@ from airflow_doeks.spec import (
 def lint(paths: tuple[str, ...], form: str) -> None:
     """Check pipelines and their doeks.yaml; PATH is a file or a folder."""
     files, projects = _collect(paths)
+    if not files and not projects:
+        msg = f"no pipeline below {', '.join(paths)}: expected files that end in .yaml or .yml"
+        raise click.UsageError(msg)
     gc.disable()  # a short life: nearly all that is allocated is needed to the end
     try:
         found = _check(files, projects)
     finally:
         gc.enable()
-    click.echo(_shown(found, form, len(files)))
+    if found or form != "github":
+        click.echo(_shown(found, form, len(files)))
     raise SystemExit(1 if any(one.is_error for one in found) else 0)
 
 

@@ -17,7 +17,7 @@ _WHEN = datetime(2026, 1, 1, tzinfo=timezone.utc)  # stands for the run's start,
 
 
 @click.command()
-@click.argument("file", type=click.Path(dir_okay=False))
+@click.argument("file", type=click.Path(exists=True, dir_okay=False))
 @click.option("--task", help="Only this task.")
 @click.option("--env", help="The environment.")
 def render(file: str, task: str | None, env: str | None) -> None:
@@ -25,6 +25,8 @@ def render(file: str, task: str | None, env: str | None) -> None:
     plan = plan_of(file, env)
     found = {one.task_id: _rendered(plan, one) for one in tasks_of(plan, task)}
     click.echo(json.dumps(found, indent=2, ensure_ascii=False, default=str))
+    if any("not_rendered" in shown for shown in found.values()):
+        raise SystemExit(1)
 
 
 def _rendered(plan: Plan, task: TaskPlan) -> dict[str, Any]:

@@ -15,7 +15,6 @@ from airflow_doeks.cli.figures import console, count, percent, usd
 from airflow_doeks.cost.series import Run
 from airflow_doeks.cost.totals import GROUPINGS, By, Report, Total, report
 from airflow_doeks.ledger import Ledger
-from airflow_doeks.model.errors import DoeksError
 from airflow_doeks.model.record import JobRecord
 
 _DAYS = re.compile(r"(\d+)d")
@@ -33,7 +32,7 @@ def report_command(by: By, since: str | None, html: Path | None, ledger: str | N
     """What was spent, by whom and on which data."""
     url = ledger or _default_ledger()
     book = _open(url)
-    records = _records(book, _day(since))
+    records = list(book.records(since=_day(since)))
     result = report(records, by, minutes=partial(_minutes, book))
     if html is not None:
         from airflow_doeks.cli.report_page import page
@@ -66,18 +65,7 @@ def _open(url: str) -> Ledger:
     if "://" not in url and not Path(url).is_dir():
         msg = f"no ledger: there is no folder {url}"
         raise click.UsageError(msg)
-    try:
-        return Ledger(open_store(url))
-    except DoeksError as error:
-        raise click.UsageError(str(error)) from error
-
-
-def _records(book: Ledger, since: date | None) -> list[JobRecord]:
-    try:
-        return list(book.records(since=since))
-    except (DoeksError, OSError) as error:
-        msg = f"{book.store.url}: {error}"
-        raise click.UsageError(msg) from error
+    return Ledger(open_store(url))
 
 
 def _minutes(book: Ledger, record: JobRecord) -> tuple[Run, ...]:
@@ -87,11 +75,11 @@ def _minutes(book: Ledger, record: JobRecord) -> tuple[Run, ...]:
 def _day(text: str | None) -> date | None:
     if text is None:
         return None
-    if match := _DAYS.fullmatch(text):
-        return (datetime.now(timezone.utc) - timedelta(days=int(match[1]))).date()
     try:
+        if match := _DAYS.fullmatch(text):
+            return (datetime.now(timezone.utc) - timedelta(days=int(match[1]))).date()
         return date.fromisoformat(text)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         msg = f"--since {text!r}: expected a day such as 2026-11-01, or a number of days such as 7d"
         raise click.UsageError(msg) from error
 

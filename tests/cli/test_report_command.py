@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 from click.testing import CliRunner
 
-from airflow_doeks.cli.report_command import report_command
+from airflow_doeks.cli import main
 from airflow_doeks.hooks.stores import open_store
 from airflow_doeks.ledger import Ledger
 from airflow_doeks.model.record import Attempt, Cost, JobFacts, JobRecord, Times, Usage
@@ -54,7 +54,7 @@ def doeks(folder):
 
     def run(*arguments, ledger=folder, env=None):
         where = [] if ledger is None else ["--ledger", str(ledger)]
-        return CliRunner().invoke(report_command, [*where, *arguments], env=env or {"DOEKS_LEDGER": None})
+        return CliRunner().invoke(main, ["report", *where, *arguments], env=env or {"DOEKS_LEDGER": None})
 
     return run
 

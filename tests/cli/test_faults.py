@@ -1,0 +1,79 @@
+"""What the commands say when they are given something they cannot use: one line and exit code 2, never a traceback."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from airflow_doeks.cli import main
+
+
+@pytest.fixture
+def doeks(tmp_path, monkeypatch):
+    """The command line in a fresh folder that holds an empty file and an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "bytes.yaml").write_bytes(b"a: \xff")
+    (tmp_path / "old.yaml").write_text("{one: &dag {schedule: null, tasks: {a: {operator: x.Y}}}, two: *dag}")
+
+    def run(*arguments: str):
+        return CliRunner().invoke(main, list(arguments))
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("init file/x", "file/x: Not a directory"),
+        ("convert old.yaml --out file/x", "file/x: Not a directory"),
+        ("convert bytes.yaml", "bytes.yaml: not UTF-8: byte 3 is 0xff"),
+        ("report --ledger empty --html none/page.html", "none/page.html: No such file or directory"),
+        ("report --ledger empty --since 99999999d", "--since '99999999d': expected a day such as 2026-11-01"),
+        ("report --ledger other://place", "'other://place': other:// is not a place for records"),
+        ("lint empty", "no pipeline below empty: expected files that end in .yaml or .yml"),
+        ("explain empty", "empty is neither a diagnostic code such as DK104 nor a pipeline file"),
+        ("explain none.yaml", "none.yaml is neither a diagnostic code such as DK104 nor a pipeline file"),
+    ],
+)
+def test_what_cannot_be_used_is_named(doeks, command, said):
+    """The error names the path or the option and, where the system does not say it, what was expected."""
+    done = doeks(*command.split())
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert f"Error: {said}" in done.stderr
+
+
+def test_convert_writes_all_or_nothing(doeks, tmp_path):
+    """One file that exists keeps the others from being written."""
+    (tmp_path / "two.yaml").touch()
+    done = doeks("convert", "old.yaml", "--out", ".")
+    assert (done.exit_code, "two.yaml exists" in done.stderr) == (2, True)
+    assert not (tmp_path / "one.yaml").exists()
+
+
+def test_a_code_is_explained_in_json_too(doeks):
+    """`--json` holds for both that `explain` explains."""
+    told = json.loads(doeks("explain", "dk104", "--json").stdout)
+    assert (told["code"], told["text"].startswith("## DK104 Unknown key")) == ("DK104", True)
+
+
+def test_github_gets_no_empty_line(doeks, tmp_path):
+    """Without a finding `--format github` prints nothing."""
+    (tmp_path / "p.yaml").write_text("schedule: null\ntasks: {t: {uses: empty}}\n")
+    done = doeks("lint", "p.yaml", "--format", "github")
+    assert (done.exit_code, done.stdout) == (0, "")
+
+
+def test_a_request_that_cannot_be_rendered_is_a_finding(doeks, tmp_path):
+    """A job whose size stands in a template has no request yet: `render` says why and exits 1."""
+    (tmp_path / "job.py").touch()
+    memory = "{{ var.value.memory }}"
+    (tmp_path / "p.yaml").write_text(
+        f"schedule: null\ntasks: {{t: {{spark: {{main: job.py, driver: {{memory: '{memory}'}}}}}}}}\n"
+    )
+    done = doeks("render", "p.yaml")
+    assert "memory" in json.loads(done.stdout)["t"]["not_rendered"]
+    assert done.exit_code == 1
