@@ -16,7 +16,6 @@ from typing import IO, Any
 import click
 from rich.console import Console
 
-from airflow_doeks.cli.pipeline_run import PipelineRun
 from airflow_doeks.cli.run_view import print_report
 from airflow_doeks.model.plan import Plan
 
@@ -26,12 +25,13 @@ _STOP_SECONDS = 8
 
 @click.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--env", "environment", envvar="DOEKS_ENV", help="Environment of doeks.yaml.")
+@click.option("--env", "environment", help="Environment of doeks.yaml.")
 @click.option("--json", "as_json", is_flag=True, help="Print the run and its records as JSON.")
 def run(file: Path, environment: str | None, as_json: bool) -> None:
     """Run a pipeline here, end to end: Airflow in this process, one task at a time, then what it cost.
 
-    AIRFLOW_HOME is the variable's, else `.airflow` beside doeks.yaml. Exit code 1 if the run failed.
+    AIRFLOW_HOME is the variable's, else `.airflow` beside doeks.yaml. Exit code 1 if the run failed. Ctrl-C cancels
+    what still runs.
     """
     file = file.absolute()
     plan, root = _plan(file, environment)
@@ -39,9 +39,12 @@ def run(file: Path, environment: str | None, as_json: bool) -> None:
     home = _settle_home(file, caller.parent)
     if environment:
         os.environ["DOEKS_ENV"] = environment
+    _interrupt_on_term()
     log = home / "doeks" / "runs" / f"{plan.dag_id}.log"
     with _output_to(log, as_json) as console:
         console.print(f"Running [bold]{plan.dag_id}[/] with Airflow in {home}", highlight=False, soft_wrap=True)
+        from airflow_doeks.cli.pipeline_run import PipelineRun
+
         result = PipelineRun(plan, caller)
         try:
             result.run(console)
@@ -73,15 +76,20 @@ def ui(folder: Path, port: int) -> None:
     command = [str(programs / "airflow"), "standalone"]
     click.echo(f"Airflow in {home} opens {os.environ['AIRFLOW__API__BASE_URL']} in a minute; Ctrl-C ends it.")
     process = subprocess.Popen(command, start_new_session=True)  # noqa: S603 - Airflow of this environment
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+    _interrupt_on_term()
     with contextlib.suppress(KeyboardInterrupt):
         raise SystemExit(process.wait())
     _end_group(process)
 
 
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+def _interrupt_on_term() -> None:
+    """TERM and HUP, from a CI server or a closed terminal, end a command as Ctrl-C does."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupt)
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:

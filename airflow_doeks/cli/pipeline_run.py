@@ -1,20 +1,32 @@
-"""One DAG run in this process, watched and read back through Airflow's metadata database; for `doeks run`."""
+"""One DAG run in this process, watched and read back through Airflow's metadata database; for `doeks run`.
+
+Imports Airflow, which reads its home and settings once: they must be in the environment before.
+"""
 
 from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from airflow_doeks import compat
+from airflow_doeks.accounts import RECORD_KEY, TaskAccounts
 from airflow_doeks.cli.run_view import Progress, TaskView, total_usd
+from airflow_doeks.dag_builder import build_dag
+from airflow_doeks.hooks.platforms import connect
+from airflow_doeks.hooks.settings import load_settings, open_ledger
+from airflow_doeks.hooks.task_identity import JOB_KEY
+from airflow_doeks.lifecycle import Submission, cancel, settle
+from airflow_doeks.model.identity import PREFIX, JobIdentity
 from airflow_doeks.model.plan import Plan
-from airflow_doeks.model.record import JobRecord
+from airflow_doeks.model.record import JobFailure, JobRecord
 
 _POLL_SECONDS = 0.5
+_CANCEL_SECONDS = 30.0
 
 
 class PipelineRun:
@@ -30,13 +42,11 @@ class PipelineRun:
 
     def run(self, console: Console) -> None:
         """Run to the end; ``state``, ``tasks`` and ``records`` hold what the metadata database then says."""
-        from airflow_doeks import compat
-        from airflow_doeks.dag_builder import build_dag
-
         compat.initdb()
         compat.register_dags(str(self.caller.parent))
         dag = build_dag(self.plan, self.caller)
         before = self._newest_run()
+        stopped: list[JobRecord] = []
         done = threading.Event()
         with Progress(console) as progress:
             watcher = threading.Thread(target=self._watch, args=(progress, before, done), daemon=True)
@@ -46,15 +56,14 @@ class PipelineRun:
             except KeyboardInterrupt:
                 console.print("Interrupted: cancelling what still runs", highlight=False)
                 self._find_run(before)
-                self._stop_jobs()
-                raise
+                stopped = self._stop_jobs()
             finally:
                 done.set()
                 watcher.join()
             self._find_run(before)
             self.tasks = self._read_tasks()
             progress.show(self.tasks)
-        self.records = [JobRecord.model_validate(value) for value in self._xcoms("doeks_record").values()]
+        self.records = [JobRecord.model_validate(value) for value in self._xcoms(RECORD_KEY).values()] + stopped
 
     def to_json(self) -> dict[str, Any]:
         """The run as `--json` prints it; records as in the ledger."""
@@ -75,15 +84,11 @@ class PipelineRun:
                 progress.show(self._read_tasks())
 
     def _newest_run(self) -> int:
-        from airflow_doeks import compat
-
         with compat.create_session() as session:
             rows = session.query(compat.DagRun.id).filter_by(dag_id=self.plan.dag_id)
             return max((row[0] for row in rows), default=0)
 
     def _find_run(self, before: int) -> None:
-        from airflow_doeks import compat
-
         with compat.create_session() as session:
             rows = session.query(compat.DagRun.id, compat.DagRun.run_id, compat.DagRun.state)
             for number, run_id, state in rows.filter_by(dag_id=self.plan.dag_id):
@@ -91,8 +96,6 @@ class PipelineRun:
                     self.run_id, self.state = run_id, str(getattr(state, "value", state))
 
     def _read_tasks(self) -> list[TaskView]:
-        from airflow_doeks import compat
-
         model = compat.TaskInstance
         order = {task.task_id: number for number, task in enumerate(self.plan.tasks)}
         with compat.create_session() as session:
@@ -108,8 +111,6 @@ class PipelineRun:
 
     def _xcoms(self, key: str) -> dict[tuple[str, int], Any]:
         """XComs of the run by (task id, map index), in the order of the pipeline."""
-        from airflow_doeks import compat
-
         model = compat.XComModel
         with compat.create_session() as session:
             rows = session.query(model.task_id, model.map_index, model.value)
@@ -121,19 +122,10 @@ class PipelineRun:
         order = {task.task_id: number for number, task in enumerate(self.plan.tasks)}
         return dict(sorted(values.items(), key=lambda item: (order.get(item[0][0], len(order)), item[0][1])))
 
-    def _stop_jobs(self) -> None:
-        """Cancel the jobs of unfinished tasks and fail the run, or a scheduler would take it up again."""
-        from airflow_doeks import compat
-        from airflow_doeks.hooks.platforms import connect
-        from airflow_doeks.hooks.settings import load_settings
-        from airflow_doeks.lifecycle import Submission, cancel
-
-        platforms = {task.task_id: task.platform for task in self.plan.tasks if task.platform}
-        settled = self._xcoms("doeks_record")
-        for place, job in self._xcoms("doeks_job").items():
-            if place not in settled:
-                ref = Submission.from_json(job["submission"]).ref
-                cancel(connect(platforms[place[0]], load_settings()), ref)
+    def _stop_jobs(self) -> list[JobRecord]:
+        """End the jobs of unfinished tasks and fail the run, or a scheduler would take it up again; their records."""
+        settled = self._xcoms(RECORD_KEY)
+        living = {place: job for place, job in self._xcoms(JOB_KEY).items() if place not in settled}
         with compat.create_session() as session:
             run = {"dag_id": self.plan.dag_id, "run_id": self.run_id}
             for ti in session.query(compat.TaskInstance).filter_by(**run):
@@ -141,3 +133,30 @@ class PipelineRun:
                     ti.state = "failed"
             for dag_run in session.query(compat.DagRun).filter_by(**run):
                 dag_run.state = "failed"
+        return [self._stop_job(place, job) for place, job in living.items()]
+
+    def _stop_job(self, place: tuple[str, int], job: Mapping[str, Any]) -> JobRecord:
+        """Cancel one job and settle it here: its task has ended, and no callback of it will run."""
+        task = next(task for task in self.plan.tasks if task.task_id == place[0])
+        entry, settings = task.platform or {}, load_settings()
+        submission, platform = Submission.from_json(job["submission"]), connect(entry, settings)
+        tag = f"{PREFIX}tag-"
+        identity = JobIdentity(
+            instance=settings.instance,
+            dag_id=self.plan.dag_id,
+            run_id=str(self.run_id),
+            task_id=place[0],
+            map_index=place[1],
+            try_number=submission.try_number,
+            run_started=submission.submitted,
+            attempt_id="",
+            cost_tags={key.removeprefix(tag): value for key, value in job["tags"].items() if key.startswith(tag)},
+        )
+        accounts = TaskAccounts(identity, settings, rate_card=self.plan.rate_card, connection=entry.get("connection"))
+        status = cancel(platform, submission.ref, wait_seconds=_CANCEL_SECONDS)
+        failure = JobFailure(category="cancelled", message="`doeks run` was interrupted")
+        settled = settle(platform, submission, identity, status, accounts.accounting(), failure=failure)
+        ledger = open_ledger(settings)
+        record = ledger.write(settled.record)
+        ledger.write_detail(record, settled.detail)
+        return record
