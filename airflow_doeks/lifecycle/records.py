@@ -19,7 +19,7 @@ from airflow_doeks.model.telemetry import Telemetry
 if TYPE_CHECKING:
     from airflow_doeks.cost import Account
 
-MAX_DATASETS = 50  # in the record; all of them stand in its detail
+_KEPT_DATASETS = (50, 25, 12, 6, 3, 1, 0)  # in the record, the first that fits; all of them stand in its detail
 MAX_RECORD_BYTES = 8192
 
 
@@ -103,10 +103,9 @@ def fit(record: JobRecord, account: Account, summary: EventLogSummary) -> Settle
         "spark": {"app_id": summary.app_id, "version": summary.spark_version, "slot_ms": summary.slot_ms},
     }
     record = record.model_copy(
-        update={"detail": f"{record.record_id}.detail.json.zst", "failure": _shortened(record.failure)}
+        update={"detail": f"{record.record_id}.detail.json.zst", "failure": shortened(record.failure)}
     )
-    keep = MAX_DATASETS
-    while keep:
+    for keep in _KEPT_DATASETS:
         cut = {
             "inputs": everything.inputs[:keep],
             "outputs": everything.outputs[:keep],
@@ -114,17 +113,22 @@ def fit(record: JobRecord, account: Account, summary: EventLogSummary) -> Settle
             "truncated": len(everything.inputs) > keep or len(everything.outputs) > keep,
         }
         record = record.model_copy(update={"lineage": everything.model_copy(update=cut)})
-        if len(record.model_dump_json()) < MAX_RECORD_BYTES:
+        if len(record.model_dump_json().encode()) < MAX_RECORD_BYTES:
             break
-        keep //= 2
     return Settled(record, detail)
 
 
-def _shortened(failure: JobFailure | None) -> JobFailure | None:
+def shortened(failure: JobFailure | None) -> JobFailure | None:
+    """The failure as a record has room for it."""
     if failure is None:
         return None
-    evidence = tuple(line[:200] for line in failure.evidence[:10])
-    return failure.model_copy(update={"message": failure.message[:1000], "evidence": evidence})
+    evidence = tuple(first_bytes(line, 200) for line in failure.evidence[:10])
+    return failure.model_copy(update={"message": first_bytes(failure.message, 1000), "evidence": evidence})
+
+
+def first_bytes(text: str, count: int) -> str:
+    """As much of a text as fits into ``count`` bytes of UTF-8."""
+    return text.encode()[:count].decode(errors="ignore")
 
 
 def refused_record(
@@ -147,7 +151,7 @@ def refused_record(
         times=Times(submitted=now, ended=now),
         cost=Cost(unknown=("compute",), why_unknown="no job came to be"),
         cost_tags=dict(identity.cost_tags),
-        failure=failure,
+        failure=shortened(failure),
     )
     return Settled(record, {})
 
@@ -157,11 +161,12 @@ def unsettled_record(
 ) -> Settled:
     """The record of a job whose accounts failed by a fault of ours: everything but cost and lineage."""
     record = submitted_record(submission, identity, submission.ref.type)
+    why = f"accounting failed: {type(error).__name__}: {error}"
     update = {
         "settled_by_try": identity.try_number,
         "job": job_facts(submission, submission.ref.type, status.state),
         "times": times_of(submission, status, None),
-        "cost": Cost(unknown=("compute",), why_unknown=f"accounting failed: {type(error).__name__}: {error}"[:500]),
-        "failure": failure,
+        "cost": Cost(unknown=("compute",), why_unknown=first_bytes(why, 500)),
+        "failure": shortened(failure),
     }
     return Settled(record.model_copy(update=update), {})

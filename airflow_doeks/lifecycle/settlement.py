@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from airflow_doeks.lifecycle.clock import Clock
-from airflow_doeks.lifecycle.records import Settled, attempt_of, fit, job_facts, record_id, times_of
+from airflow_doeks.lifecycle.records import Settled, attempt_of, first_bytes, fit, job_facts, record_id, times_of
 from airflow_doeks.lifecycle.submission import Submission
 from airflow_doeks.model.errors import DoeksError, PlatformError
 from airflow_doeks.model.event_log import EventLogSummary
@@ -138,4 +138,4 @@ def _account(
 
 def _sentence(parts: Sequence[str | None]) -> str | None:
     unique = list(dict.fromkeys(part for part in parts if part))
-    return "; ".join(unique)[:500] or None
+    return first_bytes("; ".join(unique), 500) or None

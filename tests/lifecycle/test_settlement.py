@@ -49,7 +49,9 @@ class Knowing(MemoryPlatform):
         return self.known
 
 
-def settled(known: Telemetry | Exception, *, reads: Sequence[str] = (), **changes: object) -> Settled:
+def settled(
+    known: Telemetry | Exception, *, reads: Sequence[str] = (), failure: JobFailure | None = None, **changes: object
+) -> Settled:
     """The record of a job that ran for an hour."""
     platform = Knowing()
     platform.known = known
@@ -57,7 +59,8 @@ def settled(known: Telemetry | Exception, *, reads: Sequence[str] = (), **change
     platform.tick(100)
     arguments: dict[str, object] = {"open_log": open_log, "rate_card": load_rate_card, "seconds": 5.0}
     accounting = Accounting(**{**arguments, **changes, "clock": Clock(platform.time.now, platform.time.sleep)})
-    return settle(platform, submission, FIRST, platform.observe(submission.ref), accounting, reads=reads)
+    status = platform.observe(submission.ref)
+    return settle(platform, submission, FIRST, status, accounting, failure=failure, reads=reads)
 
 
 def test_without_an_event_log_the_requests_are_priced() -> None:
@@ -150,6 +153,22 @@ def test_a_record_stays_under_8_kb(count: int) -> None:
     assert len(result.record.model_dump_json()) < 8192
     assert result.record.lineage.truncated is (len(result.record.lineage.inputs) < count)
     assert len(result.detail["lineage"]["inputs"]) == count
+
+
+def test_a_record_counts_bytes_not_characters() -> None:
+    """Names outside ASCII take more room; the record is as small, and so is one of a failure that says a lot."""
+    reads = [f"s3://bucket/{'日本' * 40}/{n}" for n in range(50)]
+    said = JobFailure(message="é" * 5000, evidence=("日" * 5000,) * 50, links={"Driver log": "s3://" + "x" * 900})
+    platform = MemoryPlatform()
+    submission = run(platform, FIRST)
+    status = platform.observe(submission.ref)
+    for result in (
+        settled(REQUESTED, reads=reads),
+        settled(REQUESTED, reads=reads, failure=said),
+        unsettled_record(submission, FIRST, status, said, ValueError("é" * 5000)),
+        refused_record(FIRST, {"name": "lake", "type": "emr_on_eks"}, said),
+    ):
+        assert len(result.record.model_dump_json().encode()) < 8192
 
 
 def test_a_record_survives_json() -> None:
