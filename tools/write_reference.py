@@ -10,11 +10,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from airflow_doeks.spec.codes import errors_page
+from airflow_doeks.spec.codes import codes, explain
 from airflow_doeks.spec.operators import aliases
 from airflow_doeks.spec.rules import VARIABLE, schema
 
 DOCS = Path(__file__).parents[1] / "docs"
+_GROUPS = {
+    "DK1": "Structure: what the JSON Schema rejects, or what is no document at all",
+    "DK2": "Meaning: beyond the schema",
+    "DK3": "Policy: what the platform team demands in doeks.yaml",
+    "DK4": "Platform: what would be refused when the job is sent",
+}
 _INTRO = """# The YAML language
 
 Generated from the models. A pipeline is one file below `pipelines/`; its DAG id is its path with "/" as ".".
@@ -83,6 +89,16 @@ def _plain_type(node: dict[str, Any]) -> str:
         inner = next(iter(node.get("patternProperties", {}).values()), node.get("additionalProperties"))
         return f"mapping of {_type(inner)}" if isinstance(inner, dict) else "mapping"
     return "template" if node.get("pattern", "").startswith("\\{\\{") else str(node.get("type", "anything"))
+
+
+def errors_page() -> str:
+    """docs/errors.md."""
+    parts = ["# Diagnostics", "", "Generated from `airflow_doeks/spec/codes.yaml`. A code never changes its meaning."]
+    for code in codes():
+        if code[3:] == "01":
+            parts += ["", f"# {_GROUPS[code[:3]]}"]
+        parts += ["", explain(code) or ""]
+    return "\n".join(parts) + "\n"
 
 
 PAGES = {"errors.md": errors_page, "yaml.md": yaml_page}

@@ -12,6 +12,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import language
+import project_language
+
 HERE = Path(__file__).parents[1] / "airflow_doeks" / "spec"
 FILES = {"pipeline": HERE / "pipeline.schema.json", "doeks": HERE / "doeks.schema.json"}
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -29,7 +32,6 @@ _NAMES = {  # pydantic's title of a model -> what the schema calls it
 def build(name: str) -> dict[str, Any]:
     """The schema ``pipeline`` or ``doeks``, from the models and the platform types that are built."""
     from airflow_doeks.platforms.presets import PRESETS
-    from airflow_doeks.spec import language, project_language
 
     models: dict[str, Any] = {"pipeline": language.Pipeline, "doeks": project_language.Project}
     model = models[name]

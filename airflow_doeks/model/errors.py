@@ -1,14 +1,9 @@
-"""Errors named by whose fault they are: the author's, the platform's, the job's or ours.
+"""Errors named by whose fault they are: the author's, the platform's or ours.
 
 Every message says what is wrong, where, what was expected and the next step; the first line stands alone.
 """
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from airflow_doeks.model.record import JobFailure
 
 
 class DoeksError(Exception):
@@ -29,18 +24,6 @@ class PlatformError(DoeksError):
     def __init__(self, message: str, *, retryable: bool = False) -> None:
         super().__init__(message)
         self.retryable = retryable
-
-
-class JobFailed(DoeksError):
-    """The job's: it ran, or tried to, and did not succeed.
-
-    Attributes:
-        failure: category, root cause, evidence and log tail.
-    """
-
-    def __init__(self, message: str, failure: JobFailure) -> None:
-        super().__init__(message)
-        self.failure = failure
 
 
 class DoeksBug(DoeksError):

@@ -8,13 +8,6 @@ from typing import Any
 
 from airflow_doeks.spec.diagnostics import WARNINGS
 
-_GROUPS = {
-    "DK1": "Structure: what the JSON Schema rejects, or what is no document at all",
-    "DK2": "Meaning: beyond the schema",
-    "DK3": "Policy: what the platform team demands in doeks.yaml",
-    "DK4": "Platform: what would be refused when the job is sent",
-}
-
 
 @functools.lru_cache(maxsize=1)
 def codes() -> dict[str, dict[str, Any]]:
@@ -37,13 +30,3 @@ def explain(code: str) -> str | None:
         if name in entry:
             parts += ["", f"{name.capitalize()} ({file}):", "```yaml", entry[name].rstrip(), "```"]
     return "\n".join(parts)
-
-
-def errors_page() -> str:
-    """docs/errors.md."""
-    parts = ["# Diagnostics", "", "Generated from `airflow_doeks/spec/codes.yaml`. A code never changes its meaning."]
-    for code in codes():
-        if code[3:] == "01":
-            parts += ["", f"# {_GROUPS[code[:3]]}"]
-        parts += ["", explain(code) or ""]
-    return "\n".join(parts) + "\n"

@@ -10,7 +10,7 @@ from airflow_doeks.model.plan import Plan
 from airflow_doeks.spec import checks
 from airflow_doeks.spec.compilation import Compilation
 from airflow_doeks.spec.diagnostics import Diagnostic, Place, across, in_order
-from airflow_doeks.spec.ids import dag_id_of, pipeline_files
+from airflow_doeks.spec.ids import dag_id_of
 from airflow_doeks.spec.project import Setting, choose_environment, find_project, load_project
 from airflow_doeks.spec.text import Refused, read
 
@@ -38,13 +38,6 @@ def compile_file(
     if refusal is not None:
         return Compiled(None, (refusal,), str(path), dag_id_of(path, root))
     return _compile(path, project.setting(chosen), root)
-
-
-def compile_folder(folder: str | Path, environment: str | None = None, *, default: str | None = None) -> list[Compiled]:
-    """Every pipeline below a folder, sorted by path; two files of one DAG id are both refused."""
-    return refuse_doubles(
-        [compile_file(file, environment=environment, default=default, root=folder) for file in pipeline_files(folder)]
-    )
 
 
 def check_file(path: str | Path, root: str | Path | None = None) -> list[Diagnostic]:

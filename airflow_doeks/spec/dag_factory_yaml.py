@@ -26,6 +26,7 @@ from airflow_doeks.spec.dag_factory_values import (
     uris_of,
     yaml_lines,
 )
+from airflow_doeks.spec.layers import merge
 
 _Key = tuple[str, Callable[[Any], Any]]  # our key, and how its value is read
 _SHARED: Mapping[str, _Key] = {  # key of a task or of default_args -> ours
@@ -90,7 +91,7 @@ def convert(text: str, name: str = "the file") -> list[Converted]:
         msg = f"{name}: expected dag-factory YAML: DAG ids with `tasks` below them"
         raise SpecError(msg)
     default = document.get("default") or {}
-    return [_Conversion(str(dag_id), _merged(dag, default)).run() for dag_id, dag in dags.items()]
+    return [_Conversion(str(dag_id), merge(default, dag)).run() for dag_id, dag in dags.items()]
 
 
 class _Loader(yaml.SafeLoader):
@@ -98,17 +99,6 @@ class _Loader(yaml.SafeLoader):
 
 
 _Loader.add_multi_constructor("", lambda _loader, suffix, _node: Tagged(suffix))
-
-
-def _merged(dag: Mapping[str, Any], default: Mapping[str, Any]) -> dict[str, Any]:
-    """As dag-factory merges: the DAG's own values win, mappings are merged to the bottom."""
-    merged = dict(dag)
-    for key, value in default.items():
-        if key not in merged:
-            merged[key] = value
-        elif isinstance(merged[key], dict) and isinstance(value, dict):
-            merged[key] = _merged(merged[key], value)
-    return merged
 
 
 @dataclass

@@ -53,11 +53,6 @@ def file_of(dag_id: str, root: str | Path) -> Path | None:
     return next((path for path in (stem.with_name(stem.name + suffix) for suffix in SUFFIXES) if path.is_file()), None)
 
 
-def expected_dag_ids(root: str | Path) -> list[str]:
-    """The DAG ids that the files below a folder ask for, valid or not, sorted."""
-    return sorted({dag_id_of(file, root) for file in pipeline_files(root)})
-
-
 def is_dag_id(dag_id: str, path: str | Path) -> bool:
     """True if the file's name gives an id without surprises: no "." in names, only letters, digits, "_" and "-"."""
     return "." not in Path(path).stem and all(_PART.fullmatch(part) for part in dag_id.split("."))

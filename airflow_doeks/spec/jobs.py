@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_doeks.model.plan import TaskPlan
-from airflow_doeks.model.quantities import parse_cpu, parse_memory
+from airflow_doeks.model.quantities import is_template, parse_cpu, parse_memory
 from airflow_doeks.spec.diagnostics import suggestion
 from airflow_doeks.spec.graph import Entry
 from airflow_doeks.spec.rules import schema
@@ -34,7 +34,7 @@ def check_job(compilation: Compilation, entry: Entry, plan: TaskPlan) -> None:
     _check_quantities(compilation, entry, job)
     _check_presets(compilation, entry, job)
     release = job.get("release")
-    if release is not None and not _is_template(release) and not RELEASE.fullmatch(release):
+    if release is not None and not is_template(release) and not RELEASE.fullmatch(release):
         message = f'"{release}" is not an EMR release label'
         compilation.note("DK228", message, entry, (entry.kind, "release"), help="write for example emr-7.9.0-latest")
     if entry.kind == "spark":
@@ -46,10 +46,6 @@ def check_job(compilation: Compilation, entry: Entry, plan: TaskPlan) -> None:
             from airflow_doeks.spec.platform_checks import check_on_platform
 
             check_on_platform(compilation, entry, plan)
-
-
-def _is_template(value: Any) -> bool:
-    return isinstance(value, str) and ("{{" in value or "{%" in value)
 
 
 def _check_work(compilation: Compilation, entry: Entry, job: dict[str, Any]) -> None:
@@ -80,7 +76,7 @@ def _check_code(compilation: Compilation, entry: Entry, job: dict[str, Any]) -> 
 
 
 def _check_file(compilation: Compilation, entry: Entry, value: Any, path: tuple[Any, ...]) -> None:
-    if not isinstance(value, str) or _is_template(value):
+    if not isinstance(value, str) or is_template(value):
         return
     if _URL.match(value):
         if value.startswith(("s3:", "s3a:", "s3n:")) and not _BUCKET_URL.fullmatch(value):
@@ -124,11 +120,11 @@ def _check_quantities(compilation: Compilation, entry: Entry, job: dict[str, Any
         if not sizes:
             continue
         cpu, memory = sizes.get("cpu"), sizes.get("memory")
-        if cpu is not None and not _is_template(cpu) and parse_cpu(cpu) == 0:
+        if cpu is not None and not is_template(cpu) and parse_cpu(cpu) == 0:
             compilation.note(
                 "DK210", f"{cpu} is no CPU at all", entry, (entry.kind, pod, "cpu"), help="write for example 1 or 500m"
             )
-        if memory is not None and not _is_template(memory) and parse_memory(memory) < _MEMORY_MIN:
+        if memory is not None and not is_template(memory) and parse_memory(memory) < _MEMORY_MIN:
             message = f"{memory} is less than a mebibyte"
             compilation.note(
                 "DK210",

@@ -27,7 +27,6 @@ _WORDS |= {"true": True, "True": True, "TRUE": True, "false": False, "False": Fa
 _INT = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?(0|[1-9][0-9]*)?\.[0-9]+([eE][-+]?[0-9]{1,3})?|[-+]?[1-9][0-9]*([eE][-+]?[0-9]{1,3}|\.)")
 _NESTING = re.compile(r"[-?:][ \t][-?:][ \t][-?:][ \t][-?:][ \t]")
-_OFFSET = re.compile(r"character #x([0-9a-fA-F]+)")
 
 
 class _Loader(_BASE):

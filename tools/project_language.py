@@ -1,13 +1,13 @@
-"""doeks.yaml as models, the platform team's file; used like `language.py`, to generate and never at run time."""
+"""doeks.yaml as models, the platform team's file; used like `language.py`."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
+from language import Amount, FlinkJob, Name, Part, PipelineDefaults, Positive, Tags
 from pydantic import Field, WithJsonSchema
 
 from airflow_doeks.model.job import SparkJob
-from airflow_doeks.spec.language import Amount, FlinkJob, Name, Part, PipelineDefaults, Positive, Tags
 
 Platform = Annotated[dict[str, Any], WithJsonSchema({"x-one-of": "Platform"})]
 

@@ -1,7 +1,7 @@
-"""The pipeline language as models: JSON Schema, docs/yaml.md and the compiler's rules are generated from them.
+"""The pipeline language as models: `write_schema.py` writes them as JSON Schema, from which all else comes.
 
-Nothing imports this room's models at run time: `schema.py` writes them as JSON Schema, and the compiler reads that,
-so that editor and compiler cannot disagree and `doeks lint` starts without building models.
+The compiler and docs/yaml.md read that schema, so that editor, compiler and docs cannot disagree and `doeks lint`
+starts without building models.
 """
 
 from __future__ import annotations
