@@ -19,6 +19,7 @@ import pendulum
 from airflow_doeks import compat
 from airflow_doeks.model.errors import SpecError
 from airflow_doeks.model.plan import Plan, TaskPlan, pool_of
+from airflow_doeks.spec.graph import stem
 from airflow_doeks.spec.layers import Sources
 
 _JOB_OPERATORS = {  # kind of task -> the operator that runs its job; imported when a pipeline has one
@@ -221,8 +222,7 @@ def _fenced(text: str) -> str | None:
 
 def _assets(uris: Iterable[str]) -> list[Any]:
     """One asset a dataset: the part of its URI before the first template, where Airflow accepts that."""
-    stems = dict.fromkeys(uri.split("{{")[0].rstrip("/") for uri in uris)
-    return [asset for asset in map(_asset, stems) if asset is not None]
+    return [asset for asset in map(_asset, dict.fromkeys(map(stem, uris))) if asset is not None]
 
 
 def _asset(uri: str) -> Any:

@@ -200,6 +200,14 @@ def test_our_assets_are_airflows_assets(uri):
     assert task.inlets == [compat.Asset(uri)]
 
 
+def test_an_asset_ends_where_edges_do():
+    """A Jinja statement cuts a URI as an expression does, so that the asset is the dataset the graph knows."""
+    templated = "s3://raw/orders/{% if params.full %}all{% else %}{{ ds }}{% endif %}"
+    assert build_dag(plan_of(empty("a", writes=(templated,))), CALLER).get_task("a").outlets == [
+        compat.Asset("s3://raw/orders")
+    ]
+
+
 def test_a_dataset_that_airflow_refuses_as_an_asset_stays_lineage_only():
     """A URI that is no legal asset (no bucket, a reserved scheme) is left out and fails nothing."""
     assert build_dag(plan_of(empty("a", writes=("airflow://x/y",))), CALLER).get_task("a").outlets == []
