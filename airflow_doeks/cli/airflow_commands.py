@@ -11,15 +11,15 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
-from typing import IO, Any
+from typing import Any
 
 import click
 from rich.console import Console
 
-from airflow_doeks.cli.run_view import print_report
+from airflow_doeks.cli.figures import console
+from airflow_doeks.cli.run_view import print_report, say
 from airflow_doeks.model.plan import Plan
 
-_PIPED_WIDTH = 150  # a pipe has no width; the widest table fits
 _STOP_SECONDS = 8
 
 
@@ -41,20 +41,20 @@ def run(file: Path, environment: str | None, as_json: bool) -> None:
         os.environ["DOEKS_ENV"] = environment
     _interrupt_on_term()
     log = home / "doeks" / "runs" / f"{plan.dag_id}.log"
-    with _output_to(log, as_json) as console:
-        console.print(f"Running [bold]{plan.dag_id}[/] with Airflow in {home}", highlight=False, soft_wrap=True)
+    with _output_to(log, as_json) as out:
+        say(out, "Running ", (plan.dag_id, "bold"), f" with Airflow in {home}")
         from airflow_doeks.cli.pipeline_run import PipelineRun
 
         result = PipelineRun(plan, caller)
         try:
-            result.run(console)
+            result.run(out)
         except Exception as error:
-            console.print(f"[red]Airflow stopped:[/] {error}\nlog: {log}", highlight=False, soft_wrap=True)
+            say(out, ("Airflow stopped:", "red"), f" {error}\nLog: {log}")
             raise SystemExit(1) from error
         ledger = _ledger_path()
         if not as_json:
-            print_report(console, result.tasks, result.records, state=result.state, ledger=ledger, home=str(home))
-            console.print(f"Log: {log}\nUI: AIRFLOW_HOME={home} doeks ui {caller.parent}", soft_wrap=True)
+            print_report(out, result.tasks, result.records, state=result.state, ledger=ledger, home=str(home))
+            say(out, f"Log: {log}\nUI: AIRFLOW_HOME={home} doeks ui {caller.parent}")
     if as_json:
         click.echo(json.dumps(result.to_json() | {"ledger": ledger, "airflow_home": str(home), "log": str(log)}))
     raise SystemExit(0 if result.state == "success" else 1)
@@ -170,7 +170,7 @@ def _output_to(log: Path, as_json: bool) -> Iterator[Console]:
         os.dup2(sink.fileno(), 1)
         os.dup2(sink.fileno(), 2)
         try:
-            yield _console(reader)
+            yield console(reader)
         finally:
             sys.stdout.flush()
             sys.stderr.flush()
@@ -178,7 +178,3 @@ def _output_to(log: Path, as_json: bool) -> Iterator[Console]:
             for number, descriptor in enumerate(saved, start=1):
                 os.dup2(descriptor, number)
                 os.close(descriptor)
-
-
-def _console(file: IO[str]) -> Console:
-    return Console(file=file) if file.isatty() else Console(file=file, width=_PIPED_WIDTH)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import IO
 
 from rich.console import Console
 
@@ -12,10 +13,10 @@ _STEP = 1024
 _CENT = Decimal("0.01")
 
 
-def console() -> Console:
-    """Standard output, wide enough when it is not a terminal."""
-    out = Console()
-    return out if out.is_terminal else Console(width=_PIPED_WIDTH)
+def console(file: IO[str] | None = None) -> Console:
+    """Standard output or a file, wide enough when it is not a terminal; square brackets are text."""
+    out = Console(file=file, markup=False)
+    return out if out.is_terminal else Console(file=file, markup=False, width=_PIPED_WIDTH)
 
 
 def usd(amount: Decimal | None) -> str:

@@ -12,12 +12,13 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 from typing_extensions import Self
 
+from airflow_doeks.cli.figures import UNKNOWN, count, hours, percent, size
 from airflow_doeks.model.lineage import Dataset
 from airflow_doeks.model.record import JobRecord
 
-_HOUR = Decimal(3600)
 _STYLE: dict[str, Any] = {"title_justify": "left", "box": SIMPLE, "show_edge": False, "pad_edge": False}
 _WORDS = {  # Airflow's state -> ours and its colour
     None: ("waits", "dim"),
@@ -76,14 +77,14 @@ class Progress:
             table = Table("Task", "State", "Elapsed", box=None, pad_edge=False)
             for task in tasks:
                 word, colour = _words(task.shown)
-                table.add_row(task.name, f"[{colour}]{word}[/]", _seconds(task.elapsed(moment)))
+                table.add_row(Text(task.name), Text(word, colour), _seconds(task.elapsed(moment)))
             self._live.update(table)
             return
         for task in tasks:
             word, _ = _words(task.shown)
             if word != self._told.get(task.name) and not (word == "waits" and task.name not in self._told):
                 self._told[task.name] = word
-                self.console.print(f"  {task.name:<28} {word:<10} {_seconds(task.elapsed(moment)):>8}", highlight=False)
+                say(self.console, f"  {task.name:<28} {word:<10} {_seconds(task.elapsed(moment)):>8}")
 
 
 def print_report(
@@ -99,18 +100,22 @@ def print_report(
         console.print("", shares)
     for record in records:
         if record.failure is not None:
-            console.print(f"[red]{task_name(record)} failed[/] ({record.failure.category}): {record.failure.message}")
+            why = f" ({record.failure.category}): {record.failure.message}"
+            say(console, (f"{task_name(record)} failed", "red"), why)
             for name, url in record.failure.links.items():
-                console.print(f"  {name}: {url}", highlight=False, soft_wrap=True)
+                say(console, f"  {name}: {url}")
     for record in records:
         if record.cost.usd_total is None:
-            console.print(f"{task_name(record)} has no price: {record.cost.why_unknown}", highlight=False)
+            say(console, f"{task_name(record)} has no price: {record.cost.why_unknown}")
     unknown = dict.fromkeys(name for record in records for name in record.cost.unknown if record.cost.usd_total)
     if unknown:
-        console.print(f"Not in these dollars: {', '.join(unknown)} (each record says why)", highlight=False)
-    console.print(f"Run: [{_words(state)[1]}]{_words(state)[0]}[/]")
-    console.print(f"Records: {ledger}", highlight=False, soft_wrap=True)
-    console.print(f"Airflow: {home}", highlight=False, soft_wrap=True)
+        say(console, f"Not in these dollars: {', '.join(unknown)} (each record says why)")
+    say(console, "Run: ", _words(state), f"\nRecords: {ledger}\nAirflow: {home}")
+
+
+def say(console: Console, *parts: str | tuple[str, str]) -> None:
+    """Print a line of texts, or of pairs of text and style; square brackets are text, and nothing is wrapped."""
+    console.print(Text.assemble(*parts), soft_wrap=True)
 
 
 def task_name(record: JobRecord) -> str:
@@ -139,7 +144,7 @@ def _task_table(tasks: Sequence[TaskView], by_task: Mapping[str, Sequence[JobRec
     for task in tasks:
         word, colour = _words(task.shown)
         seconds = _seconds(task.elapsed(task.ended or datetime.now(timezone.utc)))
-        table.add_row(task.name, f"[{colour}]{word}[/]", seconds, *_figures(by_task.get(task.name, ())))
+        table.add_row(Text(task.name), Text(word, colour), seconds, *_figures(by_task.get(task.name, ())))
     return table
 
 
@@ -149,13 +154,13 @@ def _figures(records: Sequence[JobRecord]) -> tuple[str, ...]:
     inputs = [dataset for record in records for dataset in record.lineage.inputs]
     outputs = [dataset for record in records for dataset in record.lineage.outputs]
     return (
-        _hours(_sum([record.usage.vcpu_seconds for record in records])),
-        _hours(_sum([record.usage.memory_gib_seconds for record in records])),
+        hours(_sum([record.usage.vcpu_seconds for record in records])),
+        hours(_sum([record.usage.memory_gib_seconds for record in records])),
         _usd(total_usd(records)),
-        _count(_sum([dataset.rows for dataset in inputs])) if inputs else "",
-        _count(_sum([dataset.rows for dataset in outputs])) if outputs else "",
-        _bytes(_sum([dataset.bytes for dataset in inputs])) if inputs else "",
-        _bytes(_sum([dataset.bytes for dataset in outputs])) if outputs else "",
+        count(_sum([dataset.rows for dataset in inputs])) if inputs else "",
+        count(_sum([dataset.rows for dataset in outputs])) if outputs else "",
+        size(_sum([dataset.bytes for dataset in inputs])) if inputs else "",
+        size(_sum([dataset.bytes for dataset in outputs])) if outputs else "",
     )
 
 
@@ -170,13 +175,13 @@ def _share_table(records: Sequence[JobRecord]) -> Table:
     for record in records:
         for output in record.lineage.outputs:
             name = output.name.removeprefix(folder) if folder else output.name
-            counts = (_count(output.rows), _bytes(output.bytes), _count(output.files))
-            table.add_row(name, task_name(record), *counts, _usd(output.usd), _percent(output.usd, total))
+            counts = (count(output.rows), size(output.bytes), count(output.files))
+            table.add_row(Text(name), Text(task_name(record)), *counts, _usd(output.usd), _percent(output.usd, total))
     loose = _sum([record.cost.usd_unattributed for record in records])
     if loose:
         table.add_row("no dataset", "", "", "", "", _usd(loose), _percent(loose, total))
     if folder:
-        table.caption = f"below {folder}"
+        table.caption = Text(f"below {folder}")
         table.caption_justify = "left"
     return table
 
@@ -204,28 +209,10 @@ def _seconds(seconds: float | None) -> str:
     return "" if seconds is None else f"{seconds:.1f} s"
 
 
-def _hours(seconds: Decimal | None) -> str:
-    return "?" if seconds is None else f"{seconds / _HOUR:.4f}"
-
-
 def _usd(amount: Decimal | None) -> str:
-    return "?" if amount is None else f"{amount:.6f}"
+    """Six places in every line, so that a column of a run's small sums can be compared."""
+    return UNKNOWN if amount is None else f"{amount:.6f}"
 
 
 def _percent(part: Decimal | None, whole: Decimal | None) -> str:
-    return "?" if part is None or not whole else f"{part / whole:.1%}"
-
-
-def _count(number: int | None) -> str:
-    return "?" if number is None else f"{number:,}"
-
-
-def _bytes(number: int | None) -> str:
-    if number is None:
-        return "?"
-    size = float(number)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if size < 1024:  # noqa: PLR2004 - a unit's step
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1024
-    return f"{size:.1f} TiB"
+    return percent(part / whole if part is not None and whole else None)

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from airflow_doeks.cli import main
 from airflow_doeks.hooks.stores import open_store
 from airflow_doeks.ledger import Ledger
+from airflow_doeks.model.lineage import Dataset, Lineage
 from airflow_doeks.model.record import Attempt, Cost, JobFacts, JobRecord, Times, Usage
 from airflow_doeks.model.status import JobState
 
@@ -118,3 +119,13 @@ def test_wrong_arguments_are_exit_code_2(doeks, arguments, words):
     result = doeks(*arguments)
     assert result.exit_code == 2
     assert words in result.stderr
+
+
+def test_brackets_in_a_name_are_text(doeks, folder):
+    """A dataset below `[x]` or `[/x]` is shown as it is called."""
+    book = Ledger(open_store(str(folder)))
+    (one, *_) = book.records()
+    output = Dataset(namespace="file", name="/data/[a]/[/b]", usd=Decimal(6))
+    book.write(one.model_copy(update={"lineage": Lineage(outputs=(output,)), "revision": 2}))
+    result = doeks("--by", "dataset")
+    assert "/data/[a]/[/b]" in result.stdout

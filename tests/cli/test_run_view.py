@@ -93,3 +93,24 @@ def test_a_failure_is_told_with_its_cause():
     assert "a failed (user_code): ValueError: no such column" in printed(output)
     assert "Driver log: /run/driver.log" in printed(output)
     assert "Run: failed" in printed(output)
+
+
+def test_brackets_are_text():
+    """Square brackets in a message, a path or a reason are shown as they are, and a long message stays on one line."""
+    said = f"KeyError: [a] is not in [/data/in] {'x' * 200}"
+    written = Dataset(namespace="file", name="/data/[b]/[/c]", rows=1, bytes=1, files=1, usd=Decimal("0.03"))
+    failed = record("a", "0.03", failure=JobFailure(message=said, links={"Log [d]": "/[e]"}))
+    output = console()
+
+    print_report(
+        output,
+        [TaskView("a[0]", "[odd]")],
+        [failed, record("b", None, lineage=Lineage(outputs=(written,)))],
+        state="[failed]",
+        ledger="/[ledger]",
+        home="/[home]",
+    )
+
+    assert f"a failed (unknown): {said}\n" in printed(output)
+    for text in ("/data/[b]/[/c]", "Log [d]: /[e]", "a[0]", "[odd]", "Run: [failed]", "/[ledger]", "/[home]"):
+        assert text in printed(output)
