@@ -89,7 +89,7 @@ def _table(result: Report) -> Table:
     table.add_column(result.by.capitalize(), footer="Total", overflow="fold")
     foot = _cells(result.total)
     for head, cell in zip(("Jobs", "Failed", "vCPU-h", "GiB-h", "USD", "Waste", "Share"), foot, strict=True):
-        table.add_column(head, justify="right", footer=cell)
+        table.add_column(head, justify="right", footer=cell, no_wrap=True)
     for line in result.lines:
         table.add_row(line.key, *_cells(line))
     return table

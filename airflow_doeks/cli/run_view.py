@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 from rich.box import SIMPLE
 from rich.console import Console
@@ -20,6 +20,7 @@ from airflow_doeks.model.lineage import Dataset
 from airflow_doeks.model.record import JobRecord
 
 _STYLE: dict[str, Any] = {"title_justify": "left", "box": SIMPLE, "show_edge": False, "pad_edge": False}
+_FIRST_FIGURE, _FIRST_OF_DATA = 2, 6  # among the columns of the tables of tasks
 _WORDS = {  # Airflow's state -> ours and its colour
     None: ("waits", "dim"),
     "scheduled": ("waits", "dim"),
@@ -94,10 +95,9 @@ def print_report(
     by_task: dict[str, list[JobRecord]] = {}
     for record in records:
         by_task.setdefault(task_name(record), []).append(record)
-    console.print("", _task_table(tasks, by_task))
     shares = _share_table(records)
-    if shares.row_count:
-        console.print("", shares)
+    for table in (*_task_tables(console, tasks, by_task), *([shares] if shares.row_count else [])):
+        console.print("", table)
     for record in records:
         if record.failure is not None:
             why = f" ({record.failure.category}): {record.failure.message}"
@@ -130,22 +130,34 @@ def total_usd(records: Sequence[JobRecord]) -> Decimal | None:
     return total
 
 
-def _task_table(tasks: Sequence[TaskView], by_task: Mapping[str, Sequence[JobRecord]]) -> Table:
+def _task_tables(
+    console: Console, tasks: Sequence[TaskView], by_task: Mapping[str, Sequence[JobRecord]]
+) -> list[Table]:
+    """A line a task; where the terminal is too narrow for that, in two tables."""
     records = [record for found in by_task.values() for record in found]
     priced_as = sorted({record.cost.priced_as for record in records if record.cost.priced_as})
     usd = f"USD if on {', '.join(priced_as)}" if priced_as else "USD"
-    table = Table(title="Tasks", **_STYLE, show_footer=True)
-    total = _figures(records)
-    table.add_column("Task", footer="Total")
-    table.add_column("State")
-    heads = ("Duration", "vCPU-h", "GiB-h", usd, "Rows in", "Rows out", "Bytes in", "Bytes out")
-    for head, foot in zip(heads, ("", *total), strict=True):
-        table.add_column(head, footer=foot, justify="right")
+    heads = ("Task", "State", "Duration", "vCPU-h", "GiB-h", usd, "Rows in", "Rows out", "Bytes in", "Bytes out")
+    foot = ("Total", "", "", *_figures(records))
+    lines: list[tuple[str | Text, ...]] = []
     for task in tasks:
-        word, colour = _words(task.shown)
         seconds = _seconds(task.elapsed(task.ended or datetime.now(timezone.utc)))
-        table.add_row(Text(task.name), Text(word, colour), seconds, *_figures(by_task.get(task.name, ())))
-    return table
+        figures = _figures(by_task.get(task.name, ()))
+        lines.append((Text(task.name), Text(*_words(task.shown)), seconds, *figures))
+
+    def table(title: str, columns: Sequence[int]) -> Table:
+        made = Table(title=title, **_STYLE, show_footer=True)
+        for column in columns:
+            justify: Literal["left", "right"] = "left" if column < _FIRST_FIGURE else "right"
+            made.add_column(heads[column], foot[column], justify=justify, no_wrap=column > 0, overflow="fold")
+        for line in lines:
+            made.add_row(*(line[column] for column in columns))
+        return made
+
+    whole = table("Tasks", range(len(heads)))
+    if console.measure(whole, options=console.options.update(width=10 * console.width)).maximum <= console.width:
+        return [whole]
+    return [table("Tasks", range(_FIRST_OF_DATA)), table("Data", (0, *range(_FIRST_OF_DATA, len(heads))))]
 
 
 def _figures(records: Sequence[JobRecord]) -> tuple[str, ...]:
@@ -166,10 +178,10 @@ def _figures(records: Sequence[JobRecord]) -> tuple[str, ...]:
 
 def _share_table(records: Sequence[JobRecord]) -> Table:
     table = Table(title="What each dataset cost", **_STYLE)
-    table.add_column("Dataset", overflow="fold")
-    table.add_column("Written by")
+    for head in ("Dataset", "Written by"):
+        table.add_column(head, overflow="fold")
     for head in ("Rows", "Bytes", "Files", "USD", "Share of run"):
-        table.add_column(head, justify="right")
+        table.add_column(head, justify="right", no_wrap=True)
     total = total_usd(records)
     folder = _common_folder([output for record in records for output in record.lineage.outputs])
     for record in records:

@@ -114,3 +114,28 @@ def test_brackets_are_text():
     assert f"a failed (unknown): {said}\n" in printed(output)
     for text in ("/data/[b]/[/c]", "Log [d]: /[e]", "a[0]", "[odd]", "Run: [failed]", "/[ledger]", "/[home]"):
         assert text in printed(output)
+
+
+def test_a_narrow_terminal_shows_every_figure():
+    """On 80 columns what the jobs moved stands in a table of its own, and no number is cut."""
+    written = Dataset(
+        namespace="s3://a", name="/data/out/of/some/length", rows=1_000, bytes=2048, files=2, usd=Decimal("0.03")
+    )
+    task = "a_task_with_a_name_longer_than_most"
+    output = Console(file=io.StringIO(), width=80)
+
+    print_report(
+        output,
+        [TaskView(task, "success", NOON, NOON + timedelta(seconds=5))],
+        [record(task, "0.03", lineage=Lineage(inputs=(written,), outputs=(written,)))],
+        state="success",
+        ledger="/ledger",
+        home="/home",
+    )
+
+    assert "…" not in printed(output)
+    assert max(len(line) for line in printed(output).splitlines()) <= 80
+    words = printed(output).split()
+    for figure in ("5.0", "1.0000", "2.0000", "0.030000", "1,000", "2.0", "KiB", "100.0%"):
+        assert figure in words
+    assert printed(output).index("Tasks") < printed(output).index("Data") < printed(output).index("What each")
