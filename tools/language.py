@@ -131,11 +131,13 @@ class Defaults(Part):
     )
     budget_usd: Amount | None = Field(
         default=None,
-        description="Dollars one run of the task may cost; `doeks estimate` and the record compare.",
+        description="Dollars one run of the task may cost; only the policy `max_budget_usd` reads it so far.",
         examples=[5],
     )
     pool: str | None = Field(
-        default=None, description="Airflow pool; the platform's own if it has `max_jobs`.", examples=["default_pool"]
+        default=None,
+        description="Airflow pool, which must exist; of a platform with `max_jobs` it is `doeks_` and its name.",
+        examples=["default_pool"],
     )
     priority_weight: Positive = Field(default=1, description="Airflow's weight when a pool is full.", examples=[10])
     cost_tags: Tags = Field(default={}, description="What tasks are billed by.", examples=[{"team": "sales"}])
