@@ -15,6 +15,8 @@ from airflow_doeks.spec.operators import aliases, is_allowed
 if TYPE_CHECKING:
     from airflow_doeks.spec.compilation import Compilation
 
+_IMAGE = ".container.image"  # spark.kubernetes, its .driver and its .executor
+
 
 def check_task(compilation: Compilation, entry: Entry, plan: TaskPlan) -> None:
     """Note everything of a task that a policy forbids."""
@@ -75,10 +77,12 @@ def _check_job(compilation: Compilation, entry: Entry, plan: TaskPlan, policies:
         elif count > most:
             compilation.note("DK303", f"{count} executors; the policy allows {most}", entry, path)
     images = policies.get("allowed_images")
-    image = job.get("image") or platform.get("image")
-    if images is not None and image and not any(fnmatchcase(image, pattern) for pattern in images):
-        message = f'image "{image}" is not allowed; expected {", ".join(images)}'
-        compilation.note("DK304", message, entry, (plan.kind, "image"))
+    named: dict[tuple[str, ...], Any] = {("image",): job.get("image") or platform.get("image")}
+    named |= {("conf", key): value for key, value in (job.get("conf") or {}).items() if key.endswith(_IMAGE)}
+    for steps, image in named.items():
+        if images is not None and image and not any(fnmatchcase(str(image), pattern) for pattern in images):
+            message = f'image "{image}" is not allowed; expected {", ".join(images)}'
+            compilation.note("DK304", message, entry, (plan.kind, *steps))
     users = (policies.get("platforms") or {}).get(platform.get("name"))
     if users is not None:
         where = compilation.dag_id.replace(".", "/")
