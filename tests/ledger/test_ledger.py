@@ -87,6 +87,24 @@ def test_midnight_does_not_double(ledger, store):
     assert list(ledger.records()) == [settled]
 
 
+def test_midnight_does_not_double_the_other_way_round(ledger, store):
+    """The settled record is the one whose clock says the later day."""
+    ledger.write(record("a", datetime(2026, 11, 20, 23, 59, 59, tzinfo=timezone.utc)))
+    settled = ledger.write(record("a", datetime(2026, 11, 21, 0, 0, 1, tzinfo=timezone.utc), usd="1"))
+    assert list(store.list()) == ["v1/submitted=2026-11-20/a.json"]
+    assert ledger.find("a", date(2026, 11, 21)) == settled
+    assert list(ledger.records()) == [settled]
+
+
+def test_of_equal_revisions_the_settled_one_is_given(ledger, store):
+    """Two writers that raced leave one revision twice: what is settled holds, wherever it stands."""
+    lines = [record("a", usd="1").model_dump_json(), record("b").model_dump_json()]
+    store.write("v1/submitted=2026-11-20/part.jsonl.zst", zstandard.compress("\n".join(lines).encode()))
+    for other in (record("a"), record("b", usd="2")):
+        store.write(f"v1/submitted=2026-11-20/{other.record_id}.json", other.model_dump_json().encode())
+    assert {found.record_id: found.cost.usd_total for found in ledger.records()} == {"a": Decimal(1), "b": Decimal(2)}
+
+
 def test_readers_take_the_highest_revision(ledger, store):
     """Of all places of a record (two days, a compacted part) the highest revision is given, once."""
     for day, revision in ((date(2026, 11, 20), 3), (date(2026, 11, 21), 2)):
