@@ -12,7 +12,7 @@ from airflow_doeks.model.errors import PlatformError
 from airflow_doeks.model.identity import JobIdentity
 from airflow_doeks.model.job import SparkJob
 from airflow_doeks.model.status import JobState
-from tests.fakes.memory_platform import START, MemoryPlatform
+from tests.fakes.memory_platform import START, MemoryPlatform, VirtualTime
 
 JOB = SparkJob(main="jobs/clean.py")
 OTHER_JOB = SparkJob(main="jobs/clean.py", args=("--fast",))
@@ -67,6 +67,21 @@ def test_a_retry_adopts_the_living_job_of_a_dead_worker() -> None:
     second = run(platform, later_try(2))
     assert (second.ref, second.adopted, second.try_number) == (first.ref, True, 1)
     assert second.submitted == first.submitted
+
+
+def test_a_clock_that_is_behind_doubles_no_job() -> None:
+    """A job that its platform dates before the run began is this run's all the same: it carries the run's start."""
+    platform = MemoryPlatform(VirtualTime(START - timedelta(seconds=5)), script=FOR_EVER)
+    first = run(platform, FIRST)
+    assert run(platform, later_try(2)).ref == first.ref
+    assert len(platform.jobs) == 1
+
+
+def test_a_first_try_looks_for_nothing() -> None:
+    """No try came before it, so it costs no call to the platform but the one that submits."""
+    platform = MemoryPlatform()
+    platform.find = None  # type: ignore[assignment, method-assign]
+    assert not run(platform, FIRST).adopted
 
 
 def test_a_retry_adopts_a_job_that_succeeded_unnoticed() -> None:
