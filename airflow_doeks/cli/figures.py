@@ -14,9 +14,9 @@ _CENT = Decimal("0.01")
 
 
 def console(file: IO[str] | None = None) -> Console:
-    """Standard output or a file, wide enough when it is not a terminal; square brackets are text."""
-    out = Console(file=file, markup=False)
-    return out if out.is_terminal else Console(file=file, markup=False, width=_PIPED_WIDTH)
+    """Standard output or a file, wide enough when it is not a terminal; square brackets and :words: are text."""
+    out = Console(file=file, markup=False, emoji=False)
+    return out if out.is_terminal else Console(file=file, markup=False, emoji=False, width=_PIPED_WIDTH)
 
 
 def usd(amount: Decimal | None) -> str:

@@ -122,10 +122,10 @@ def test_wrong_arguments_are_exit_code_2(doeks, arguments, words):
 
 
 def test_brackets_in_a_name_are_text(doeks, folder):
-    """A dataset below `[x]` or `[/x]` is shown as it is called."""
+    """A dataset below `[a]`, `[/b]` or `:cat:` is shown as it is called."""
     book = Ledger(open_store(str(folder)))
     (one, *_) = book.records()
-    output = Dataset(namespace="file", name="/data/[a]/[/b]", usd=Decimal(6))
+    output = Dataset(namespace="file", name="/data/[a]/[/b]/:cat:", usd=Decimal(6))
     book.write(one.model_copy(update={"lineage": Lineage(outputs=(output,)), "revision": 2}))
     result = doeks("--by", "dataset")
-    assert "/data/[a]/[/b]" in result.stdout
+    assert "/data/[a]/[/b]/:cat:" in result.stdout

@@ -37,6 +37,25 @@ def test_each_budget_counts_from_its_own_start(status: JobStatus, hours: float, 
     assert overdue(status, budgets, submitted=START, entered=START, now=now) == expected
 
 
+@pytest.mark.parametrize(
+    ("state", "hours", "expected"),
+    [
+        (JobState.QUEUED, 1.0, "queue_timeout"),
+        (JobState.STARTING, 2.9, None),
+        (JobState.STARTING, 3.0, "startup_timeout"),
+        (JobState.RUNNING, 2.9, None),
+        (JobState.RUNNING, 3.0, "run_timeout"),
+    ],
+)
+def test_a_platform_that_tells_no_times_is_timed_by_what_was_seen(
+    state: JobState, hours: float, expected: str | None
+) -> None:
+    """Queueing counts from our own submission, the rest from when the state was first seen."""
+    budgets = Budgets(queue_timeout=3600, startup_timeout=3600, run_timeout=3600)
+    seen, now = START + timedelta(hours=2), START + timedelta(hours=hours)
+    assert overdue(JobStatus(REF, state), budgets, submitted=START, entered=seen, now=now) == expected
+
+
 def test_execution_timeout_is_absolute() -> None:
     """The deadline holds in every state and survives JSON, so a restarted triggerer keeps it."""
     budgets = Budgets.from_json(Budgets(deadline=START + timedelta(hours=5)).to_json())
@@ -83,6 +102,36 @@ def test_a_refusing_platform_ends_the_wait() -> None:
 
     with pytest.raises(PlatformError, match="denied"):
         wait(Refusing(), submission, Budgets(), clock=Clock(platform.time.now, platform.time.sleep))
+
+
+@pytest.mark.parametrize(
+    ("outages", "ended"),
+    [
+        ([60], JobState.SUCCEEDED),  # five minutes at a look every 5 s
+        ([60, 60, 60], JobState.SUCCEEDED),  # an answer in between forgives the outage before it
+        ([61], None),
+    ],
+)
+def test_an_outage_is_endured_for_five_minutes(outages: list[int], ended: JobState | None) -> None:
+    """A platform that does not answer is asked again 60 times in a row; then its error fails the task."""
+    platform = MemoryPlatform()
+    submission = run(platform, FIRST)
+    fault = PlatformError("unreachable", retryable=True)
+    answers = [answer for count in outages for answer in (*[fault] * count, JobState.RUNNING)]
+
+    class Unreachable(MemoryPlatform):
+        def observe(self, ref: JobRef) -> JobStatus:
+            answer = answers.pop(0) if answers else JobState.SUCCEEDED
+            if isinstance(answer, PlatformError):
+                raise answer
+            return JobStatus(ref, answer)
+
+    clock = Clock(platform.time.now, platform.time.sleep)
+    if ended is None:
+        with pytest.raises(PlatformError, match="unreachable"):
+            wait(Unreachable(), submission, Budgets(), clock=clock)
+    else:
+        assert wait(Unreachable(), submission, Budgets(), clock=clock)[0].state is ended
 
 
 def test_cancel_may_be_called_any_number_of_times() -> None:
