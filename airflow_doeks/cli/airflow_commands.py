@@ -39,7 +39,7 @@ def run(file: Path, environment: str | None, as_json: bool) -> None:
     home = _settle_home(file, caller.parent)
     if environment:
         os.environ["DOEKS_ENV"] = environment
-    _interrupt_on_term()
+    _interrupt_on_signals()
     log = home / "doeks" / "runs" / f"{plan.dag_id}.log"
     with _output_to(log, as_json) as out:
         say(out, "Running ", (plan.dag_id, "bold"), f" with Airflow in {home}")
@@ -76,19 +76,22 @@ def ui(folder: Path, port: int) -> None:
     command = [str(programs / "airflow"), "standalone"]
     click.echo(f"Airflow in {home} opens {os.environ['AIRFLOW__API__BASE_URL']} in a minute; Ctrl-C ends it.")
     process = subprocess.Popen(command, start_new_session=True)  # noqa: S603 - Airflow of this environment
-    _interrupt_on_term()
+    _interrupt_on_signals()
     with contextlib.suppress(KeyboardInterrupt):
         raise SystemExit(process.wait())
     _end_group(process)
 
 
-def _interrupt_on_term() -> None:
-    """TERM and HUP, from a CI server or a closed terminal, end a command as Ctrl-C does."""
+def _interrupt_on_signals() -> None:
+    """TERM and HUP, from a CI server or a closed terminal, end a command as Ctrl-C does.
+
+    Ctrl-C has a handler, too: in the place of Python's own, asyncio would put one that only cancels what it runs.
+    """
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, interrupt)
 
 

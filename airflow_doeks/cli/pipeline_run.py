@@ -53,7 +53,9 @@ class PipelineRun:
             watcher.start()
             try:
                 dag.test()
-            except KeyboardInterrupt:
+            except Exception:
+                raise
+            except BaseException:  # noqa: BLE001 - Ctrl-C, or what Airflow 2 makes of TERM: both end the run
                 console.print("Interrupted: cancelling what still runs", highlight=False)
                 self._find_run(before)
                 stopped = self._stop_jobs()
