@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
@@ -35,20 +36,22 @@ def run(file: Path, environment: str | None, as_json: bool) -> None:
     """
     file = file.absolute()
     plan, root = _plan(file, environment)
-    caller = _dag_file(plan, file, root)
-    home = _settle_home(file, caller.parent)
+    home = _home(file, root.parent if root else file.parent)
+    caller = _dag_file(plan, file, root, home)
+    _settle_home(home, caller.parent)
     if environment:
         os.environ["DOEKS_ENV"] = environment
     _interrupt_on_signals()
     log = home / "doeks" / "runs" / f"{plan.dag_id}.log"
     with _output_to(log, as_json) as out:
         say(out, "Running ", (plan.dag_id, "bold"), f" with Airflow in {home}")
-        from airflow_doeks.cli.pipeline_run import PipelineRun
-
-        result = PipelineRun(plan, caller)
         try:
+            from airflow_doeks.cli.pipeline_run import PipelineRun
+
+            result = PipelineRun(plan, caller)
             result.run(out)
         except Exception as error:
+            traceback.print_exc()  # into the log
             say(out, ("Airflow stopped:", "red"), f" {error}\nLog: {log}")
             raise SystemExit(1) from error
         ledger = _ledger_path()
@@ -66,7 +69,8 @@ def run(file: Path, environment: str | None, as_json: bool) -> None:
 def ui(folder: Path, port: int) -> None:
     """Open Airflow with UI, scheduler and triggerer on the DAGs of FOLDER; Ctrl-C ends all of it."""
     folder = folder.absolute()
-    home = _settle_home(folder / "pipelines.py", folder)
+    home = _home(folder / "pipelines.py", folder)
+    _settle_home(home, folder)
     os.environ.setdefault("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS", "True")
     os.environ.setdefault("AIRFLOW__CORE__PARALLELISM", str(max(2, os.cpu_count() or 1)))  # a job has a JVM
     os.environ["AIRFLOW__API__PORT"] = str(port)
@@ -117,11 +121,11 @@ def _plan(file: Path, environment: str | None) -> tuple[Plan, Path | None]:
     return compiled.plan, root
 
 
-def _dag_file(plan: Plan, file: Path, root: Path | None) -> Path:
+def _dag_file(plan: Plan, file: Path, root: Path | None, home: Path) -> Path:
     """The DAG file Airflow finds the pipeline in: the project's own, or one written for this run."""
     if root is not None:
         return root.parent / f"{root.name}.py"
-    folder = _home(file, file.parent) / "doeks" / "dags" / plan.dag_id
+    folder = home / "doeks" / "dags" / plan.dag_id
     folder.mkdir(parents=True, exist_ok=True)
     caller = folder / "pipelines.py"
     caller.write_text(
@@ -146,14 +150,12 @@ def _home(file: Path, project: Path) -> Path:
     return next((parent for parent in file.parents if (parent / "doeks.yaml").is_file()), project) / ".airflow"
 
 
-def _settle_home(file: Path, dags: Path) -> Path:
+def _settle_home(home: Path, dags: Path) -> None:
     """Point Airflow, not yet imported, at its home and the DAG folder."""
-    home = _home(file, dags)
     home.mkdir(parents=True, exist_ok=True)
     os.environ["AIRFLOW_HOME"] = str(home)
     os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(dags)
     os.environ.setdefault("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
-    return home
 
 
 def _ledger_path() -> str:

@@ -32,7 +32,7 @@ def init(folder: Path, mwaa: bool) -> None:
         click.echo(f"kept {folder / name}, which was there already", err=True)
     click.echo(f"\nNext: doeks lint {folder}\n      doeks run {folder / 'pipelines' / 'first.yaml'}")
     if mwaa:
-        click.echo(f"      MWAA: upload DIR as the DAG folder and {folder / 'mwaa' / 'requirements.txt'}")
+        click.echo(f"      MWAA: upload {folder} as the DAG folder and {folder / 'mwaa' / 'requirements.txt'}")
     raise SystemExit(1 if kept else 0)
 
 
