@@ -59,6 +59,21 @@ async def test_a_late_follower_is_given_the_last_state() -> None:
     assert platform.feeds == 1
 
 
+async def test_a_follower_sees_only_its_own_changes() -> None:
+    """A feed may tell of jobs that nobody follows, and the same twice: a follower sees each change of its own once."""
+    platform = MemoryPlatform()
+    ref, other = jobs(platform, 2)
+    task = asyncio.create_task(states(platform, ref))
+    await settle_loop()
+    assert platform.followed == {ref}
+    for _ in range(3):
+        platform.tick(1)
+        await settle_loop()
+    platform.tick(100)
+    assert await task == [JobState.QUEUED, JobState.SUCCEEDED]
+    assert platform.observe(other).state is JobState.SUCCEEDED
+
+
 async def test_a_passing_fault_interrupts_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     """Throttling, a 5xx or a cut watch: the feed begins again, no follower notices."""
     monkeypatch.setattr(following, "_FIRST_PAUSE_SECONDS", 0.0)
