@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -226,6 +227,11 @@ def _project_faults(setting: Setting) -> Iterator[Diagnostic]:
         if name is not None and name not in names:
             message = f'there is no platform "{name}"; platforms are {", ".join(names) or "none"}'
             yield document.fault("DK208", message, path, at_key=at_key, help=suggestion(name, names))
+    card = setting.rate_card.get("file")
+    if card and not os.path.isfile(card):  # noqa: PTH113 - as everywhere in this room
+        message = f'rate card "{data["rate_card"]["file"]}" does not exist: no job has a price'
+        advice = "write its path from where doeks.yaml stands"
+        yield document.fault("DK231", message, ("rate_card", "file"), help=advice)
     for path, text in _texts(data.get("platforms") or {}):
         if text.startswith("arn:") and not _ARN.fullmatch(text):
             message = f'"{text}" is not an ARN'

@@ -214,7 +214,7 @@ class Compilation:
             groups={entry.id: entry.spec.get("description") or "" for entry in every if entry.kind == "tasks"},
             dagrun_timeout_seconds=None if timeout is None else times.seconds(timeout),
             environment=self.setting.environment,
-            rate_card=self.setting.data.get("rate_card") or {},
+            rate_card=self.setting.rate_card,
             text=self.document.text,
             source=Sources(_Lazy(lambda _: (Layer(self.document, (), self.setting.variable_layers),)), data),
         )

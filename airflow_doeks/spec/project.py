@@ -66,6 +66,14 @@ class Setting:
     diagnostics: list[Diagnostic]
     cache: dict[Any, Any] = field(default_factory=dict)
 
+    @property
+    def rate_card(self) -> dict[str, Any]:
+        """The entry of doeks.yaml, its file as a path that holds in every working directory."""
+        card = dict(self.data.get("rate_card") or {})
+        if card.get("file") and self.project.folder:
+            card["file"] = str(self.project.folder / card["file"])
+        return card
+
     def layer(self, *prefix: Any) -> Layer:
         """A mapping of doeks.yaml as a layer."""
         return Layer(self.project.document, prefix, self.variable_layers)

@@ -180,3 +180,11 @@ def test_a_fault_in_doeks_yaml_stops_every_pipeline_with_its_place(project):
     compiled = compile_file(project.pipeline("tasks: {t: {uses: empty}}\n"))
     assert compiled.plan is None
     assert [one.line() for one in compiled.diagnostics] == ['doeks.yaml:2:1: DK104 unknown key "policy"']
+
+
+def test_a_rate_card_is_found_from_doeks_yaml(project):
+    """Its path starts where doeks.yaml stands, whatever folder a worker runs in."""
+    card = project.write("rates.yaml", "region: x\n")
+    project.write("doeks.yaml", "platforms: {laptop: {type: local}}\nrate_card: {file: rates.yaml}\n")
+    plan = compile_file(project.pipeline("tasks: {t: {uses: empty}}\n", "sales/p")).plan
+    assert plan.rate_card == {"file": str(card)}
