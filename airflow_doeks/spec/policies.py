@@ -93,7 +93,4 @@ def _check_job(compilation: Compilation, entry: Entry, plan: TaskPlan, policies:
 
 def _matches(path: str, pattern: str) -> bool:
     """Glob on a pipeline's path without suffix; ``sales/**`` is everything below sales."""
-    plain = pattern.removesuffix(".yaml").removesuffix(".yml")
-    if plain.endswith("/**"):
-        return path.startswith(plain[:-2])
-    return fnmatchcase(path, plain)
+    return fnmatchcase(path, pattern.removesuffix(".yaml").removesuffix(".yml"))

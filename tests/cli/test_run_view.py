@@ -15,6 +15,29 @@ from airflow_doeks.model.status import JobState
 NOON = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
 
 
+REPORT = """
+Tasks
+Task     State   Duration   vCPU-h    GiB-h   USD if on m7g.xlarge   Rows in   Rows out   Bytes in   Bytes out
+──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+t[0]     done       5.0 s   1.0000   2.0000               0.030000                1,000                2.0 KiB
+t[1]     done       5.0 s   1.0000   2.0000               0.030000                1,000                2.0 KiB
+notify   done       5.0 s
+──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+Total                       2.0000   4.0000               0.060000                2,000                4.0 KiB
+
+What each dataset cost
+Dataset      Written by    Rows     Bytes   Files        USD   Share of run
+───────────────────────────────────────────────────────────────────────────
+a/out        t[0]         1,000   2.0 KiB       2   0.020000          33.3%
+b            t[1]         1,000   2.0 KiB       2   0.020000          33.3%
+no dataset                                          0.020000          33.3%
+below /data/
+Not in these dollars: idle (each record says why)
+Run: done
+Records: /ledger
+Airflow: /home"""
+
+
 def console() -> Console:
     """A console as wide as the widest table, into a text."""
     return Console(file=io.StringIO(), width=150)
@@ -67,6 +90,40 @@ def test_report_adds_up():
     assert ["/data/out", "a", "1,000", "2.0 KiB", "2", "0.030000", "75.0%"] in rows
     assert "USD if on m7g.xlarge" in printed(output)
     assert "Records: /ledger" in printed(output)
+
+
+def test_the_report_of_a_run_as_it_is_read():
+    """Mapped tasks by index, what no dataset claims in its own line, names below their common folder, what is not in.
+
+    A task that ran no job has no figures.
+    """
+    written = [
+        Dataset(namespace="file", name=f"/data/{name}", rows=1000, bytes=2048, files=2, usd=Decimal("0.02"))
+        for name in ("a/out", "b")
+    ]
+    records = []
+    for index, output in enumerate(written):
+        one = record("t", "0.03", lineage=Lineage(outputs=(output,)))
+        attempt = one.attempt.model_copy(update={"map_index": index})
+        cost = one.cost.model_copy(update={"usd_unattributed": Decimal("0.01"), "unknown": ("idle",)})
+        records.append(one.model_copy(update={"attempt": attempt, "cost": cost}))
+    tasks = [TaskView(name, "success", NOON, NOON + timedelta(seconds=5)) for name in ("t[0]", "t[1]", "notify")]
+    output = console()
+
+    print_report(output, tasks, records, state="success", ledger="/ledger", home="/home")
+
+    assert "\n".join(line.rstrip() for line in printed(output).splitlines()) == REPORT
+
+
+def test_progress_on_a_terminal_is_a_table_that_changes():
+    """The states stand in one table, with colours; its last form stays."""
+    output = Console(file=io.StringIO(), width=80, force_terminal=True, color_system="standard")
+    with Progress(output) as progress:
+        progress.show([TaskView("a", "running", NOON)], NOON + timedelta(seconds=1))
+        progress.show([TaskView("a", "failed", NOON, NOON + timedelta(seconds=3))], NOON + timedelta(seconds=9))
+
+    assert "\x1b[31mfailed" in printed(output)
+    assert printed(output).endswith("3.0 s  \n\x1b[?25h")
 
 
 def test_an_unknown_price_is_no_zero():

@@ -109,3 +109,26 @@ def test_a_slug_starts_with_a_letter_and_keeps_its_length(text, length):
     name = slug(text, length)
     assert DNS_1035.fullmatch(name)
     assert len(name) <= length
+
+
+def test_names_and_labels_never_change():
+    """Jobs that run under these names are looked for by the next release: each is pinned to the letter."""
+    identity = JobIdentity(
+        instance="prod",
+        dag_id="sales.eu.täglich_and_a_very_long_name_of_a_pipeline",
+        run_id="scheduled__2026-11-20T00:00:00+00:00",
+        task_id="clean.orders",
+        map_index=3,
+        try_number=2,
+        run_started=RUN,
+        attempt_id="a2",
+    )
+    assert (identity.task_key, identity.token) == (
+        "39d7e7f73233c0e7a24b3efb08d3b710de3af368d3bb05d967d4f02fe62a185a",
+        "82fa54c5ec310a41a8cea6c732e2f78de1d259467d0e56cf20df7598d68eaad6",
+    )
+    assert identity.name == "sales-eu-t-glich-and-a-very-long-nam-82fa54c5ec31"
+    assert identity.task_name == "sales-eu-t-glich-and-a-very-long-nam-39d7e7f73233"
+    assert label_value("a" * 63) == "a" * 63
+    assert label_value("a" * 64) == f"{'a' * 50}-ffe054fe"
+    assert (label_value("äää"), label_value("---")) == ("x-1cf0cca6", "x-cb3f91d5")
