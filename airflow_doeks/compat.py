@@ -147,7 +147,7 @@ def is_killed_unheard(ti: Any) -> bool:
     Until Airflow 3.2 is dropped: triggers have no `on_kill` before 3.3 and are cancelled when the triggerer stops as
     well, so they ask whether the task is still deferred.
     """
-    return AIRFLOW_VERSION < (3, 3) and _fresh_task_state(ti) != "deferred"
+    return AIRFLOW_VERSION < (3, 3) and ti is not None and _fresh_task_state(ti) != "deferred"
 
 
 def _fresh_task_state(ti: Any) -> str | None:
