@@ -81,7 +81,10 @@ class Config(BaseModel):
         default=1, ge=1, description="How often EMR itself starts a job; above 1 cost and Airflow's retries multiply."
     )
     max_jobs: int | None = Field(
-        default=None, ge=1, description="Jobs at a time, queued ones included: an Airflow pool.", examples=[200]
+        default=None,
+        ge=1,
+        description="Jobs at a time: the Airflow pool `doeks_<platform>`, which must exist and count deferred tasks.",
+        examples=[200],
     )
     job_template: str | None = Field(
         default=None, description="Id of an EMR job template; release, role and properties are then the template's."
