@@ -108,7 +108,7 @@ def _read_telemetry(path: Path) -> Telemetry:
         return Telemetry.model_validate_json(path.read_bytes())
     except ValidationError as error:
         faults = [f"{'.'.join(map(str, fault['loc'])) or 'file'}: {fault['msg']}" for fault in error.errors()]
-        msg = f"{path} is not telemetry (`doeks schema` gives its form): {'; '.join(faults[:5])}"
+        msg = f"{path} is not telemetry (`doeks schema telemetry` gives its form): {'; '.join(faults[:5])}"
         raise click.UsageError(msg) from error
 
 

@@ -1,4 +1,4 @@
-"""Rate cards: dated list prices, bundled as YAML or written by ``doeks rates refresh``; no default for a missing price.
+"""Rate cards: dated list prices, bundled as YAML or written by hand; no default for a missing price.
 
 The split weights say how a node's price falls on vCPU, memory and GPU; they only matter in proportion.
 """
@@ -131,7 +131,7 @@ def _bundled(region: str) -> RateCard:
     if region not in names:
         msg = (
             f"no bundled rate card for region {region!r}; bundled: {', '.join(sorted(names))}. "
-            "Write one with `doeks rates refresh` and name its path."
+            "Write one (docs/cost.md shows its form) and name it: rate_card: {file: ...}, or --rate-card."
         )
         raise SpecError(msg)
     return _read((_CARDS / names[region]).read_text(encoding="utf-8"), names[region])

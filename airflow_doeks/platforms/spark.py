@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow_doeks.model.errors import SpecError
 from airflow_doeks.model.identity import JobIdentity, digest
 from airflow_doeks.model.job_view import view
-from airflow_doeks.model.quantities import MIB, gib, is_template, parse_memory
+from airflow_doeks.model.quantities import MIB, is_template, parse_memory
 from airflow_doeks.platforms.protocol import Finding
 
 if TYPE_CHECKING:
     from airflow_doeks.model.job import Driver, SparkJob
-    from airflow_doeks.model.telemetry import Pod, Role
 
 SQL_RUNNER_NAME = "sql_runner.py"
 OVERHEAD_MIN_MIB = 384  # spark.{driver,executor}.minMemoryOverhead
@@ -177,19 +176,6 @@ def identity_conf(identity: JobIdentity, injection: Injection) -> dict[str, str]
 def spec_hash(work: object) -> str:
     """64 hex of a JSON-able value from which name, token and identity were left out."""
     return digest(work)
-
-
-def requested_pods(job: SparkJob, *, is_emr_image: bool = False) -> tuple[Pod, ...]:
-    """The driver and ``executors.max`` executors as pods without times, for a job that nobody saw running."""
-    from airflow_doeks.model.telemetry import Pod
-
-    def pod(uid: str, role: Role, size: Driver, gpu: int = 0) -> Pod:
-        memory = gib(size.memory_bytes)
-        return Pod(uid=uid, role=role, vcpu=size.vcpu, memory_gib=memory, gpu=gpu, is_emr_image=is_emr_image)
-
-    executors = job.executors
-    many = [pod(f"executor-{n + 1}", "executor", executors, int(executors.gpu)) for n in range(executors.count_max)]
-    return (pod("driver", "driver", job.driver), *many)
 
 
 def conf_findings(job: Mapping[str, Any]) -> list[Finding]:

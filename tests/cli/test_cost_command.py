@@ -71,7 +71,7 @@ def test_a_rate_card_of_ones_own_is_used(doeks, tmp_path):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("{", "is not telemetry (`doeks schema` gives its form): file: Invalid JSON"),
+        ("{", "is not telemetry (`doeks schema telemetry` gives its form): file: Invalid JSON"),
         ({"pods": [{"uid": "a"}]}, "pods.0.role: Field required"),
         ({"pods": [], "nodse": []}, "nodse: Extra inputs are not permitted"),
         ({"pods": [DRIVER | {"started": "2026-11-20T12:00:00"}]}, "pods.0.started: Input should have timezone info"),

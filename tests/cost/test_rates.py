@@ -101,5 +101,5 @@ def test_a_wrong_card_is_refused_with_its_name_and_the_fault(tmp_path, text, wor
 
 def test_an_unknown_region_says_which_are_known():
     """No card is invented for a region: the answer names those that exist and how to get another."""
-    with pytest.raises(SpecError, match=r"region 'mars-1'; bundled: .*us-east-1.*doeks rates refresh"):
+    with pytest.raises(SpecError, match=r"region 'mars-1'; bundled: .*us-east-1.*Write one"):
         load_rate_card(region="mars-1")

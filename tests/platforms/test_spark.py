@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
-from decimal import Decimal
 
 import pytest
 from hypothesis import given
@@ -18,7 +17,6 @@ from airflow_doeks.platforms.spark import (
     MemorySplit,
     conf_findings,
     identity_conf,
-    requested_pods,
     sizing_conf,
     split_memory,
     work_conf,
@@ -136,18 +134,6 @@ def test_switches():
     assert identity_conf(IDENTITY, off) == {}
     conf = work_conf(job, Injection(event_log=False), event_log_dir="s3://logs/x")
     assert conf == {"spark.sql.maxMetadataStringLength": "50", "spark.sql.debug.maxToStringFields": "2000"}
-
-
-def test_requested_pods():
-    """Requests are the driver and as many executors as may run, with the pod's whole size."""
-    pods = requested_pods(
-        SparkJob.model_validate(JVM | {"executors": {"min": 1, "max": 2, "cpu": 4, "memory": "16Gi"}})
-    )
-    assert [(pod.role, pod.vcpu, pod.memory_gib) for pod in pods] == [
-        ("driver", Decimal(1), Decimal(2)),
-        ("executor", Decimal(4), Decimal(16)),
-        ("executor", Decimal(4), Decimal(16)),
-    ]
 
 
 def test_findings():
