@@ -6,6 +6,7 @@ No logic: a name is bound to what the installed Airflow calls it. Paths were rea
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import sys
 from collections.abc import Callable
@@ -133,12 +134,14 @@ def xcom_page(dag_id: str, run_id: str, task_id: str, map_index: int | None) -> 
 async def in_thread(function: Callable[..., T], *arguments: Any, **named: Any) -> T:
     """What a blocking function gives that may ask Airflow for something, such as a connection; for triggers.
 
-    Until Airflow 3.0 is dropped: a thread that asgiref did not make breaks its triggerer's line to the supervisor
-    ("Response read out of order!"), and the triggerer ends with all that wait in it.
+    Until Airflow 3.0 is dropped: a thread that asgiref did not make, or a question that is cancelled before its answer
+    came, breaks its triggerer's line to the supervisor ("Response read out of order!"), and the triggerer ends with all
+    that wait in it. So the thread runs to its end even when nobody waits any more.
     """
     run = importlib.import_module("asgiref.sync").sync_to_async(function, thread_sensitive=False)
-    given: T = await run(*arguments, **named)
-    return given
+    running: asyncio.Task[T] = asyncio.ensure_future(run(*arguments, **named))
+    running.add_done_callback(lambda done: done.cancelled() or done.exception())  # perhaps nobody asks for it
+    return await asyncio.shield(running)
 
 
 def is_killed_unheard(ti: Any) -> bool:

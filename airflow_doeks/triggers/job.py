@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -54,9 +54,12 @@ class JobTrigger(BaseTrigger):
             await asyncio.sleep(max(0.0, (earliest - Clock().now()).total_seconds()))
             yield TriggerEvent(event)
         except asyncio.CancelledError:  # its task was killed, or the triggerer stops: only the first ends the job
-            if await in_thread(is_killed_unheard, self.task_instance):
-                await in_thread(self._cancel)
+            await _to_the_end(self._end_if_killed())
             raise
+
+    async def _end_if_killed(self) -> None:
+        if await in_thread(is_killed_unheard, self.task_instance):
+            await in_thread(self._cancel)
 
     async def _watch(self) -> dict[str, Any]:
         try:
@@ -108,6 +111,15 @@ class JobTrigger(BaseTrigger):
         if self.owns_job:
             self.log.info("The task no longer waits for %s: the job is cancelled", self.ref)
             cancel(connect(self.platform), JobRef(self.ref))
+
+
+async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
+    """Wait for it, whoever cancels meanwhile: Airflow cancels a trigger every second until it is gone."""
+    until = asyncio.get_running_loop().time() + CANCEL_WAIT_SECONDS
+    ending = asyncio.ensure_future(work)
+    while not ending.done() and asyncio.get_running_loop().time() < until:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.wait({ending}, timeout=CANCEL_WAIT_SECONDS)
 
 
 def _seconds_to(deadline: tuple[datetime, str] | None, clock: Clock) -> float | None:

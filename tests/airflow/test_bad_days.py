@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.airflow.processes import Airflow, running_airflow, within
+from tests.airflow.processes import NO_RETRY_AFTER_SIGKILL, Airflow, running_airflow, within
 
 pytestmark = [pytest.mark.airflow, pytest.mark.spark, pytest.mark.slow]
 DAGS = Path(__file__).parent / "dags_bad_days"
@@ -61,6 +61,7 @@ def ends(job: dict[str, Any], seconds: float) -> bool:
     return within(seconds, lambda: ended(job))
 
 
+@NO_RETRY_AFTER_SIGKILL
 def test_a_retry_adopts_the_job_of_a_killed_worker(airflow: Airflow) -> None:
     """Row 1: SIGKILL between submit and deferral: one Spark application, one record, of try 1, settled by try 2."""
     task = airflow.wait_for("adopt", "success", "failed", seconds=300)
@@ -73,6 +74,7 @@ def test_a_retry_adopts_the_job_of_a_killed_worker(airflow: Airflow) -> None:
     assert airflow.xcom("adopt", "doeks_record")["record_id"] == record["record_id"]
 
 
+@NO_RETRY_AFTER_SIGKILL
 def test_restart_cancels_the_job_of_a_killed_worker(airflow: Airflow) -> None:
     """`on_retry: restart`: two Spark applications, the first cancelled."""
     task = airflow.wait_for("restart", "success", "failed", seconds=300)

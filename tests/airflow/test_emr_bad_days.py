@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.airflow.processes import Airflow, running_airflow, within
+from tests.airflow.processes import NO_RETRY_AFTER_SIGKILL, Airflow, running_airflow, within
 from tests.fakes.aws_http import FakeAws, serving
 from tests.fakes.emr_containers import FakeEmr, Job, Step
 from tests.fakes.s3 import FakeS3
@@ -70,6 +70,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
             yield Place(running, emr)
 
 
+@NO_RETRY_AFTER_SIGKILL
 def test_row_1_a_retry_adopts_the_job_run_of_a_killed_worker(place: Place) -> None:
     """SIGKILL after StartJobRun: one job run, one record, of try 1, settled by try 2."""
     task = place.airflow.wait_for("adopt", "success", "failed", seconds=400)
@@ -81,6 +82,7 @@ def test_row_1_a_retry_adopts_the_job_run_of_a_killed_worker(place: Place) -> No
     assert (record["attempt"]["try_number"], record["settled_by_try"]) == (1, 2)
 
 
+@NO_RETRY_AFTER_SIGKILL
 def test_restart_cancels_the_job_run_of_a_killed_worker(place: Place) -> None:
     """`on_retry: restart`: the first job run is cancelled and has ended before the second starts."""
     task = place.airflow.wait_for("restart", "success", "failed", seconds=400)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
-from tests.airflow.processes import running_airflow, within
+from tests.airflow.processes import Airflow, running_airflow, within
 from tests.airflow.test_bad_days import DAGS, ended, records, run_dirs
 
 pytestmark = [pytest.mark.airflow, pytest.mark.spark, pytest.mark.slow]
@@ -19,15 +19,32 @@ SOON = {  # Airflow notices after half a minute that nobody watches over a task;
 }
 
 
-def test_the_job_of_a_lost_worker_is_no_orphan(tmp_path: Path) -> None:
-    """Task and supervisor are SIGKILLed before anybody knew of the job, without retries: it ends, with its record."""
+@pytest.fixture(scope="module")
+def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
+    """An Airflow whose workers will be lost."""
     settings = SOON | {"PYTHONPATH": os.environ.get("PYTHONPATH", ""), "BAD_DAYS_BY_HAND": "yes"}
-    with running_airflow(tmp_path / "home", DAGS, settings) as airflow:
-        airflow.trigger("lost")
-        airflow.wait_for("lost", "failed", seconds=300)
-        (job,) = run_dirs(airflow, "lost")
-        assert within(120, lambda: ended(job)), airflow.log("lost")
-        record = within(60, lambda: next((r for r in records(airflow, "lost") if r["settled_by_try"]), None))
-        assert record["job"]["state"] == "CANCELLED"
-        assert record["failure"]["message"] == "its task ended without it, no try was left, and it was cancelled"
-        assert float(record["cost"]["usd_total"]) > 0
+    with running_airflow(tmp_path_factory.mktemp("airflow_home"), DAGS, settings) as running:
+        running.trigger("lost_once")
+        running.trigger("lost")
+        yield running
+
+
+def test_the_job_of_a_lost_worker_is_no_orphan(airflow: Airflow) -> None:
+    """Task and supervisor are SIGKILLed before anybody knew of the job, without retries: it ends, with its record."""
+    airflow.wait_for("lost", "failed", seconds=300)
+    (job,) = run_dirs(airflow, "lost")
+    assert within(120, lambda: ended(job)), airflow.log("lost")
+    record = within(60, lambda: next((r for r in records(airflow, "lost") if r["settled_by_try"]), None))
+    assert record is not None
+    assert record["job"]["state"] == "CANCELLED"
+    assert record["failure"]["message"] == "its task ended without it, no try was left, and it was cancelled"
+    assert float(record["cost"]["usd_total"]) > 0
+
+
+def test_a_retry_adopts_the_job_of_a_lost_worker(airflow: Airflow) -> None:
+    """The same with a retry: one job, one record, of try 1, settled by try 2."""
+    task = airflow.wait_for("lost_once", "success", "failed", seconds=300)
+    assert (task["state"], task["try_number"]) == ("success", 2), airflow.log("lost_once")
+    assert len(run_dirs(airflow, "lost_once")) == 1
+    (record,) = records(airflow, "lost_once")
+    assert (record["attempt"]["try_number"], record["settled_by_try"]) == (1, 2)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -100,12 +102,39 @@ async def test_before_3_3_a_cancelled_trigger_asks_for_its_task(
     monkeypatch.setattr(compat, "_fresh_task_state", lambda _: state)
     platform.script = FOR_EVER
     waiting = trigger(platform)
+    waiting.task_instance = SimpleNamespace()
     task = asyncio.create_task(fire(waiting))
     await let_run()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     assert (JobRef(waiting.ref) in platform.cancelled) is cancelled
+
+
+async def test_a_trigger_that_is_cancelled_twice_still_ends_its_job(
+    platform: MemoryPlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Airflow before 3.3 cancels a trigger again and again until it is gone; the job's end is asked for all the same."""
+    asked = threading.Event()
+
+    def state(_: object) -> str:
+        asked.wait(5)
+        return "failed"
+
+    monkeypatch.setattr(compat, "AIRFLOW_VERSION", (3, 2))
+    monkeypatch.setattr(compat, "_fresh_task_state", state)
+    platform.script = FOR_EVER
+    waiting = trigger(platform)
+    waiting.task_instance = SimpleNamespace()
+    task = asyncio.create_task(fire(waiting))
+    await let_run()
+    for _ in range(3):
+        task.cancel()
+        await let_run()
+    asked.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert JobRef(waiting.ref) in platform.cancelled
 
 
 async def test_a_restarted_triggerer_keeps_the_deadline(platform: MemoryPlatform) -> None:

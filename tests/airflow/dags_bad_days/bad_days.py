@@ -27,11 +27,13 @@ class KilledAfterSubmit(SparkJobOperator):
 
 
 class LostWithItsWorker(SparkJobOperator):
-    """After the submission both its process and the one that watches over it are killed."""
+    """After the first submission both its process and the one that watches over it are killed."""
 
     def _announce(self, task: object, job: object) -> None:
-        os.kill(os.getppid(), signal.SIGKILL)
-        os.kill(os.getpid(), signal.SIGKILL)
+        if task.context["ti"].try_number == 1:
+            os.kill(os.getppid(), signal.SIGKILL)
+            os.kill(os.getpid(), signal.SIGKILL)
+        super()._announce(task, job)
 
 
 def story(dag_id: str, operator: type = SparkJobOperator, seconds: int = 12, **arguments: object) -> DAG:
@@ -66,3 +68,4 @@ unwatched = story("unwatched", seconds=10, schedule=None)
 redeployed = story("redeployed", seconds=20, schedule=None)
 dateless = story("dateless", seconds=1, schedule=None)
 lost = story("lost", LostWithItsWorker, seconds=600, schedule=None)
+lost_once = story("lost_once", LostWithItsWorker, seconds=60, schedule=None, retries=1)
