@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -65,7 +66,7 @@ def main() -> int:
     ]
     if options.lock:
         return max(map(lock, {entry.lock: entry for entry in chosen if entry.airflow != NEWEST}.values()), default=0)
-    return max((run(entry, options.pytest.split()) for entry in chosen), default=0)
+    return max((run(entry, shlex.split(options.pytest)) for entry in chosen), default=0)
 
 
 def run(entry: Combination, arguments: list[str]) -> int:

@@ -102,7 +102,7 @@ async def test_before_3_3_a_cancelled_trigger_asks_for_its_task(
     monkeypatch.setattr(compat, "_fresh_task_state", lambda _: state)
     platform.script = FOR_EVER
     waiting = trigger(platform)
-    waiting.task_instance = SimpleNamespace()
+    waiting.task_instance = SimpleNamespace(task_id="job")
     task = asyncio.create_task(fire(waiting))
     await let_run()
     task.cancel()
@@ -114,7 +114,7 @@ async def test_before_3_3_a_cancelled_trigger_asks_for_its_task(
 async def test_a_trigger_that_is_cancelled_twice_still_ends_its_job(
     platform: MemoryPlatform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Airflow before 3.3 cancels a trigger again and again until it is gone; the job's end is asked for all the same."""
+    """Airflow before 3.3 cancels a trigger again and again until it is gone; its job is ended all the same."""
     asked = threading.Event()
 
     def state(_: object) -> str:
@@ -125,7 +125,7 @@ async def test_a_trigger_that_is_cancelled_twice_still_ends_its_job(
     monkeypatch.setattr(compat, "_fresh_task_state", state)
     platform.script = FOR_EVER
     waiting = trigger(platform)
-    waiting.task_instance = SimpleNamespace()
+    waiting.task_instance = SimpleNamespace(task_id="job")
     task = asyncio.create_task(fire(waiting))
     await let_run()
     for _ in range(3):
