@@ -113,19 +113,25 @@ def _adopt(
     cancel_seconds: float,
     clock: Clock,
 ) -> JobStatus | None:
-    """The job to adopt; before None is given, every living job of this task's earlier tries has ended."""
-    found = [status for status in platform.find(identity) if is_same_life(status, identity, base_try)]
+    """The job to adopt; before None is given, every living job of this task's earlier tries has ended.
+
+    So has one from before the task was cleared: some Airflows (3.2) tell its trigger only when the next try waits.
+    """
     adopted: JobStatus | None = None
-    for status in found:
-        if adopted is None and base_try >= 0 and _may_adopt(status, job, spec_hash):
+    for status in platform.find(identity):
+        number = _earlier_try(status, identity)
+        if number is None:
+            continue
+        is_same_life = 0 <= base_try < number
+        if adopted is None and is_same_life and _may_adopt(status, job, spec_hash):
             adopted = status
         elif not status.state.is_terminal:
             _end(platform, status, cancel_seconds, clock)
     return adopted
 
 
-def is_same_life(status: JobStatus, identity: JobIdentity, base_try: int) -> bool:
-    """True for a job that an earlier try of this very task instance left, since it was last cleared."""
+def _earlier_try(status: JobStatus, identity: JobIdentity) -> int | None:
+    """The number of the try of this very task instance that left the job; None if it is somebody else's."""
     same = all(
         status.tags.get(PREFIX + key) in (value, label_value(value))
         for key, value in (
@@ -136,9 +142,7 @@ def is_same_life(status: JobStatus, identity: JobIdentity, base_try: int) -> boo
     )
     was_before_run = status.submitted is not None and status.submitted < identity.run_started - CLOCK_SKEW
     number = _try_of(status)
-    if not same or was_before_run or number is None:
-        return False
-    return number < identity.try_number and (number > base_try or base_try < 0)
+    return number if same and not was_before_run and number is not None and number < identity.try_number else None
 
 
 def _may_adopt(status: JobStatus, job: SparkJob, spec_hash: str) -> bool:

@@ -150,6 +150,15 @@ def test_clearing_a_succeeded_task_reruns_it() -> None:
     assert run(platform, later_try(2), base_try=1).ref != first.ref
 
 
+def test_clearing_a_waiting_task_ends_its_job_before_another_starts() -> None:
+    """A job from before the clear is never adopted, and never lives beside the new one."""
+    platform = MemoryPlatform(script=FOR_EVER)
+    first = run(platform, FIRST)
+    second = run(platform, later_try(2), base_try=1)
+    assert second.ref != first.ref
+    assert platform.observe(first.ref).state is JobState.CANCELLED
+
+
 @pytest.mark.parametrize(
     "change",
     [
