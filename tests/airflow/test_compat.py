@@ -56,7 +56,8 @@ def test_every_name_is_there_and_none_is_deprecated():
         "    for name in compat.__all__: getattr(compat, name)\n"
         "heard = [one for one in heard if 'timing metrics' not in str(one.message)]\n"  # a setting of 2.11, no name
         "for one in heard:\n"
-        "    if 'airflow' in f'{one.category.__module__} {one.message}'.lower(): print('heard', one.filename, one.message)\n"
+        "    told = f'{one.category.__module__} {one.message}'\n"
+        "    if 'airflow' in told.lower(): print('heard', one.filename, told)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 
