@@ -111,7 +111,7 @@ def test_clearing_a_deferred_task_ends_its_job_and_starts_another(airflow: Airfl
     airflow.wait_for("cleared_waiting", "deferred", seconds=300)
     (first,) = run_dirs(airflow, "cleared_waiting")
     airflow.clear("cleared_waiting")
-    assert ends(first, 60), airflow.log("cleared_waiting")
+    assert ends(first, 120), airflow.log("cleared_waiting")
     airflow.wait_for("cleared_waiting", "success", seconds=300)
     jobs = run_dirs(airflow, "cleared_waiting")
     states = [json.loads((job["dir"] / "state.json").read_text()) for job in jobs]

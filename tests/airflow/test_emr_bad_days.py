@@ -127,7 +127,7 @@ def test_row_13_clearing_a_deferred_task_cancels_its_job_run(place: Place) -> No
     """Clear while deferred: the job run ends, and the task has another one."""
     place.airflow.wait_for("cleared_waiting", "deferred", seconds=400)
     place.airflow.clear("cleared_waiting")
-    assert within(60, lambda: place.states("cleared_waiting")[0] == "CANCELLED")
+    assert within(120, lambda: place.states("cleared_waiting")[0] == "CANCELLED")
     place.airflow.wait_for("cleared_waiting", "success", seconds=400)
     assert place.states("cleared_waiting") == ["CANCELLED", "COMPLETED"]
 
