@@ -77,7 +77,7 @@ def test_row_1_a_retry_adopts_the_job_run_of_a_killed_worker(place: Place) -> No
     assert (task["state"], task["try_number"]) == ("success", 2)
     assert place.states("adopt") == ["COMPLETED"]
     logs = [file.read_text() for file in place.airflow.home.glob("logs/dag_id=adopt/**/*.log*")]
-    assert all(any(f"is {state}" in text for text in logs) for state in ("RUNNING", "SUCCEEDED"))
+    assert any("is SUCCEEDED" in text for text in logs)  # RUNNING only if the retry came before the end
     (record,) = place.records("adopt")
     assert (record["attempt"]["try_number"], record["settled_by_try"]) == (1, 2)
 
