@@ -6,7 +6,6 @@ Accounting never fails a job: this is one of the three places that catch everyth
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -133,7 +132,8 @@ def settle_again(context: Mapping[str, Any]) -> None:
     platform = connect(task.platform, settings)
     ledger = open_ledger(settings)
     timed_out = "Timeout" in type(context.get("exception")).__name__
-    is_last_try = context["ti"].try_number > getattr(context["ti"], "max_tries", math.inf)
+    max_tries = getattr(context["ti"], "max_tries", None)
+    is_last_try = max_tries is not None and context["ti"].try_number > max_tries
     for submission, seen in _jobs_of(context, accounts, platform):
         known = ledger.find(record_id(submission.ref, submission.token), submission.submitted.date())
         if known is not None and known.settled_by_try is not None:
