@@ -24,6 +24,8 @@ _BYTES = {  # suffix -> bytes; the empty suffix is bytes
 }
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
+_LONGEST_SECONDS = 36500 * _SECONDS["d"]
+
 _MEMORY = re.compile(r"(\d+(?:\.\d+)?)([kMGT]i?|Ki)?")
 _CPU = re.compile(r"(\d+(?:\.\d+)?)(m?)")
 _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
@@ -63,16 +65,20 @@ def parse_cpu(text: str | float) -> Decimal:
 def parse_duration(text: str | float) -> float:
     """Seconds of a duration: a number of seconds, or ``"90s"``, ``"30m"``, ``"1h30m"``, ``"2d"``.
 
-    Raises ValueError with the allowed forms.
+    Raises ValueError with the allowed forms, also for more than 100 years, which would lead past the last date.
     """
     plain = str(text).strip()
     if re.fullmatch(r"\d+(\.\d+)?", plain):
-        return float(plain)
+        plain += "s"
     parts = _DURATION_PART.findall(plain)
     if not parts or "".join(number + unit for number, unit in parts) != plain:
         msg = f"{text!r} is not a duration; write for example 90s, 30m, 1h30m or a number of seconds"
         raise ValueError(msg)
-    return float(sum(Decimal(number) * _SECONDS[unit] for number, unit in parts))
+    seconds = sum(Decimal(number) * _SECONDS[unit] for number, unit in parts)
+    if seconds > _LONGEST_SECONDS:
+        msg = f"{text} is out of range; expected at most 36500d"
+        raise ValueError(msg)
+    return float(seconds)
 
 
 def gib(byte_count: int) -> Decimal:

@@ -1,7 +1,8 @@
 """Runs the statements of one SQL file with Spark; a stand-alone PySpark script, sent along with every SQL job.
 
 ``spark-submit sql_runner.py FILE``: FILE is a path or a URL that Spark can read. Statements end with ``;``; quotes and
-comments are respected. A result is shown up to 20 rows; the first statement that fails ends the job with its error.
+comments are respected, and a script of Spark 4 (``BEGIN ... END``) is one statement. A result is shown up to 20 rows;
+the first statement that fails ends the job with its error.
 """
 
 from __future__ import annotations
@@ -16,33 +17,49 @@ if TYPE_CHECKING:
 
 _TOKEN = re.compile(
     r"""
-      '(?:[^'\\]|\\.|'')*'      # strings
-    | "(?:[^"\\]|\\.|"")*"
-    | `(?:[^`]|``)*`            # quoted names
-    | --(?:\\\n|[^\n])*         # comment to the end of the line; Spark continues it after a backslash
-    | /\*.*?\*/                 # comment
-    | ;
+      (?P<quoted>'(?:[^'\\]|\\.|'')*' | "(?:[^"\\]|\\.|"")*" | `(?:[^`]|``)*`)
+    | (?P<line>--(?:\\\n|[^\n])*)  # Spark continues a comment after a backslash
+    | (?P<comment>/\*)
+    | (?P<end>;)
+    | (?<![.\w])(?:END\s+(?:IF|WHILE|LOOP|FOR|REPEAT) | (?P<close>END(?:\s+CASE)?) | (?P<open>BEGIN|CASE))\b
     """,
-    re.VERBOSE | re.DOTALL,
+    re.VERBOSE | re.DOTALL | re.IGNORECASE,
 )
+_COMMENT_EDGE = re.compile(r"/\*|\*/")
+_BEFORE_A_SCRIPT = re.compile(r"\s*(?:(?:\w+|`[^`]*`)\s*:\s*)?")  # nothing, or the label of its BEGIN
 
 
 def split_statements(text: str) -> list[str]:
     """The statements of a SQL text, without those that are only comments; hints (``/*+ ... */``) stay inside."""
-    statements, start, words = [], 0, ""
-    position = 0
-    for token in _TOKEN.finditer(text):
+    statements, start, words = [], 0, ""  # words: the statement so far without its comments
+    position = depth = 0  # depth: how many BEGIN and CASE of a script wait for their END
+    while token := _TOKEN.search(text, position):
         words += text[position : token.start()]
-        position = token.end()
-        if token[0] == ";":
+        position, kind = token.end(), token.lastgroup
+        if kind == "comment":
+            position = _end_of_comment(text, position)
+        elif kind == "end" and not depth:
             if words.strip():
                 statements.append(text[start : token.start()].strip())
-            start, words = token.end(), ""
-        elif not token[0].startswith(("--", "/*")):
+            start, words = position, ""
+        elif kind != "line":
+            if kind == "open" and (depth or (token[0].upper() == "BEGIN" and _BEFORE_A_SCRIPT.fullmatch(words))):
+                depth += 1
+            elif kind == "close" and depth:
+                depth -= 1
             words += token[0]
     if (words + text[position:]).strip():
         statements.append(text[start:].strip())
     return statements
+
+
+def _end_of_comment(text: str, position: int) -> int:
+    """Where the comment ends whose start is before the position; comments may hold comments."""
+    depth = 1
+    while depth and (edge := _COMMENT_EDGE.search(text, position)):
+        depth += 1 if edge[0] == "/*" else -1
+        position = edge.end()
+    return len(text) if depth else position
 
 
 def _read(spark: SparkSession, path: str) -> str:

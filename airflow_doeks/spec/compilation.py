@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from airflow_doeks.model.plan import Plan, TaskPlan
@@ -141,7 +141,6 @@ class Compilation:
         else:
             job = self._job(entry)
             platform = checks.platform_of(self, entry, common.get("platform"))
-        timeout = common.get("execution_timeout")
         retry_on = common.get("retry_on")
         budget = common.get("budget_usd")
         tags = self.cost_tags(entry)
@@ -166,10 +165,10 @@ class Compilation:
             trigger_rule=spec.get("trigger_rule")
             or ("all_done_setup_success" if spec.get("role") == "teardown" else "all_success"),
             retries=int(common.get("retries") or 0),
-            retry_delay_seconds=times.seconds(common.get("retry_delay") or 300),
+            retry_delay_seconds=self._seconds(entry, common, "retry_delay") or 300.0,
             retry_on=None if retry_on is None else tuple(retry_on),
-            execution_timeout_seconds=None if timeout is None else times.seconds(timeout),
-            budgets={name: times.seconds(common[name]) for name in BUDGETS if common.get(name) is not None},
+            execution_timeout_seconds=self._seconds(entry, common, "execution_timeout"),
+            budgets={name: found for name in BUDGETS if (found := self._seconds(entry, common, name)) is not None},
             budget_usd=None if budget is None else str(budget),
             pool=common.get("pool"),
             priority_weight=int(common.get("priority_weight") or 1),
@@ -182,6 +181,16 @@ class Compilation:
         policies.check_task(self, entry, plan)
         return plan
 
+    def _seconds(self, entry: Entry | None, values: Mapping[str, Any], key: str) -> float | None:
+        """Seconds of a duration, None without one; one that Airflow could not reckon with is noted."""
+        if values.get(key) is None:
+            return None
+        try:
+            return times.seconds(values[key])
+        except ValueError as error:
+            self.note("DK110", f"{key}: {error}", entry, (key,))
+            return None
+
     def _sources(self, entry: Entry, job: dict[str, Any] | None, tags: dict[str, str]) -> Sources:
         shared = {key: value for key, value in self.base.items() if key not in {"spark", "flink"}}
         own: dict[str, Any] = {"cost_tags": tags}
@@ -193,7 +202,6 @@ class Compilation:
 
     def _pipeline(self, tasks: tuple[TaskPlan, ...], every: list[Entry]) -> Plan:
         data = self.data
-        timeout = data.get("dagrun_timeout")
         active = data.get("max_active_runs")
         schedule = checks.schedule_of(self)
         return Plan(
@@ -212,7 +220,7 @@ class Compilation:
             tags=tuple(data.get("tags") or ()),
             params=data.get("params") or {},
             groups={entry.id: entry.spec.get("description") or "" for entry in every if entry.kind == "tasks"},
-            dagrun_timeout_seconds=None if timeout is None else times.seconds(timeout),
+            dagrun_timeout_seconds=self._seconds(None, data, "dagrun_timeout"),
             environment=self.setting.environment,
             rate_card=self.setting.rate_card,
             text=self.document.text,

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from airflow_doeks.spec.compilation import Compilation
 
 _IMAGE = ".container.image"  # spark.kubernetes, its .driver and its .executor
+_TEMPLATE_FILE = ".podTemplateFile"  # of the driver and of executors
 
 
 def check_task(compilation: Compilation, entry: Entry, plan: TaskPlan) -> None:
@@ -83,6 +84,10 @@ def _check_job(compilation: Compilation, entry: Entry, plan: TaskPlan, policies:
         if images is not None and image and not any(fnmatchcase(str(image), pattern) for pattern in images):
             message = f'image "{image}" is not allowed; expected {", ".join(images)}'
             compilation.note("DK304", message, entry, (plan.kind, *steps))
+    for key in job.get("conf") or {} if images is not None else ():
+        if key.endswith(_TEMPLATE_FILE):
+            message = "a pod template file may name any image, so the policy's allowed_images cannot be checked"
+            compilation.note("DK304", message, entry, (plan.kind, "conf", key), help="use a preset instead")
     users = (policies.get("platforms") or {}).get(platform.get("name"))
     if users is not None:
         where = compilation.dag_id.replace(".", "/")

