@@ -67,12 +67,16 @@ def test_project_of_the_walkthrough_is_valid(tmp_path):
 
 @pytest.mark.parametrize("page", ["README.md", "docs/mwaa.md"])
 def test_versions_are_those_that_are_tested(page):
-    """README and docs/mwaa.md name every Airflow of `make test-all` and none that is not tested or resolved."""
+    """README and docs/mwaa.md name every Airflow and Python of `make test-all`, and none not tested or resolved."""
     text = (ROOT / page).read_text("utf-8")
     tested = {entry.airflow for entry in COMBINATIONS}
     named = set(re.findall(r"(?<![\d.-])([23]\.\d{1,2}\.\d)(?![\d.])", text))
+    told: dict[str, set[str]] = {}
+    for words, pythons in re.findall(r"((?:[\d.]+(?:, | and )?)+) \([^()]*?Python ((?:3\.\d+(?:, | and )?)+)\)", text):
+        told |= {airflow: set(re.findall(r"3\.\d+", pythons)) for airflow in re.findall(r"\d\.\d+\.\d", words)}
 
     assert tested <= named <= tested | {"2.11.0"}
+    assert told == {one: {entry.python for entry in COMBINATIONS if entry.airflow == one} for one in tested}
 
 
 def test_every_command_tells_what_it_does():
