@@ -19,7 +19,8 @@ from airflow_doeks.model.errors import SpecError
 from airflow_doeks.model.identity import JobIdentity, label_value
 from airflow_doeks.model.status import Request
 from airflow_doeks.platforms import spark
-from airflow_doeks.platforms.presets import ROLES, Effect, Surroundings, effect_of, pod_template
+from airflow_doeks.platforms.pod_template import pod_template
+from airflow_doeks.platforms.presets import ROLES, Effect, Surroundings, effect_of
 
 if TYPE_CHECKING:
     from airflow_doeks.model.job import SparkJob

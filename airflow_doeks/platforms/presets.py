@@ -7,11 +7,12 @@ Two presets that want different values are a Finding, never a silent winner.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from airflow_doeks.model.quantities import MIB
+from airflow_doeks.platforms.pod_template import PodPatch
 from airflow_doeks.platforms.protocol import Finding
 
 if TYPE_CHECKING:
@@ -41,17 +42,6 @@ class Surroundings:
     nodes: str = "karpenter"
     owner: str = "185:0"
     labels: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class PodPatch:
-    """What a pod template must say: required and preferred node labels, annotations, fields of the pod's spec."""
-
-    require: tuple[Mapping[str, Any], ...] = ()
-    prefer: tuple[Mapping[str, Any], ...] = ()
-    annotations: dict[str, str] = field(default_factory=dict)
-    spec: Mapping[str, Any] = field(default_factory=dict)
-    container: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -260,43 +250,3 @@ def preset_findings(job: SparkJob, around: Surroundings) -> list[Finding]:
             if taken != value and not found:
                 found.append(Finding("presets", f"{other} and {name} set {key} to {taken} and {value}", "keep one"))
     return found
-
-
-def pod_template(role: str, patches: Sequence[PodPatch]) -> dict[str, Any] | None:
-    """The pod template that says what all patches say; None if they say nothing."""
-    if not patches:
-        return None
-    spec: dict[str, Any] = {}
-    for patch in patches:
-        spec = merged(spec, patch.spec)
-    required = [expression for patch in patches for expression in patch.require]
-    preferred = [term for patch in patches for term in patch.prefer]
-    node: dict[str, Any] = {}
-    if required:  # one term: its expressions must all hold
-        node["requiredDuringSchedulingIgnoredDuringExecution"] = {"nodeSelectorTerms": [{"matchExpressions": required}]}
-    if preferred:
-        node["preferredDuringSchedulingIgnoredDuringExecution"] = preferred
-    if node:
-        spec = merged(spec, {"affinity": {"nodeAffinity": node}})
-    container: dict[str, Any] = {"name": f"spark-kubernetes-{role}"}
-    annotations: dict[str, str] = {}
-    for patch in patches:
-        container, annotations = merged(container, patch.container), annotations | patch.annotations
-    template: dict[str, Any] = {"apiVersion": "v1", "kind": "Pod"}
-    if annotations:
-        template["metadata"] = {"annotations": annotations}
-    return template | {"spec": spec | {"containers": [container]}}
-
-
-def merged(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    """Two trees in one: mappings merge, lists follow each other, of two scalars the second holds."""
-    result = dict(one)
-    for key, value in other.items():
-        mine = result.get(key)
-        if isinstance(mine, Mapping) and isinstance(value, Mapping):
-            result[key] = merged(mine, value)
-        elif isinstance(mine, list) and isinstance(value, list):
-            result[key] = mine + [item for item in value if item not in mine]
-        else:
-            result[key] = value
-    return result

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from airflow_doeks.spec import times
 from airflow_doeks.spec.diagnostics import suggestion
 from airflow_doeks.spec.graph import Entry, Note
-from airflow_doeks.spec.rules import shown
+from airflow_doeks.spec.leaf_rules import shown
 from airflow_doeks.spec.text import read
 
 _KINDS: dict[str, tuple[tuple[type, ...], str]] = {  # kind of an argument -> accepted types, words

@@ -8,7 +8,8 @@ from typing import Any
 
 from airflow_doeks.spec.diagnostics import Diagnostic, suggestion
 from airflow_doeks.spec.layers import Layer, origin, substitute, variables_in
-from airflow_doeks.spec.rules import Fault, rule_of
+from airflow_doeks.spec.leaf_rules import Fault
+from airflow_doeks.spec.rules import rule_of
 from airflow_doeks.spec.text import Document
 
 _ROUNDS = 8  # what is cut can leave its parent incomplete; the language is five levels deep

@@ -9,13 +9,12 @@ from pathlib import Path
 import pytest
 
 from airflow_doeks.model.job import SparkJob
+from airflow_doeks.platforms.pod_template import merged, pod_template
 from airflow_doeks.platforms.presets import (
     PRESETS,
     ROLES,
     Surroundings,
     effect_of,
-    merged,
-    pod_template,
     preset_findings,
 )
 from airflow_doeks.platforms.spark import sizing_conf, split_memory

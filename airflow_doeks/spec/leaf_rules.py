@@ -1,0 +1,167 @@
+"""Rules for single values, and the words of a fault: the leaves of `rules.py`."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+_SHOWN_MAX = 60
+_WORDS = {
+    "string": "text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "a mapping",
+    "null": "null",
+}
+TYPES: dict[str, tuple[type, ...]] = {
+    "string": (str,),
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+    "array": (list,),
+    "object": (dict,),
+    "null": (type(None),),
+}
+
+
+class Fault(NamedTuple):
+    """One rejection. ``at_key``: the key is to blame, not its value; ``known``: what would have been right."""
+
+    path: tuple[Any, ...]
+    code: str
+    message: str
+    at_key: bool = False
+    word: str = ""
+    known: tuple[str, ...] = ()
+
+
+Rule = Callable[[Any], "list[Fault] | None"]
+
+
+def shown(value: Any) -> str:
+    """A value as a message names it: short, on one line."""
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list):
+        return "a list"
+    text = "null" if value is None else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _SHOWN_MAX else f"{text[: _SHOWN_MAX - 3]}..."
+
+
+def anything(_value: Any) -> None:
+    """Accept every value."""
+
+
+def search_of(pattern: str) -> Callable[[str], Any]:
+    """The pattern's search, read as ECMA does: ``$`` is the very end of the text, not before a last line break."""
+    return re.compile(re.sub(r"(?<!\\)\$$", r"\\Z", pattern.replace("$)", r"\Z)"))).search
+
+
+def kind_of(node: dict[str, Any]) -> str:
+    """The schema type of a node; without one it is a mapping."""
+    return str(node.get("type") or "object")
+
+
+def scalar_rule(kind: str, node: dict[str, Any]) -> Rule:
+    """The rule of a text, a number, a boolean or null with its bounds."""
+    types = TYPES[kind]
+    search = search_of(node["pattern"]) if "pattern" in node else None
+    least, above, most = node.get("minimum"), node.get("exclusiveMinimum"), node.get("maximum")
+    shortest = node.get("minLength", 0)
+    bounded = least is not None or above is not None or most is not None
+
+    def check(value: Any) -> list[Fault] | None:
+        if type(value) not in types:
+            if kind == "integer" and type(value) is float and value.is_integer():  # JSON Schema takes 2.0 for 2
+                return [Fault((), "DK210", f"{value} is written with a point; write {value:.0f}")]
+            return [wrong_type(value, node, kind)]
+        if search is not None and not search(value):
+            return [Fault((), "DK108", f"{shown(value)} is not {node.get('x-expected') or _described(node)}")]
+        if shortest and len(value) < shortest:
+            return [Fault((), "DK110", "is empty; text must stand here")]
+        if bounded and not (
+            (least is None or value >= least) and (above is None or value > above) and (most is None or value <= most)
+        ):
+            return [Fault((), "DK110", f"{shown(value)} is out of range; expected {_range(node)}")]
+        return None
+
+    return check
+
+
+def enum_rule(allowed: list[Any], node: dict[str, Any]) -> Rule:
+    """The rule that a value is one of those allowed."""
+    known = tuple(str(item) for item in allowed)
+    kinds = {type(item) for item in allowed}
+
+    def check(value: Any) -> list[Fault] | None:
+        if type(value) in kinds and value in allowed:
+            return None
+        if type(value) not in kinds:
+            return [wrong_type(value, node, str(node.get("type") or "string"))]
+        message = f"{shown(value)} is not allowed; expected {listed(list(known))}"
+        return [Fault((), "DK107", message, word=str(value), known=known)]
+
+    return check
+
+
+def platform_rule(rules: dict[str, Rule]) -> Rule:
+    """The rule of a platform: the one that its key ``type`` names."""
+    known = tuple(sorted(rules))
+
+    def check(value: Any) -> list[Fault] | None:
+        if type(value) is not dict:
+            return [wrong_type(value, {}, "object")]
+        if "type" not in value:
+            return [Fault((), "DK106", 'key "type" is missing', known=known)]
+        rule = rules.get(value["type"]) if isinstance(value["type"], str) else None
+        if rule is None:
+            message = f"{shown(value['type'])} is not a platform type; expected {listed(list(known))}"
+            return [Fault(("type",), "DK107", message, word=str(value["type"]), known=known)]
+        return rule(value)
+
+    return check
+
+
+def wrong_type(value: Any, node: dict[str, Any], kind: str) -> Fault:
+    """A value of another type than the schema says."""
+    expected = node.get("x-expected") or _WORDS[kind]
+    return Fault((), "DK105", f"expected {expected}, found {shown(value)}{_hint(value, kind)}")
+
+
+def wrong_any(value: Any, node: dict[str, Any], options: list[dict[str, Any]]) -> Fault:
+    """A value that no option of an ``anyOf`` takes."""
+    kinds = [kind_of(option) for option in options]
+    expected = node.get("x-expected") or listed(list(dict.fromkeys(_WORDS[kind] for kind in kinds if kind != "null")))
+    fits = any(type(value) in TYPES[kind] for kind in kinds)
+    if fits and isinstance(value, str):
+        return Fault((), "DK108", f"{shown(value)} is not {expected}")
+    if fits:
+        return Fault((), "DK110", f"{shown(value)} is out of range; expected {expected}")
+    return Fault((), "DK105", f"expected {expected}, found {shown(value)}{_hint(value, kinds[0])}")
+
+
+def _hint(value: Any, kind: str) -> str:
+    if kind == "string" and isinstance(value, (int, float)):
+        return "; put it in quotes"
+    if kind == "boolean" and isinstance(value, str):
+        return "; only true and false are booleans here"
+    return ""
+
+
+def _described(node: dict[str, Any]) -> str:
+    return f"of the form {node['pattern']}"
+
+
+def _range(node: dict[str, Any]) -> str:
+    words = (("minimum", "at least"), ("exclusiveMinimum", "above"), ("maximum", "at most"))
+    return " and ".join(f"{word} {node[key]}" for key, word in words if key in node)
+
+
+def listed(words: list[str], last: str = "or") -> str:
+    """Words as a sentence names them: ``a, b or c``."""
+    quoted = [str(word) for word in words]
+    return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} {last} {quoted[-1]}"
