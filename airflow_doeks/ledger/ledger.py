@@ -14,6 +14,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+from calendar import monthrange
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime, timedelta, timezone
@@ -78,7 +79,7 @@ class Ledger:
     def records(self, since: date | None = None, until: date | None = None) -> Iterator[JobRecord]:
         """Newest revisions of the records submitted from ``since`` to ``until`` (UTC days, both included), by day.
 
-        With ``since``, only those days are listed.
+        With ``since``, only those days are listed, whole months and years at once.
         """
         before: dict[str, JobRecord] = {}
         for _, names in groupby(self._names(since, until), key=_day_folder):
@@ -94,9 +95,9 @@ class Ledger:
             last = "~" if until is None else f"{_ROOT}{until.isoformat()}/~"
             yield from (name for name in self.store.list(_ROOT) if name <= last)
             return
-        last_day = until or datetime.now(timezone.utc).date() + _ONE_DAY
-        for number in range((last_day - since).days + 1):
-            yield from self.store.list(_folder(since + number * _ONE_DAY))
+        tomorrow = datetime.now(timezone.utc).date() + _ONE_DAY
+        for prefix in _prefixes(since, min(until or tomorrow, tomorrow)):
+            yield from self.store.list(prefix)
 
     def _day(self, names: list[str]) -> dict[str, JobRecord]:
         """Newest revisions of a day by record id, each with its bill."""
@@ -164,6 +165,21 @@ def _rank(record: JobRecord) -> tuple[int, bool]:
 
 def _folder(day: date) -> str:
     return f"{_ROOT}{day.isoformat()}/"
+
+
+def _prefixes(since: date, until: date) -> Iterator[str]:
+    """The fewest prefixes whose names are those of the days from ``since`` to ``until``, in their order."""
+    day = since
+    while day <= until:
+        month_end = day.replace(day=monthrange(day.year, day.month)[1])
+        if (day.month, day.day) == (1, 1) and (end := date(day.year, 12, 31)) <= until:
+            yield f"{_ROOT}{day.isoformat()[:5]}"
+        elif day.day == 1 and (end := month_end) <= until:
+            yield f"{_ROOT}{day.isoformat()[:8]}"
+        else:
+            end = day
+            yield _folder(day)
+        day = end + _ONE_DAY
 
 
 def _day_folder(name: str) -> str:

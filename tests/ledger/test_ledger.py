@@ -127,6 +127,22 @@ def test_range_lists_only_its_days(ledger, store):
     assert [found.record_id for found in ledger.records(until=date(2026, 11, 19))] == ["r18", "r19"]
 
 
+def test_years_back_are_listed_by_years_and_months(ledger, store):
+    """A long range asks for whole years and months at once, and still gives its days only, in their order."""
+    days = [date(2023, 11, 14), date(2023, 11, 15), date(2023, 12, 3), date(2024, 2, 29), date(2026, 1, 1)]
+    days += [date(2026, 2, 2), date(2026, 2, 3)]
+    for day in days:
+        ledger.write(record(day.isoformat(), NOON.replace(year=day.year, month=day.month, day=day.day)))
+    store.listed.clear()
+
+    found = [found.record_id for found in ledger.records(date(2023, 11, 15), date(2026, 2, 2))]
+
+    assert found == [day.isoformat() for day in days[1:-1]]
+    single = [f"v1/submitted=2023-11-{day}/" for day in range(15, 31)]
+    whole = [f"v1/submitted={part}-" for part in ("2023-12", "2024", "2025", "2026-01")]
+    assert store.listed == [*single, *whole, "v1/submitted=2026-02-01/", "v1/submitted=2026-02-02/"]
+
+
 def test_broken_objects_are_named_and_skipped(ledger, store, caplog):
     """A broken file, line or archive gives a warning with its name; every other record is still read."""
     ledger.write(record("good"))
