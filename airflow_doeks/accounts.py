@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from airflow_doeks.compat import Asset, runs_in_dag_processor
@@ -26,7 +26,8 @@ from airflow_doeks.lifecycle import (
     unsettled_record,
 )
 from airflow_doeks.model.errors import DoeksError
-from airflow_doeks.model.identity import JobIdentity
+from airflow_doeks.model.identity import PREFIX, JobIdentity
+from airflow_doeks.model.quantities import is_template
 from airflow_doeks.model.record import JobFailure, JobRecord
 from airflow_doeks.model.status import JobState, JobStatus
 from airflow_doeks.platforms.protocol import Platform
@@ -37,6 +38,7 @@ RECORD_KEY = "doeks_record"  # XCom: its record
 # Airflow 2 fails a resumed task that is past its execution_timeout before any code of the operator runs.
 TIMED_OUT = {"category": "timeout", "message": "used up its execution_timeout and was cancelled"}
 ORPHANED = {"category": "cancelled", "message": "its task ended without it, no try was left, and it was cancelled"}
+_TAG = f"{PREFIX}tag-"
 _CANCEL_WAIT_SECONDS = 12.0  # of the 20 s that Airflow gives a callback
 
 
@@ -124,21 +126,20 @@ def settle_again(context: Mapping[str, Any]) -> None:
     A worker that is lost leaves its job behind: a retry adopts it, and after the last try it is an orphan.
     """
     task = context["task"]
-    accounts_of = getattr(task, "accounts", None)
-    if accounts_of is None:
+    if not hasattr(task, "accounts") and hasattr(task, "unmap"):  # mapped, in the DAG processor
+        task = task.unmap({})
+    if not hasattr(task, "accounts"):
         return
     settings = load_settings()
-    accounts: TaskAccounts = accounts_of(context, settings)
+    accounts: TaskAccounts = task.accounts(context, settings)
     platform = connect(task.platform, settings)
     ledger = open_ledger(settings)
     timed_out = "Timeout" in type(context.get("exception")).__name__
-    max_tries = getattr(context["ti"], "max_tries", None)
-    is_last_try = max_tries is not None and context["ti"].try_number > max_tries
-    for submission, seen in _jobs_of(context, accounts, platform):
+    for submission, seen in _jobs_of(context, accounts, platform, str(task.platform.get("name", ""))):
         known = ledger.find(record_id(submission.ref, submission.token), submission.submitted.date())
         if known is not None and known.settled_by_try is not None:
             continue
-        status, is_left_behind = seen, not seen.state.is_terminal and (timed_out or is_last_try)
+        status, is_left_behind = seen, not seen.state.is_terminal and (timed_out or _is_last_try(context))
         if is_left_behind:
             log.warning("%s outlived its task: it is cancelled", submission.ref)
             status = cancel(platform, submission.ref, wait_seconds=_CANCEL_WAIT_SECONDS)
@@ -148,13 +149,24 @@ def settle_again(context: Mapping[str, Any]) -> None:
         failure = None if status.state is JobState.SUCCEEDED else platform.explain(submission.ref)
         if failure is not None and (timed_out or is_left_behind):
             failure = failure.model_copy(update=TIMED_OUT if timed_out else ORPHANED)
-        settle_quietly(context, JobInHand(accounts, platform, submission), status, failure)
+        told = _as_submitted(accounts, known, seen.tags)
+        settle_quietly(context, JobInHand(told, platform, submission), status, failure)
+
+
+def _is_last_try(context: Mapping[str, Any]) -> bool:
+    """True if Airflow will not try again: no try is left, or the task said that another would not help."""
+    max_tries = getattr(context["ti"], "max_tries", None)
+    is_final = type(context.get("exception")).__name__ == "AirflowFailException"
+    return is_final or (max_tries is not None and context["ti"].try_number > max_tries)
 
 
 def _jobs_of(
-    context: Mapping[str, Any], accounts: TaskAccounts, platform: Platform
+    context: Mapping[str, Any], accounts: TaskAccounts, platform: Platform, platform_name: str
 ) -> list[tuple[Submission, JobStatus]]:
-    """Jobs of this attempt: from XCom where it can be read, else by their tags on the platform."""
+    """The job of this attempt from XCom where it can be read, else the task's jobs by their tags on the platform.
+
+    Those of earlier tries are among them: the attempt may have been lost before it adopted one.
+    """
     ti = context["ti"]
     if not runs_in_dag_processor(ti):
         job = pull_job(context)
@@ -162,27 +174,36 @@ def _jobs_of(
             submission = Submission.from_json(job["submission"])
             return [(submission, platform.observe(submission.ref))]
     identity = accounts.identity
-    found = [
-        status
-        for status in platform.find(identity)
-        if status.tags.get("airflow-doeks/try") == str(identity.try_number)
-        and status.tags.get("airflow-doeks/run-started") == identity.run_started.isoformat()
-    ]
-    return [
-        (
-            Submission(
-                ref=status.ref,
-                platform=str(context["task"].platform.get("name", status.ref.type)),
-                name=identity.name,
-                token=identity.token,
-                spec_hash=status.tags.get("airflow-doeks/spec", ""),
-                try_number=identity.try_number,
-                submitted=status.submitted or identity.run_started,
-            ),
-            status,
+    found = []
+    for status in platform.find(identity):
+        number = status.tags.get(f"{PREFIX}try", "")
+        if not number.isdigit() or int(number) > identity.try_number:
+            continue
+        submission = Submission(
+            ref=status.ref,
+            platform=platform_name or status.ref.type,
+            name=identity.name,
+            token=identity.token,
+            spec_hash=status.tags.get(f"{PREFIX}spec", ""),
+            try_number=int(number),
+            submitted=status.submitted or identity.run_started,
         )
-        for status in found
-    ]
+        found.append((submission, status))
+    return found
+
+
+def _as_submitted(accounts: TaskAccounts, known: JobRecord | None, tags: Mapping[str, str]) -> TaskAccounts:
+    """The accounts without templates, which nobody renders in the DAG processor: as the ledger or the job has them."""
+    cost_tags = accounts.identity.cost_tags
+    if any(map(is_template, cost_tags.values())):
+        of_job = {key.removeprefix(_TAG): value for key, value in tags.items() if key.startswith(_TAG)}
+        cost_tags = known.cost_tags if known else of_job
+    return replace(
+        accounts,
+        identity=replace(accounts.identity, cost_tags=cost_tags),
+        reads=[uri for uri in accounts.reads if not is_template(uri)],
+        writes=[uri for uri in accounts.writes if not is_template(uri)],
+    )
 
 
 def pull_job(context: Mapping[str, Any]) -> Any:

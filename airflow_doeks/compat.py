@@ -159,7 +159,10 @@ def _fresh_task_state(ti: Any) -> str | None:
         states = importlib.import_module("airflow.sdk.execution_time.task_runner").RuntimeTaskInstance.get_task_states(
             dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id], map_index=ti.map_index
         )
-        found = states.get(ti.run_id, {}).get(ti.task_id)
+        name = (
+            ti.task_id if ti.map_index in (None, -1) else f"{ti.task_id}_{ti.map_index}"
+        )  # as the API server names it
+        found = states.get(ti.run_id, {}).get(name)
         return None if found is None else str(getattr(found, "value", found))
     session = importlib.import_module("airflow.settings").Session()
     model = importlib.import_module("airflow.models.taskinstance").TaskInstance

@@ -115,14 +115,15 @@ def _adopt(
 ) -> JobStatus | None:
     """The job to adopt; before None is given, every living job of this task's earlier tries has ended.
 
-    So has one from before the task was cleared: some Airflows (3.2) tell its trigger only when the next try waits.
+    So has one from before the task was cleared: some Airflows (3.2) tell its trigger only when the next try waits. A
+    run that is cleared after it finished has a new start; the jobs of its earlier start end, too.
     """
     adopted: JobStatus | None = None
     for status in platform.find(identity):
         number = _earlier_try(status, identity)
         if number is None:
             continue
-        is_same_life = 0 <= base_try < number
+        is_same_life = 0 <= base_try < number and _is_of_this_start(status, identity)
         if adopted is None and is_same_life and _may_adopt(status, job, spec_hash):
             adopted = status
         elif not status.state.is_terminal:
@@ -132,17 +133,19 @@ def _adopt(
 
 def _earlier_try(status: JobStatus, identity: JobIdentity) -> int | None:
     """The number of the try of this very task instance that left the job; None if it is somebody else's."""
-    same = all(
-        status.tags.get(PREFIX + key) in (value, label_value(value))
-        for key, value in (
-            ("task-key", identity.task_key[:16]),
-            ("instance", identity.instance),
-            ("run-started", identity.run_started.isoformat()),
-        )
-    )
-    was_before_run = status.submitted is not None and status.submitted < identity.run_started - CLOCK_SKEW
+    same = _has(status, "task-key", identity.task_key[:16]) and _has(status, "instance", identity.instance)
     number = _try_of(status)
-    return number if same and not was_before_run and number is not None and number < identity.try_number else None
+    return number if same and number is not None and number < identity.try_number else None
+
+
+def _is_of_this_start(status: JobStatus, identity: JobIdentity) -> bool:
+    """True unless the job comes from before the run was cleared as a whole, or deleted and made again."""
+    was_before_run = status.submitted is not None and status.submitted < identity.run_started - CLOCK_SKEW
+    return _has(status, "run-started", identity.run_started.isoformat()) and not was_before_run
+
+
+def _has(status: JobStatus, key: str, value: str) -> bool:
+    return status.tags.get(PREFIX + key) in (value, label_value(value))
 
 
 def _may_adopt(status: JobStatus, job: SparkJob, spec_hash: str) -> bool:

@@ -71,13 +71,13 @@ class SparkJobOperator(BaseOperator):
         self.source = {} if source is None else source  # `or` would look up every place
         self.deferrable = True if deferrable is None else deferrable
         self.item = item
-        self._in_hand: JobInHand | None = None
+        self.job_in_hand: JobInHand | None = None
         self.record: JobRecord | None = None
 
     def execute(self, context: Any) -> str:
         """Submit or adopt, then defer, or wait here if not deferrable; gives the job ref."""
         task = self._task(context)
-        job = self._in_hand = task.submit()
+        job = self.job_in_hand = task.submit()
         self._announce(task, job)
         if self.deferrable and not task.has_ended(job):
             from airflow_doeks.triggers.job import JobTrigger
@@ -113,10 +113,10 @@ class SparkJobOperator(BaseOperator):
 
     def on_kill(self) -> None:
         """The task is killed on its worker: end the job."""
-        if self._in_hand is not None:
+        if self.job_in_hand is not None:
             from airflow_doeks.lifecycle import cancel
 
-            cancel(self._in_hand.platform, self._in_hand.submission.ref)
+            cancel(self.job_in_hand.platform, self.job_in_hand.submission.ref)
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:  # noqa: ARG002 - OpenLineage's signature
         """Datasets, statistics and cost of the finished job for OpenLineage; None before the job ended."""

@@ -169,7 +169,9 @@ class SparkTask:
     def _in_hand(self, submission: Mapping[str, Any]) -> JobInHand:
         settings = load_settings()
         accounts = accounts_of(self.operator, self.context, settings)
-        return JobInHand(accounts, connect(self.operator.platform, settings), Submission.from_json(submission))
+        job = JobInHand(accounts, connect(self.operator.platform, settings), Submission.from_json(submission))
+        self.operator.job_in_hand = job  # for on_kill
+        return job
 
     def _finish(self, job: JobInHand, status: JobStatus, overdue: str | None) -> JobRecord:
         failure = None

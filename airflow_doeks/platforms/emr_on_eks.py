@@ -27,7 +27,7 @@ from airflow_doeks.platforms.emr_explain import Sources, explain
 from airflow_doeks.platforms.emr_feed import feed
 from airflow_doeks.platforms.emr_logs import job_links
 from airflow_doeks.platforms.emr_request import all_conf, render
-from airflow_doeks.platforms.emr_states import address, lost, ref_of, status_of
+from airflow_doeks.platforms.emr_states import ACTIVE, address, lost, ref_of, status_of
 from airflow_doeks.platforms.presets import CAPACITY
 from airflow_doeks.platforms.spark import Injection
 
@@ -68,8 +68,10 @@ class Platform:
         return ref_of(answer["arn"])
 
     def find(self, identity: JobIdentity) -> list[JobStatus]:
-        """This task's jobs since its run started: a list by name, compared by tags; newest first."""
-        runs = self._list(name=identity.task_name, createdAfter=identity.run_started - CLOCK_SKEW)
+        """This task's jobs that live, or ended since its run started: lists by name, compared by tags; newest first."""
+        name, since = identity.task_name, identity.run_started - CLOCK_SKEW
+        listed = [*self._list(name=name, states=ACTIVE), *self._list(name=name, createdAfter=since)]
+        runs = {run["id"]: run for run in listed}.values()
         whole = [run if run.get("tags") else self._describe(run["virtualClusterId"], run["id"]) for run in runs]
         mine = [status_of(run) for run in whole if run]
         key, instance = identity.task_key[:16], identity.instance

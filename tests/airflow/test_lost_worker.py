@@ -26,17 +26,20 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
     with running_airflow(tmp_path_factory.mktemp("airflow_home"), DAGS, settings) as running:
         running.trigger("lost_once")
         running.trigger("lost")
+        running.trigger("lost_mapped")
         yield running
 
 
-def test_the_job_of_a_lost_worker_is_no_orphan(airflow: Airflow) -> None:
+@pytest.mark.parametrize("dag_id", ["lost", "lost_mapped"])
+def test_the_job_of_a_lost_worker_is_no_orphan(airflow: Airflow, dag_id: str) -> None:
     """Task and supervisor are SIGKILLed before anybody knew of the job, without retries: it ends, with its record."""
-    airflow.wait_for("lost", "failed", seconds=300)
-    (job,) = run_dirs(airflow, "lost")
-    assert within(120, lambda: ended(job)), airflow.log("lost")
-    record = within(60, lambda: next((r for r in records(airflow, "lost") if r["settled_by_try"]), None))
+    airflow.wait_for(dag_id, "failed", seconds=300)
+    (job,) = run_dirs(airflow, dag_id)
+    assert within(120, lambda: ended(job)), airflow.log(dag_id)
+    record = within(60, lambda: next((r for r in records(airflow, dag_id) if r["settled_by_try"]), None))
     assert record is not None
     assert record["job"]["state"] == "CANCELLED"
+    assert record["cost_tags"] == {"story": dag_id}
     assert record["failure"]["message"] == "its task ended without it, no try was left, and it was cancelled"
     assert float(record["cost"]["usd_total"]) > 0
 

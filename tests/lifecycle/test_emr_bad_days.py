@@ -243,7 +243,6 @@ async def test_row_17_an_unheard_state_keeps_the_task_waiting(aws, caplog):
     [
         None,
         {"airflow-doeks/instance": "staging"},
-        {"airflow-doeks/run-started": "2026-11-20T11:58:00+00:00"},
         {"airflow-doeks/task-key": "0123456789abcdef"},
     ],
 )

@@ -159,17 +159,26 @@ def test_clearing_a_waiting_task_ends_its_job_before_another_starts() -> None:
     assert platform.observe(first.ref).state is JobState.CANCELLED
 
 
+@pytest.mark.parametrize("base_try", [0, 1])
+def test_a_run_that_starts_anew_ends_the_job_of_its_earlier_start(base_try: int) -> None:
+    """A run that finished and is cleared starts anew: a job that still lives is neither adopted nor doubled."""
+    platform = MemoryPlatform(script=FOR_EVER)
+    first = run(platform, FIRST)
+    second = run(platform, later_try(2, run_started=START + timedelta(microseconds=1)), base_try=base_try)
+    assert second.ref != first.ref
+    assert platform.observe(first.ref).state is JobState.CANCELLED
+
+
 @pytest.mark.parametrize(
     "change",
     [
-        {"run_started": START + timedelta(microseconds=1)},
         {"instance": "staging"},
         {"run_id": "manual__2"},
         {"map_index": 0},
     ],
 )
 def test_nothing_is_adopted_from_another_life(change: dict[str, object]) -> None:
-    """A run deleted and made again, another Airflow, another run or map index: each has its own job, both live."""
+    """Another Airflow, another run or map index: each has its own job, both live."""
     platform = MemoryPlatform(script=FOR_EVER)
     first = run(platform, FIRST)
     second = run(platform, later_try(2, **change))

@@ -42,17 +42,22 @@ def story(dag_id: str, operator: type = SparkJobOperator, seconds: int = 12, **a
     schedule = None if "BAD_DAYS_BY_HAND" in os.environ else schedule
     job = {"main": "take_time.py", "args": [str(seconds)], "driver": {"memory": "1Gi"}} | arguments.pop("job", {})
     with DAG(dag_id, schedule=schedule, start_date=datetime(2026, 1, 1, tzinfo=timezone.utc), catchup=False) as dag:
-        operator(
-            task_id="job",
-            job=job,
-            platform=PLATFORM,
-            folder=FOLDER,
-            retry_delay=timedelta(seconds=1),
-            on_success_callback=record_cost_and_lineage,
-            on_failure_callback=record_cost_and_lineage,
-            on_retry_callback=record_cost_and_lineage,
-            **arguments,
-        )
+        items = arguments.pop("expand", None)
+        arguments |= {
+            "task_id": "job",
+            "job": job,
+            "platform": PLATFORM,
+            "folder": FOLDER,
+            "cost_tags": {"story": "{{ dag.dag_id }}"},
+            "retry_delay": timedelta(seconds=1),
+            "on_success_callback": record_cost_and_lineage,
+            "on_failure_callback": record_cost_and_lineage,
+            "on_retry_callback": record_cost_and_lineage,
+        }
+        if items is None:
+            operator(**arguments)
+        else:
+            operator.partial(**arguments).expand(item=items)
     return dag
 
 
@@ -66,6 +71,8 @@ cleared = story("cleared", seconds=1)
 cleared_waiting = story("cleared_waiting", job={"args": long_at_first})
 unwatched = story("unwatched", seconds=10, schedule=None)
 redeployed = story("redeployed", seconds=20, schedule=None)
+redeployed_mapped = story("redeployed_mapped", seconds=20, schedule=None, expand=[1])
 dateless = story("dateless", seconds=1, schedule=None)
 lost = story("lost", LostWithItsWorker, seconds=600, schedule=None)
+lost_mapped = story("lost_mapped", LostWithItsWorker, seconds=600, schedule=None, expand=[1])
 lost_once = story("lost_once", LostWithItsWorker, seconds=60, schedule=None, retries=1)
