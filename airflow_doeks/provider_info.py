@@ -20,7 +20,8 @@ def _option(description: str, default: str, *, kind: str = "string", example: st
 OPTIONS: dict[str, dict[str, Any]] = {
     "instance": _option(
         "Name of this Airflow installation; it keeps installations that share a platform apart. "
-        "Empty: the MWAA environment's name, else the host of base_url.",
+        "Up to 63 letters, digits, '-', '_' and '.', the ends a letter or digit; of another name jobs carry its legal "
+        "characters and a digest that keeps it apart. Empty: the MWAA environment's name, else the host of base_url.",
         "",
         example="prod-eu",
     ),

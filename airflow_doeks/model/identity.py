@@ -45,7 +45,8 @@ class JobIdentity:
     """One attempt of one Airflow task, as every platform knows it.
 
     Attributes:
-        instance: ``[doeks] instance``; tells Airflow installations on one platform apart.
+        instance: ``[doeks] instance``; tells Airflow installations on one platform apart. Held in its label form, which
+            tags and labels of every platform take as it is, so that what is written is what is looked for.
         run_started: DagRun.start_date; a run deleted and made again has another.
         attempt_id: ``ti.id`` on Airflow 3, a digest of run and try on 2.x; unique per submission attempt.
         cost_tags: what the job is billed by; key -> full value.
@@ -60,6 +61,9 @@ class JobIdentity:
     run_started: datetime
     attempt_id: str
     cost_tags: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "instance", label_value(self.instance))
 
     @property
     def task_key(self) -> str:

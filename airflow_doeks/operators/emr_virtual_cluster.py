@@ -62,9 +62,23 @@ class EmrVirtualClusterCreateOperator(BaseOperator):
 
 
 class _OnVirtualCluster:
-    """What names one virtual cluster."""
+    """What names one virtual cluster.
+
+    Each class spells its arguments out: Airflow fills in `default_args` by the signature of a class's own __init__.
+    """
 
     template_fields: Sequence[str] = _FIELDS
+    virtual_cluster: str
+    region: str
+    connection: str | None
+    endpoint_url: str | None
+
+    def _calls(self) -> Any:
+        return virtual_cluster_calls(self.region, self.connection, self.endpoint_url)
+
+
+class EmrVirtualClusterDescribeOperator(_OnVirtualCluster, BaseOperator):
+    """Returns what EMR knows of a virtual cluster: state and its meaning, limits and counts of its scheduler."""
 
     def __init__(
         self,
@@ -79,16 +93,6 @@ class _OnVirtualCluster:
         self.virtual_cluster, self.region = virtual_cluster, region
         self.connection, self.endpoint_url = connection, endpoint_url
 
-    def _calls(self) -> Any:
-        return virtual_cluster_calls(self.region, self.connection, self.endpoint_url)
-
-
-class EmrVirtualClusterDescribeOperator(_OnVirtualCluster, BaseOperator):
-    """Returns what EMR knows of a virtual cluster: state and its meaning, limits and counts of its scheduler."""
-
-    def __init__(self, **kwargs: Any) -> None:  # Airflow wraps an operator's own __init__, not an inherited one
-        super().__init__(**kwargs)
-
     def execute(self, context: Any) -> dict[str, Any]:  # noqa: ARG002 - Airflow's signature
         """The description as JSON."""
         return emr_virtual_clusters.describe(self._calls(), self.virtual_cluster)
@@ -101,8 +105,19 @@ class EmrVirtualClusterDeleteOperator(_OnVirtualCluster, BaseOperator):
         wait_seconds: how long to wait; 0 does not wait.
     """
 
-    def __init__(self, *, wait_seconds: float = 600.0, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        virtual_cluster: str,
+        region: str,
+        connection: str | None = "aws_default",
+        endpoint_url: str | None = None,
+        wait_seconds: float = 600.0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
+        self.virtual_cluster, self.region = virtual_cluster, region
+        self.connection, self.endpoint_url = connection, endpoint_url
         self.wait_seconds = wait_seconds
 
     def execute(self, context: Any) -> None:  # noqa: ARG002 - Airflow's signature
@@ -113,8 +128,19 @@ class EmrVirtualClusterDeleteOperator(_OnVirtualCluster, BaseOperator):
 class EmrVirtualClusterSensor(_OnVirtualCluster, BaseSensorOperator):
     """Waits until a virtual cluster is RUNNING; fails at once when it is ARRESTED or on its way out."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**{"mode": "reschedule", **kwargs})
+    def __init__(
+        self,
+        *,
+        virtual_cluster: str,
+        region: str,
+        connection: str | None = "aws_default",
+        endpoint_url: str | None = None,
+        mode: str = "reschedule",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(mode=mode, **kwargs)
+        self.virtual_cluster, self.region = virtual_cluster, region
+        self.connection, self.endpoint_url = connection, endpoint_url
 
     def poke(self, context: Any) -> bool:  # noqa: ARG002 - Airflow's signature
         """True once it is RUNNING."""

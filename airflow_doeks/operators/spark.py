@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_doeks.compat import BaseOperator, TaskDeferred
+from airflow_doeks.model.errors import SpecError
+from airflow_doeks.model.quantities import parse_duration
 from airflow_doeks.operators.links import LINKS
 
 if TYPE_CHECKING:
@@ -13,6 +16,9 @@ if TYPE_CHECKING:
     from airflow_doeks.hooks.settings import Settings
     from airflow_doeks.model.record import JobRecord
     from airflow_doeks.operators.spark_task import SparkTask
+
+
+_BUDGETS = ("queue_timeout", "startup_timeout", "run_timeout")
 
 
 class SparkJobOperator(BaseOperator):
@@ -23,7 +29,8 @@ class SparkJobOperator(BaseOperator):
         platform: an entry of doeks.yaml as a dict with ``name`` and ``type``.
         cost_tags: what the job is billed by.
         reads, writes: dataset URIs the task declares; merged with what the event log shows.
-        budgets: ``queue_timeout``, ``startup_timeout``, ``run_timeout`` in seconds; each cancels before it fails.
+        budgets: ``queue_timeout``, ``startup_timeout``, ``run_timeout`` in seconds, as timedelta or as ``"1h30m"``;
+            each cancels before it fails. SpecError for another key or value.
         retry_on: failure categories worth a retry; default all but ``user_code`` and ``cancelled``.
         rate_card: ``region`` and ``file`` of the prices.
         folder: where relative paths of the job start; relative to the DAG file's folder unless absolute.
@@ -63,7 +70,7 @@ class SparkJobOperator(BaseOperator):
         self.cost_tags = cost_tags or {}
         self.reads = reads
         self.writes = writes
-        self.budgets = budgets or {}
+        self.budgets = _in_seconds(budgets or {})
         self.budget_usd = budget_usd
         self.retry_on = retry_on
         self.rate_card = rate_card or {}
@@ -139,3 +146,20 @@ class SparkJobOperator(BaseOperator):
         from airflow_doeks.operators.spark_task import SparkTask
 
         return SparkTask(self, context)
+
+
+def _in_seconds(budgets: Mapping[str, Any]) -> dict[str, Any]:
+    """Name -> seconds; one that is None is left out, it is no limit."""
+    found: dict[str, Any] = {}
+    for name, value in budgets.items():
+        if name not in _BUDGETS:
+            msg = f"budgets: unknown key {name!r}; known are {', '.join(_BUDGETS)}"
+            raise SpecError(msg)
+        if value is None:
+            continue
+        try:
+            found[name] = parse_duration(f"{value.total_seconds():f}" if isinstance(value, timedelta) else value)
+        except ValueError as error:
+            msg = f"budgets.{name}: {error}, or a timedelta; it may not be negative"
+            raise SpecError(msg) from error
+    return found

@@ -21,6 +21,7 @@ from airflow_doeks.platforms.emr_logs import CALL_SECONDS, CONTAINERS, job_links
 from airflow_doeks.platforms.emr_request import EXECUTOR_PREFIX, all_conf
 from airflow_doeks.platforms.explain import root_cause
 from airflow_doeks.platforms.pods import WORDS, PodFact, commonest, pod_facts
+from airflow_doeks.platforms.redaction import redacted
 
 log = logging.getLogger(__name__)
 
@@ -44,11 +45,6 @@ _REASONS: dict[str, FailureCategory] = {
     "USER_ERROR": "user_code",
     "VALIDATION_ERROR": "user_code",
 }
-_SECRETS = (
-    (re.compile(r"(?i)([\w.-]*(?:password|passwd|secret|token|access\.?key|credential)[\w.-]*[\"']?\s*[=:]\s*[\"']?)[^\s\"',;&]+"), r"\1***"),  # noqa: E501 - one pattern
-    (re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"), "***"),
-    (re.compile(r"(://[^/\s:@]+:)[^@\s/]+@"), r"\1***@"),
-)  # fmt: skip
 
 
 @dataclass
@@ -91,13 +87,6 @@ def explain(ref: JobRef, sources: Sources) -> JobFailure:
         links=job_links(ref, sources.config),
         log_tail=tuple(redacted(line) for line in found.tail[-TAIL_LINES:]),
     )
-
-
-def redacted(text: str) -> str:
-    """The text without values that look like secrets."""
-    for pattern, instead in _SECRETS:
-        text = pattern.sub(instead, text)
-    return text
 
 
 def _read(ref: JobRef, sources: Sources, found: _Found) -> None:

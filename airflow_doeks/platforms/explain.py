@@ -28,6 +28,15 @@ _WRAPPERS = re.compile(  # exceptions that carry somebody else's failure
 _NOT_A_CAUSE = "org.apache.spark.SparkUserAppException"  # says only that the Python driver ended
 _CAPTURED = "pyspark.errors.exceptions.captured."
 
+# Error codes with which AWS's services ask for patience; botocore's standard retry mode and S3's list, November 2026.
+_BUSY = (
+    r"(\w*Throttl\w*|SlowDown|503 Slow Down|TooManyRequests\w*|RequestLimitExceeded|ProvisionedThroughputExceeded\w*|"
+    r"InternalError|InternalFailure|InternalServer\w*|ServiceUnavailable\w*|RequestTimeout\w*|50[0234])\b"
+)
+_DATABASE_IS_BUSY = (  # PostgreSQL: appendix A, classes 53 and 57
+    r"(sorry, too many clients|remaining connection slots|"
+    r"the database system is (starting up|shutting down|in recovery))"
+)
 _CATEGORIES: tuple[tuple[str, FailureCategory], ...] = (  # words of a root cause -> category, first match wins
     (
         r"(Lost task .*executor (?!driver)\w+\)|ExecutorLostFailure).*(OutOfMemory|OOM|137|memory limits)",
@@ -44,6 +53,17 @@ _CATEGORIES: tuple[tuple[str, FailureCategory], ...] = (  # words of a root caus
     ),
     (r"UnknownHost|ConnectException|Connection ?(Error|refused|reset|timed out)|SocketTimeout|gaierror", "network"),
     (r"NoRouteToHost|ConnectTimeout|Name or service not known|Temporary failure in name resolution", "network"),
+    # What passes: a service was busy, another writer came first. A row begins with the exception's class or holds an
+    # AWS client's own wording, so that a job's own error that merely speaks of a time-out stays the job's.
+    (r"^[\w.$]*(Throttl\w*|TooManyRequests|SlowDown|AWSStatus50[0234])Exception\b", "platform"),
+    (r"\(Service: [^()]{1,80}Status Code: (429|50[0234])\b", "platform"),
+    (rf"\(Service: [^()]{{1,80}}Error Code: {_BUSY}", "platform"),
+    (rf"^botocore\.[\w.]+: An error occurred \({_BUSY}\) when calling", "platform"),
+    (r"^[\w.$]*TimeoutException: Futures timed out after", "timeout"),  # Scala's, of broadcasts and Spark's own calls
+    (r"^org\.apache\.iceberg\.exceptions\.CommitFailedException\b", "platform"),
+    (r"^org\.apache\.iceberg\.exceptions\.ValidationException: Found .*conflicting", "platform"),
+    (r"^([\w$]+\.)*delta\.([\w$]+\.)*(Concurrent\w+|MetadataChanged|ProtocolChanged)Exception\b", "platform"),
+    (rf"^[\w.$]*(PSQLException|OperationalError): .*FATAL: +{_DATABASE_IS_BUSY}", "platform"),
 )
 _SAID_PLAINLY: tuple[tuple[str, FailureCategory], ...] = (  # lines that tell the cause without an exception
     (r"ExecutorLostFailure.*(OOM|137|memory limits)", "oom_executor"),
@@ -68,7 +88,10 @@ def root_cause(lines: Sequence[str]) -> tuple[FailureCategory, str]:
 
 
 def category_of(message: str) -> FailureCategory:
-    """The category of an exception's text; one that no row of the table knows is the job's own fault."""
+    """The category of an exception's text; one that no row of the table knows is the job's own fault.
+
+    Airflow does not retry ``user_code`` unless told to, so a row is due for whatever another try may mend.
+    """
     return next((category for pattern, category in _CATEGORIES if re.search(pattern, message)), "user_code")
 
 

@@ -34,6 +34,7 @@ from airflow_doeks.platforms import local_launch, local_runs
 from airflow_doeks.platforms.explain import last_words, root_cause
 from airflow_doeks.platforms.local_checks import NO_SECRETS, check_job
 from airflow_doeks.platforms.local_machine import refuse_short_lived
+from airflow_doeks.platforms.redaction import redacted
 from airflow_doeks.platforms.spark import (
     Injection,
     event_log_conf,
@@ -240,8 +241,13 @@ class Platform:
         else:
             message = ": ".join(part for part in (status.reason or status.native_state, last_words(lines)) if part)
         links = {"Driver log": str(log)} if log.exists() else {}
-        tail = tuple(lines[-_LOG_TAIL_LINES:])
-        return JobFailure(category=category, message=message, evidence=tuple(evidence), links=links, log_tail=tail)
+        return JobFailure(
+            category=category,
+            message=redacted(message),
+            evidence=tuple(redacted(line) for line in evidence),
+            links=links,
+            log_tail=tuple(redacted(line) for line in lines[-_LOG_TAIL_LINES:]),
+        )
 
     def _start(self, run: Path) -> None:
         local_launch.start_supervisor(run)

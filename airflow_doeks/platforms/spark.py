@@ -204,10 +204,13 @@ def _overhead_factor(conf: Mapping[str, str], role: str, *, python: bool) -> Dec
     for key in (f"spark.{role}.memoryOverheadFactor", "spark.kubernetes.memoryOverheadFactor"):
         if key in conf:
             try:
-                return Decimal(conf[key])
-            except InvalidOperation as error:
-                msg = f"conf.{key}: {conf[key]!r} is not a number; write for example 0.4"
-                raise SpecError(msg) from error
+                factor = Decimal(conf[key])
+            except InvalidOperation:
+                factor = Decimal("NaN")
+            if not factor.is_finite() or factor <= 0:
+                msg = f"conf.{key}: {conf[key]!r} is not a number above 0; write for example 0.4"
+                raise SpecError(msg)
+            return factor
     return PYTHON_OVERHEAD_FACTOR if python else JVM_OVERHEAD_FACTOR
 
 

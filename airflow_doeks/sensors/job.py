@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from airflow_doeks.compat import AirflowException, AirflowSkipException, BaseSensorOperator
+from airflow_doeks.compat import AirflowException, AirflowFailException, AirflowSkipException, BaseSensorOperator
 from airflow_doeks.hooks.platforms import connect
 from airflow_doeks.lifecycle import Budgets
 from airflow_doeks.model.status import JobRef, JobState, JobStatus
 from airflow_doeks.triggers.job import JobTrigger, event_status
+
+FORMS = {  # platform type -> the ref of its jobs
+    "emr_on_eks": "emr_on_eks://<account>.<region>/<virtual-cluster>/<job-run>",
+    "local": "local://<host>/<run-dir>",
+}
 
 
 class JobSensor(BaseSensorOperator):
@@ -32,7 +38,7 @@ class JobSensor(BaseSensorOperator):
 
     def poke(self, context: Any) -> bool:  # noqa: ARG002 - Airflow's signature
         """One look at the job."""
-        return self._verdict(connect(self.platform).observe(JobRef(self.ref)))
+        return self._verdict(connect(self.platform).observe(self._job()))
 
     def execute(self, context: Any) -> Any:
         """Look once, then wait in the triggerer; not deferrable: as any sensor."""
@@ -54,6 +60,17 @@ class JobSensor(BaseSensorOperator):
             raise AirflowException(msg)
         self._verdict(status)
         return self.ref
+
+    def _job(self) -> JobRef:
+        """The ref after rendering; a template that finds nothing renders to None or to nothing."""
+        form = FORMS[self.platform["type"]]
+        if not re.fullmatch(re.sub("<[^>]+>", r"[^/\\s]+", form.replace(".", r"\.")), str(self.ref)):
+            msg = (
+                f"ref: {str(self.ref)[:200]!r} is no job of platform {self.platform.get('name')!r}; expected {form}, "
+                "the return value of the task that submits the job. That task must have run before this one."
+            )
+            raise AirflowFailException(msg)
+        return JobRef(self.ref)
 
     def _verdict(self, status: JobStatus) -> bool:
         if not status.state.is_terminal or status.state is JobState.SUCCEEDED:

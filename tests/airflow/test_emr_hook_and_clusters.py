@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timezone
 from types import SimpleNamespace
 
 import pytest
 
-from airflow_doeks.compat import AirflowFailException
+from airflow_doeks.compat import DAG, AirflowFailException
 from airflow_doeks.hooks.platforms import connect
 from airflow_doeks.hooks.settings import load_settings
 from airflow_doeks.model.errors import PlatformError
@@ -98,3 +99,33 @@ def test_deleting_twice_is_fine_and_then_it_can_be_created_again(aws):
     context = {"ti": SimpleNamespace(**(vars(CONTEXT["ti"]) | {"try_number": 2}))}
     arguments = {"cluster_name": "sales", "eks_cluster": "prod", "namespace": "sales"} | PLACE
     assert EmrVirtualClusterCreateOperator(task_id="create", **arguments).execute(context) != cluster
+
+
+@pytest.mark.parametrize(
+    "operator",
+    [
+        EmrVirtualClusterCreateOperator,
+        EmrVirtualClusterDescribeOperator,
+        EmrVirtualClusterDeleteOperator,
+        EmrVirtualClusterSensor,
+    ],
+)
+def test_default_args_say_where_a_virtual_cluster_is(operator):
+    """Region, connection and endpoint of a DAG's `default_args` hold; what a task says itself goes before them."""
+    where = {"region": "eu-west-1", "connection": "aws_prod", "endpoint_url": "https://emr.acme"}
+    own = {"virtual_cluster": "abc"}
+    if operator is EmrVirtualClusterCreateOperator:
+        own = {"cluster_name": "sales", "eks_cluster": "prod", "namespace": "sales"}
+    start = datetime(2026, 1, 1, tzinfo=timezone.utc)
+    with DAG("ops", schedule=None, start_date=start, default_args=where):
+        task, other = operator(task_id="a", **own), operator(task_id="b", connection="aws_dev", **own)
+    assert {name: getattr(task, name) for name in where} == where
+    assert (other.connection, other.region) == ("aws_dev", "eu-west-1")
+
+
+def test_the_sensor_holds_no_worker_unless_told_to():
+    """Its mode is `reschedule`, by default only."""
+    start = datetime(2026, 1, 1, tzinfo=timezone.utc)
+    assert EmrVirtualClusterSensor(task_id="w", virtual_cluster="abc", **PLACE).mode == "reschedule"
+    with DAG("ops", schedule=None, start_date=start, default_args={"mode": "poke"}):
+        assert EmrVirtualClusterSensor(task_id="w", virtual_cluster="abc", **PLACE).mode == "poke"

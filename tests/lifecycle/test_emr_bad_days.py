@@ -61,6 +61,15 @@ async def follow(platform, ref, followers=None, *, stop=lambda status: status.st
     return seen
 
 
+@pytest.mark.parametrize("instance", ["prod-eu", "prod (eu)", "prod,eu", "team#1", "p" * 300])
+def test_row_1_an_instance_may_have_any_name(aws, instance):
+    """Also one with characters that AWS refuses in a tag: the retry follows the one job, another instance does not."""
+    first = run(aws, instance=instance)
+    assert run(aws, try_number=2, instance=instance).ref == first.ref
+    assert run(aws, try_number=2, instance=f"{instance}!").ref != first.ref
+    assert len(aws.emr.jobs) == 2
+
+
 @pytest.mark.parametrize("try_number", [1, 2])
 def test_row_1_a_worker_killed_after_the_commit_leaves_one_job(aws, try_number):
     """The worker dies before it wrote anything down: the same try again, or the next, follows the one job."""

@@ -59,6 +59,15 @@ def test_every_part_of_the_key_counts(identity, field):
     assert other.task_key != identity.task_key
 
 
+@given(st.text(min_size=1, max_size=300), st.text(min_size=1, max_size=300))
+def test_an_instance_is_legal_everywhere_and_never_another_one(one, other):
+    """Whatever an installation is called, its name is a legal tag and label, and no other name has the same form."""
+    first, second = (JobIdentity(name, "d", "r", "t", -1, 1, RUN, "a").instance for name in (one, other))
+    assert LABEL.fullmatch(first)
+    assert len(first) <= 63
+    assert (first == second) == (one == other) or {one, other} & {first, second}
+
+
 def test_every_key_of_a_job_stands_in_its_tags(identity):
     """The promised keys with full values, cost tags after them."""
     assert identity.tags("f" * 64) == {

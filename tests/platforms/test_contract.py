@@ -153,6 +153,16 @@ def test_explain_gives_the_root_cause(harness):
     assert harness.platform().observe(ref).state is JobState.FAILED
 
 
+def test_a_failure_repeats_no_secret(harness):
+    """What a job's log says of secrets is in neither cause nor tail, whatever the platform."""
+    ref = submit(harness)
+    harness.fail(ref, f"argv: ['--db-password', 'hunter2']\n{TRACEBACK.rstrip()} for password=ab;hunter2\n")
+    failure = harness.platform().explain(ref)
+    assert failure.message == "ValueError: no flights in 2013-13 for password=***"
+    assert failure.log_tail[0] == "argv: ['--db-password', '***']"
+    assert "hunter2" not in repr(failure)
+
+
 def test_telemetry_states_facts(harness):
     """What a job requested and how long it held it is known after its end, or why not."""
     ref = submit(harness)

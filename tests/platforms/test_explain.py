@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_doeks.platforms.explain import root_cause
+from airflow_doeks.platforms.explain import category_of, root_cause
 
 USER_CODE = """\
 26/11/20 19:00:00 INFO SparkContext: Running Spark version 4.3.0
@@ -127,3 +127,74 @@ def test_root_cause(case):
     """The exception that ended the job is named in one line, with its category."""
     log, category, message = CASES[case]
     assert root_cause(log.splitlines()) == (category, message)
+
+
+PASSING = {  # the innermost exception -> its category; texts as the clients write them
+    "com.amazonaws.services.s3.model.AmazonS3Exception: Please reduce your request rate. (Service: Amazon S3; "
+    "Status Code: 503; Error Code: SlowDown; Request ID: X; S3 Extended Request ID: Y)": "platform",
+    "com.amazonaws.services.s3.model.AmazonS3Exception: We encountered an internal error. Please try again. "
+    "(Service: Amazon S3; Status Code: 500; Error Code: InternalError; Request ID: X)": "platform",
+    "com.amazon.ws.emr.hadoop.fs.shaded.com.amazonaws.services.s3.model.AmazonS3Exception: Slow Down (Service: "
+    "Amazon S3; Status Code: 503; Error Code: 503 Slow Down; Request ID: X)": "platform",
+    "software.amazon.awssdk.services.s3.model.S3Exception: Please reduce your request rate. (Service: S3, "
+    "Status Code: 503, Request ID: X) (SDK Attempt Count: 6)": "platform",
+    "org.apache.hadoop.fs.s3a.AWSServiceThrottledException: PUT 0-byte object on orders": "platform",
+    "software.amazon.awssdk.services.glue.model.ThrottlingException: Rate exceeded (Service: Glue, "
+    "Status Code: 400, Request ID: X)": "platform",
+    "MetaException(message:Rate exceeded (Service: AWSGlue; Status Code: 400; Error Code: ThrottlingException; "
+    "Request ID: X))": "platform",
+    "java.util.concurrent.TimeoutException: Futures timed out after [300 seconds]": "timeout",
+    "org.apache.spark.rpc.RpcTimeoutException: Futures timed out after [120 seconds]. This timeout is controlled by "
+    "spark.rpc.askTimeout": "timeout",
+    "org.apache.iceberg.exceptions.CommitFailedException: Cannot commit: stale table metadata": "platform",
+    "org.apache.iceberg.exceptions.ValidationException: Found new conflicting delete files that can apply to records "
+    "matching true": "platform",
+    "io.delta.exceptions.ConcurrentAppendException: [DELTA_CONCURRENT_APPEND] Files were added": "platform",
+    "org.apache.spark.sql.delta.MetadataChangedException: The metadata of the Delta table has been changed": "platform",
+    "org.postgresql.util.PSQLException: FATAL: sorry, too many clients already": "platform",
+}
+PASSING_IN_PYTHON = {
+    "botocore.exceptions.ClientError: An error occurred (SlowDown) when calling the PutObject operation (reached max "
+    "retries: 4): Please reduce your request rate.": "platform",
+    "botocore.errorfactory.ThrottlingException: An error occurred (ThrottlingException) when calling the GetTable "
+    "operation: Rate exceeded": "platform",
+    "delta.exceptions.ConcurrentAppendException: [DELTA_CONCURRENT_APPEND] Files were added": "platform",
+    'psycopg2.OperationalError: connection to server at "db" (10.0.0.1), port 5432 failed: FATAL:  sorry, too many '
+    "clients already": "platform",
+}
+STAYS_USER_CODE = (
+    "ValueError: timeout must be above 0",
+    "ValueError: Futures timed out is no event type; known are SlowDown, InternalError",
+    "RuntimeError: Rate exceeded the limit of 5 % bad rows",
+    "KeyError: 'TimeoutException: Futures timed out after'",
+    "java.lang.IllegalArgumentException: Status Code: 503 is not a flight",
+    "java.util.concurrent.TimeoutException: my own patience",
+    "java.util.ConcurrentModificationException: mutated while iterating",
+    "com.acme.delta.DeltaException: bad delta",
+    "com.amazonaws.services.s3.model.AmazonS3Exception: No bucket (Service: S3; Status Code: 404; Error Code: X)",
+    "botocore.errorfactory.NoSuchKey: An error occurred (NoSuchKey) when calling the GetObject operation: 503",
+    # The commit may have happened: running it again may write the rows twice.
+    "org.apache.iceberg.exceptions.CommitStateUnknownException: Cannot determine whether the commit was successful",
+    "org.apache.iceberg.exceptions.ValidationException: Cannot find field 'x' in struct",
+    'org.postgresql.util.PSQLException: ERROR: relation "orders" does not exist',
+)
+
+
+@pytest.mark.parametrize("cause", PASSING)
+def test_what_passes_is_not_the_jobs_own_fault(cause):
+    """A busy service or another writer that came first, behind Py4J: worth another try, unlike `user_code`."""
+    log = PY4J_ALONE.replace("java.io.FileNotFoundException: File hdfs://nn/x does not exist", cause)
+    assert root_cause(log.splitlines()) == (PASSING[cause], cause[:500])
+
+
+@pytest.mark.parametrize("error", PASSING_IN_PYTHON)
+def test_what_passes_in_python(error):
+    """The same from a client that the driver's own Python uses."""
+    log = USER_CODE.replace("ValueError: no flights in 2013-13", error)
+    assert root_cause(log.splitlines()) == (PASSING_IN_PYTHON[error], error)
+
+
+@pytest.mark.parametrize("error", STAYS_USER_CODE)
+def test_a_jobs_own_error_that_speaks_of_such_things_stays_its_own(error):
+    """Words of a busy service in a job's own exception do not make it worth a try."""
+    assert category_of(error) == "user_code"

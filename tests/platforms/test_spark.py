@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timezone
 
 import pytest
@@ -75,6 +76,25 @@ def test_too_little_memory_says_how_much():
     with pytest.raises(SpecError, match=r"executors.memory: 512 MiB leave 128 MiB .* Write at least 834Mi"):
         split_memory(SparkJob.model_validate(JVM), "executor", 512 * MIB)
     split_memory(SparkJob.model_validate(JVM), "executor", 834 * MIB)
+
+
+@pytest.mark.parametrize("factor", ["-1", "-0.9", "0", "nan", "sNaN", "inf", "-Infinity", "much", ""])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "spark.driver.memoryOverheadFactor",
+        "spark.executor.memoryOverheadFactor",
+        "spark.kubernetes.memoryOverheadFactor",
+    ],
+)
+def test_an_overhead_factor_is_a_number_above_0(key, factor):
+    """Another one is a finding at lint and refused before anything is sent, by its name and with an example."""
+    job = PYTHON | {"conf": {key: factor}}
+    message = f"{factor!r} is not a number above 0; write for example 0.4"
+    findings = conf_findings(job)
+    assert {(finding.path, finding.message) for finding in findings} == {(f"conf.{key}", message)}
+    with pytest.raises(SpecError, match=re.escape(f"conf.{key}: {message}")):
+        sizing_conf(SparkJob.model_validate(job))
 
 
 def test_fixed_size():

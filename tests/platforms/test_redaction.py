@@ -1,0 +1,86 @@
+"""What of a job's log may be repeated."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from airflow_doeks.platforms.redaction import redacted
+
+CASES = [  # the text of a log, what may be repeated of it
+    ("connect with password=hunter2 now", "connect with password=*** now"),
+    ("fs.s3a.secret.key: abcDEF123", "fs.s3a.secret.key: ***"),
+    ('{"api_token": "xyz"}', '{"api_token": "***"}'),
+    ("jdbc:postgresql://bob:hunter2@db/x", "jdbc:postgresql://bob:***@db/x"),
+    ("jdbc:postgresql://bob:hun@ter2@db/x", "jdbc:postgresql://bob:***@db/x"),
+    ("key AKIAIOSFODNN7EXAMPLE used", "key *** used"),
+    ("argv: ['--db-password', 'hunter2']", "argv: ['--db-password', '***']"),
+    ("argv: ['--db-password', 'hunter 2', '--x', '1']", "argv: ['--db-password', '***', '--x', '1']"),
+    ('["--token","hunter2","--x"]', '["--token","***","--x"]'),
+    ("spark-submit --password hunter2 --x", "spark-submit --password *** --x"),
+    ("spark-submit --password 'hunter 2' --x", "spark-submit --password '***' --x"),
+    ("spark-submit --db.password=hunter2 --x", "spark-submit --db.password=*** --x"),
+    ("run('--conf', 'spark.acme.password=hunter 2', 7)", "run('--conf', 'spark.acme.password=***', 7)"),
+    ("Authorization: Bearer eyJhbGciOi.abc", "Authorization: ***"),
+    ("authorization=Basic Ym9iOmh1bnRlcjI= sent", "authorization=*** sent"),
+    ("{'Authorization': 'Bearer eyJhbGciOi.abc', 'a': 1}", "{'Authorization': '***', 'a': 1}"),
+    ("sent Bearer eyJhbGciOi.abcdef as header", "sent Bearer *** as header"),
+    ("password=ab;hunter2", "password=***"),
+    ("password=ab,hunter2&x 'y'", "password=*** 'y'"),
+    ("'password': 'my hunter2'", "'password': '***'"),
+    (r'"password": "my \"hunter2\" is", "user": "bob"', '"password": "***", "user": "bob"'),
+    (r"{\"password\": \"my hunter2\", \"user\": \"bob\"}", r"{\"password\": \"***\", \"user\": \"bob\"}"),
+    ('password="my hunter2 is cut', 'password="***'),
+    ("password = b'my hunter2' x", "password = '***' x"),
+    ('os.environ["DB_PASSWORD"] = "my hunter2"', 'os.environ["DB_PASSWORD"] = "***"'),
+    ('{"name": "DB_PASSWORD", "value": "hunter2"}', '{"name": "DB_PASSWORD", "value": "***"}'),
+    ("Map(db.password -> hunter2, user -> bob)", "Map(db.password -> *** user -> bob)"),
+    ("('spark.hadoop.fs.s3a.secret.key', 'hunter2')", "('spark.hadoop.fs.s3a.secret.key', '***')"),
+    ("aws_secret_access_key = wJalrXUtnFEMI/K7MDENG", "aws_secret_access_key = ***"),
+    ("https://b.s3/x?X-Amz-Signature=0a1b2c", "https://b.s3/x?X-Amz-Signature=***"),
+]
+STAYS = [
+    "tokenizer took 5 s",
+    "The security token included in the request is invalid",
+    "flags ['--use-token', '--verbose'] and --with-token --verbose",
+    "HTTP 401: Bearer authentication failed",
+    "see https://spark.apache.org:443/docs and write to s3://acme-code/x",
+    "ValueError: no flights in 2013-13",
+    "",
+]
+HOSTILE = (
+    "a",
+    "password",
+    "--password ",
+    'password="',
+    "password='\\",
+    "'password', ",
+    '"password=',
+    "-",
+    '\\"',
+    "token :",
+    "://a:",
+)
+
+
+@pytest.mark.parametrize(("text", "expected"), CASES)
+def test_secrets_in_logs_are_not_repeated(text, expected):
+    """Values that look like secrets do not get from a job's log into ours, neither whole nor in part."""
+    assert redacted(text) == expected
+    assert redacted(expected) == expected
+
+
+@pytest.mark.parametrize("text", STAYS)
+def test_what_is_no_secret_stays(text):
+    """Words alone are no secrets: the cause of a failure stays readable."""
+    assert redacted(text) == text
+
+
+@pytest.mark.parametrize("part", HOSTILE)
+def test_a_line_of_a_megabyte_takes_no_longer_than_its_length(part):
+    """No line, however it is made, holds up the task: quadratic work would take hours here."""
+    line = part * (500_000 // len(part))
+    began = time.process_time()
+    redacted(f"{line} password={line}")
+    assert time.process_time() - began < 30
