@@ -31,14 +31,22 @@ class JobTrigger(BaseTrigger):
     """Fires when the job ended or a deadline passed; a restart of the triggerer never cancels.
 
     Carries where the job runs, the platform's entry and absolute deadlines; never credentials. ``owns_job`` False: for
-    those who wait for a job of somebody else: nothing of theirs cancels it.
+    those who wait for a job of somebody else: nothing of theirs cancels it. ``deferred``: when the task left its
+    worker, if not right after ``submitted``; both are ISO 8601.
 
     The event is ``{"status": ...}`` of the ended job, ``{"status": ..., "overdue": budget}`` after a deadline cancelled
     it, or ``{"error": text}`` when it could not be followed, with ``overdue`` if a deadline had passed.
     """
 
     def __init__(
-        self, ref: str, submitted: str, platform: dict[str, Any], budgets: dict[str, Any], *, owns_job: bool = True
+        self,
+        ref: str,
+        submitted: str,
+        platform: dict[str, Any],
+        budgets: dict[str, Any],
+        *,
+        owns_job: bool = True,
+        deferred: str | None = None,
     ) -> None:
         super().__init__()
         self.ref = ref
@@ -46,18 +54,19 @@ class JobTrigger(BaseTrigger):
         self.platform = platform
         self.budgets = budgets
         self.owns_job = owns_job
+        self.deferred = deferred
         self._spent: str | None = None  # the budget that was used up
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Class path and arguments, as Airflow stores them."""
-        names = ("ref", "submitted", "platform", "budgets", "owns_job")
+        names = ("ref", "submitted", "platform", "budgets", "owns_job", "deferred")
         return "airflow_doeks.triggers.job.JobTrigger", {name: getattr(self, name) for name in names}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yields one event."""
         try:
             event = await self._watch()
-            earliest = datetime.fromisoformat(self.submitted) + EARLIEST
+            earliest = datetime.fromisoformat(self.deferred or self.submitted) + EARLIEST
             await asyncio.sleep(max(0.0, (earliest - Clock().now()).total_seconds()))
             yield TriggerEvent(event)
         except asyncio.CancelledError:  # its task was killed, or the triggerer stops: only the first ends the job

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
 from typing import Any
 
@@ -136,6 +136,29 @@ async def test_a_refusal_is_told_at_once(platform: MemoryPlatform) -> None:
     """A platform that refuses for good fires an error with its words."""
     platform.feed_faults = [PlatformError("role/x may not ListJobRuns")]
     assert await fire(trigger(platform)) == {"error": "role/x may not ListJobRuns"}
+
+
+async def test_a_cancel_that_is_refused_names_the_budget(platform: MemoryPlatform) -> None:
+    """The worker is told that the job is overdue: it cancels with credentials of its own."""
+
+    def refuse() -> None:
+        msg = "role/x may not CancelJobRun"
+        raise PlatformError(msg)
+
+    platform.script, platform.before_cancel = FOR_EVER, refuse
+    payload = await fire(trigger(platform, budgets=Budgets(deadline=START).to_json()))
+    assert payload == {"error": "role/x may not CancelJobRun", "overdue": "execution_timeout"}
+
+
+async def test_a_second_deferral_is_not_ended_before_the_scheduler_noticed_it(
+    platform: MemoryPlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However old its job is, an event comes no earlier than some seconds after the task left its worker."""
+    monkeypatch.setattr(triggers, "EARLIEST", timedelta(seconds=0.3))
+    platform.feed_faults = [PlatformError("role/x may not ListJobRuns")]
+    left = datetime.now(timezone.utc)
+    await fire(trigger(platform, deferred=left.isoformat()))
+    assert datetime.now(timezone.utc) - left >= timedelta(seconds=0.3)
 
 
 async def test_on_kill_ends_the_job(platform: MemoryPlatform) -> None:
