@@ -27,12 +27,13 @@ def aws(tmp_path):
 
 @pytest.fixture
 def bare(monkeypatch, tmp_path):
-    """A machine that offers no AWS credentials: no variables, no files, no instance metadata."""
+    """The AWS config file of a machine that offers no credentials: no variables, no other file, no metadata."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    return tmp_path / "config"
 
 
 def late_platform(aws, *, clients_without: float = float("inf")) -> Platform:
@@ -84,10 +85,19 @@ def test_a_submit_waits_for_credentials_that_come_late(aws, bare):
     assert len(aws.emr.jobs) == 1
 
 
-def test_a_submit_without_credentials_fails_within_15_seconds(aws, bare):
+@pytest.mark.parametrize(
+    ("offer", "message"),
+    [
+        ("", "Unable to locate credentials"),
+        ("aws_access_key_id = AKIAEXAMPLEEXAMPLE00", "Partial credentials found in .*"),
+        ("credential_process = false", "Error when retrieving credentials from .*"),
+    ],
+)
+def test_a_submit_without_credentials_fails_within_15_seconds(aws, bare, offer, message):
     """A worker that has none says so soon, in words that name the connection; the task may be tried again."""
+    bare.write_text(f"[default]\n{offer}\n")
     began = aws.emr.now
-    with pytest.raises(PlatformError, match=r"StartJobRun failed: Unable to locate credentials\nNeither the") as caught:
+    with pytest.raises(PlatformError, match=rf"StartJobRun failed: {message}\nNeither the platform") as caught:
         submit(late_platform(aws), aws)
     assert caught.value.retryable
     assert aws.emr.now - began <= timedelta(seconds=15)
