@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow_doeks.compat import BaseOperator, TaskDeferred
@@ -87,25 +87,27 @@ class SparkJobOperator(BaseOperator):
         job = self.job_in_hand = task.submit()
         self._announce(task, job)
         if self.deferrable and not task.has_ended(job):
-            from airflow_doeks.triggers.job import JobTrigger
-
-            carried = job.submission.to_json()
-            where = {"ref": carried["ref"], "submitted": carried["submitted"], "platform": dict(self.platform)}
-            self.defer(  # raises TaskDeferred
-                trigger=JobTrigger(**where, budgets=task.budgets().to_json()),
-                method_name="execute_complete",
-                kwargs={"submission": carried},
-            )
+            self._follow(task, job)
         return str(task.wait_here(job).job.ref)
 
     def execute_complete(
-        self, context: Any, event: Mapping[str, Any], submission: Mapping[str, Any] | None = None
+        self,
+        context: Any,
+        event: Mapping[str, Any],
+        submission: Mapping[str, Any] | None = None,
+        *,
+        is_second: bool = False,
     ) -> str:
-        """Resume after the trigger fired.
+        """Resume after the trigger fired; if it could not follow a job that lives, defer a second time, then wait here.
 
         ``submission`` is what the deferral carried; `DAG.test` of Airflow 3 loses it, and the XCom still has it.
         """
-        return str(self._task(context).complete(event, submission).job.ref)
+        task = self._task(context)
+        job = task.resume(submission)
+        if not is_second and task.lives_on(job, event):
+            self.log.warning("%s lives, but the triggerer could not follow it: %s", job.submission.ref, event["error"])
+            self._follow(task, job, is_second=True)
+        return str(task.complete(job, event).job.ref)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Any) -> Any:
         """As Airflow's, but a deferral that Airflow itself failed (time-out, broken trigger) cancels the job first."""
@@ -141,6 +143,19 @@ class SparkJobOperator(BaseOperator):
 
     def _announce(self, task: SparkTask, job: JobInHand) -> None:
         task.announce(job)
+
+    def _follow(self, task: SparkTask, job: JobInHand, *, is_second: bool = False) -> None:
+        """Leave the worker and wait in the triggerer: raises TaskDeferred."""
+        from airflow_doeks.triggers.job import JobTrigger
+
+        carried = job.submission.to_json()
+        where = {"ref": carried["ref"], "submitted": carried["submitted"], "platform": dict(self.platform)}
+        deferred = datetime.now(timezone.utc).isoformat() if is_second else None
+        self.defer(
+            trigger=JobTrigger(**where, budgets=task.budgets().to_json(), deferred=deferred),
+            method_name="execute_complete",
+            kwargs={"submission": carried} | ({"is_second": True} if is_second else {}),
+        )
 
     def _task(self, context: Any) -> SparkTask:
         from airflow_doeks.operators.spark_task import SparkTask

@@ -101,30 +101,49 @@ class SparkTask:
         """True if the job that was adopted is over: nothing is left to wait for."""
         return job.submission.adopted and job.platform.observe(job.submission.ref).state.is_terminal
 
-    def wait_here(self, job: JobInHand) -> JobRecord:
-        """Wait on the worker; whatever ends the task early ends the job."""
+    def wait_here(self, job: JobInHand, spent: str | None = None) -> JobRecord:
+        """Wait on the worker; whatever ends the task early ends the job.
+
+        ``spent`` is a budget for which the trigger cancelled the job, or tried to.
+        """
         try:
             status, overdue = wait(job.platform, job.submission, self.budgets(), on_change=self._log_state)
+        except PlatformError as error:  # refused for good
+            status = self._stop(job)
+            failure = JobFailure(category="platform", message=f"could not be followed: {error}")
+            settle_quietly(self.context, job, status, failure)
+            fate = "may still run" if status.state is JobState.LOST else "was cancelled"
+            msg = f"{job.submission.ref} could not be followed and {fate}: {error}"
+            raise AirflowException(msg) from error
         except BaseException:  # killed, timed out or interrupted: the job must not outlive the task
             status = self._stop(job)
             settle_quietly(self.context, job, status, _cancelled(status))
             raise
-        return self._finish(job, status, overdue)
+        return self._finish(job, status, overdue or spent)
 
-    def complete(self, event: Mapping[str, Any], submission: Mapping[str, Any] | None) -> JobRecord:
-        """The trigger fired: the job ended, a deadline passed, or it could not be followed."""
-        job = self._in_hand(submission or pull_job(self.context)["submission"])
+    def resume(self, submission: Mapping[str, Any] | None) -> JobInHand:
+        """The job that was deferred, on a connection of this worker's own."""
+        return self._in_hand(submission or pull_job(self.context)["submission"])
+
+    def lives_on(self, job: JobInHand, event: Mapping[str, Any]) -> bool:
+        """True if the trigger could not follow a job, had not to cancel it either, and the worker sees it alive."""
+        if "error" not in event or "overdue" in event:
+            return False
+        try:
+            status = job.platform.observe(job.submission.ref)
+        except PlatformError as error:
+            self.log.warning("The worker does not see %s: %s", job.submission.ref, error)
+            return False
+        return not status.state.is_terminal
+
+    def complete(self, job: JobInHand, event: Mapping[str, Any]) -> JobRecord:
+        """The trigger fired: the job ended, a deadline passed, or the worker has to look because the trigger cannot."""
         status = event_status(event)
-        if status is not None and status.state is JobState.LOST:  # perhaps to the triggerer alone
-            self.log.warning("The triggerer does not see %s (%s): the worker looks", status.ref, status.reason)
-            return self.wait_here(job)
-        if status is not None:
-            return self._finish(job, status, event.get("overdue"))
-        status = self._stop(job)
-        failure = JobFailure(category="platform", message=f"could not be followed: {event.get('error')}")
-        settle_quietly(self.context, job, status, failure)
-        msg = f"{job.submission.ref} could not be followed and was cancelled: {event.get('error')}"
-        raise AirflowException(msg)
+        if status is None or status.state is JobState.LOST:  # perhaps to the triggerer alone
+            why = event.get("error") if status is None else status.reason
+            self.log.warning("The triggerer does not see %s (%s): the worker looks", job.submission.ref, why)
+            return self.wait_here(job, event.get("overdue"))
+        return self._finish(job, status, event.get("overdue"))
 
     def end_failed_deferral(self, error: str) -> None:
         """Airflow failed the deferral ("Trigger/execution timeout" on 2, "Trigger timeout" on 3): end the job."""

@@ -43,6 +43,10 @@ DENIALS = frozenset(
     }
 )
 EXPIRIES = frozenset({"ExpiredTokenException", "ExpiredToken", "RequestExpired"})
+# Also of a key that was replaced: the connection may hold the new one.
+RENEWED = EXPIRIES | {"UnrecognizedClientException", "InvalidClientTokenId"}
+# STS could not reach the identity provider, "often a transient error"; botocore's STS model, read November 2026.
+OUTAGES = frozenset({"IDPCommunicationError"})
 GONE = frozenset({"ResourceNotFoundException", "NoSuchKey", "NoSuchBucket", "404"})
 
 SLOWEST_PER_SECOND = 0.1
@@ -51,17 +55,21 @@ SLOWEST_PER_SECOND = 0.1
 # is small, and a throttled call empties it and halves the rate.
 BURST_SECONDS = 10.0
 LONGEST_PAUSE_SECONDS = 60.0
+MOST_DOUBLINGS = 6  # of a second: more than the longest pause, and 2.0**1024 is no float any more
+# No credentials are found: for good, or their source (a role's token, instance metadata) is away for a moment. A worker
+# tells soon and its task is tried again; a feed holds the jobs of many and asks longer.
+CREDENTIALS_SECONDS, FEED_CREDENTIALS_SECONDS = 15.0, 600.0
 
 
 class Refusal(PlatformError):
     """A call that did not succeed.
 
     Attributes:
-        kind: ``throttled`` and ``unavailable`` may be repeated; ``denied``, ``gone``, ``refused`` may not.
+        kind: ``throttled``, ``unavailable``, ``no_credentials`` may be repeated; ``denied``, ``gone``, ``refused`` not.
     """
 
     def __init__(self, kind: str, message: str) -> None:
-        super().__init__(message, retryable=kind in {"throttled", "unavailable"})
+        super().__init__(message, retryable=kind in {"throttled", "unavailable", "no_credentials"})
         self.kind = kind
 
 
@@ -108,7 +116,8 @@ class Pace:
                 self._refill()
                 self.per_second = max(SLOWEST_PER_SECOND, self.per_second / 2)
                 self._tokens = min(self._tokens, 0.0)
-            return random.uniform(0, min(LONGEST_PAUSE_SECONDS, 2.0**self._refusals))  # noqa: S311 - jitter
+            longest = min(LONGEST_PAUSE_SECONDS, 2.0 ** min(self._refusals, MOST_DOUBLINGS))
+            return random.uniform(0, longest)  # noqa: S311 - jitter
 
     def _refill(self) -> None:
         now = self._clock.monotonic()
@@ -126,7 +135,7 @@ def shared_pace(region: str, connection: str | None, per_second: float) -> Pace:
 
 
 class AwsCalls:
-    """One service's client, made when first needed and made anew once when its credentials expired.
+    """One service's client, made when first needed and made anew when its credentials expired, changed or are missing.
 
     Args:
         make: gives a boto3 client; slow, never called on the event loop.
@@ -148,29 +157,36 @@ class AwsCalls:
         self._lock = threading.Lock()
 
     def once(self, action: str, **parameters: Any) -> dict[str, Any]:
-        """One call, not paced; raises Refusal. Expired credentials are renewed once."""
+        """One call, not paced; raises Refusal. Expired and replaced credentials are renewed once."""
         for is_last in (False, True):
             try:
                 answer: dict[str, Any] = getattr(self._connected(), action)(**parameters)
             except Exception as error:
                 code = error_code(error)
-                if code in EXPIRIES and not is_last:
+                if code in RENEWED and not is_last:
                     self._client = None
                     continue
-                raise self._refusal(action, error, code) from error
+                refusal = self._refusal(action, error, code)
+                if refusal.kind == "no_credentials":
+                    self._client = None  # a client looks for them only when it is made
+                raise refusal from error
             return answer
         raise AssertionError  # pragma: no cover - the loop returns or raises
 
     def patiently(self, action: str, seconds: float = 60.0, **parameters: Any) -> dict[str, Any]:
-        """One paced call, repeated while the service throttles or is away, for about ``seconds``; blocks."""
-        until = self.clock.monotonic() + seconds
+        """One paced call, repeated while the service throttles or is away, for about ``seconds``; blocks.
+
+        Without credentials it is repeated for CREDENTIALS_SECONDS at most.
+        """
+        began = self.clock.monotonic()
         while True:
             self.clock.sleep(self._pace.reserve())
             try:
                 answer = self.once(action, **parameters)
             except Refusal as refusal:
                 pause = self._pace.refused(throttled=refusal.kind == "throttled")
-                if not refusal.retryable or self.clock.monotonic() + pause > until:
+                most = min(seconds, CREDENTIALS_SECONDS) if refusal.kind == "no_credentials" else seconds
+                if not refusal.retryable or self.clock.monotonic() + pause > began + most:
                     raise
                 log.info("%s, again in %.1f s", refusal, pause)
                 self.clock.sleep(pause)
@@ -179,8 +195,11 @@ class AwsCalls:
                 return answer
 
     async def forever(self, action: str, **parameters: Any) -> dict[str, Any]:
-        """One paced call in a thread, repeated until the service answers or refuses for good."""
-        warned = False
+        """One paced call in a thread, repeated until the service answers or refuses for good.
+
+        To have no credentials for FEED_CREDENTIALS_SECONDS is for good: perhaps only this process has none.
+        """
+        warned, began = False, self.clock.monotonic()
         while True:
             await self.clock.asleep(self._pace.reserve())
             try:
@@ -188,6 +207,8 @@ class AwsCalls:
             except Refusal as refusal:
                 if not refusal.retryable:
                     raise
+                if refusal.kind == "no_credentials" and self.clock.monotonic() - began > FEED_CREDENTIALS_SECONDS:
+                    raise Refusal(kind="denied", message=str(refusal)) from refusal
                 if not warned:
                     log.warning("%s; it is tried again until it answers", refusal)
                 warned = True
@@ -208,6 +229,8 @@ class AwsCalls:
         text = f"{name} failed: {error}"
         if kind == "denied":
             text += f"\nAsked as {self._who()}. Allow it the action (docs/platforms.md lists all), then clear the task."
+        if kind == "no_credentials":
+            text += "\nNeither the platform's `connection` nor this machine gives AWS credentials (docs/platforms.md)."
         return Refusal(kind, text)
 
     def _who(self) -> str:
@@ -233,14 +256,15 @@ def _kind(error: Exception, code: str | None) -> str:
         return "denied"
     if code in GONE:
         return "gone"
-    return "unavailable" if status >= 500 else "refused"  # noqa: PLR2004 - HTTP's number
+    return "unavailable" if status >= 500 or code in OUTAGES else "refused"  # noqa: PLR2004 - HTTP's number
 
 
 def _kind_without_answer(error: Exception) -> str:
     from botocore import exceptions
 
-    if isinstance(error, (exceptions.NoCredentialsError, exceptions.PartialCredentialsError)):
-        return "denied"
+    missing = (exceptions.NoCredentialsError, exceptions.PartialCredentialsError, exceptions.CredentialRetrievalError)
+    if isinstance(error, (*missing, exceptions.MetadataRetrievalError)):
+        return "no_credentials"
     if isinstance(error, (exceptions.HTTPClientError, exceptions.ConnectionError, OSError)):
         return "unavailable"
     if isinstance(error, exceptions.BotoCoreError):

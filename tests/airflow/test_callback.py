@@ -112,7 +112,7 @@ def test_on_kill_ends_the_job_of_a_resumed_task(aws):
     context = context_of(task, 1)
     facts = read_context(context, instance=load_settings().instance, cost_tags={})
     submission = submit(connect(LAKE), SparkJob.model_validate(JOB), facts.identity)
-    task._task(context)._in_hand(submission.to_json())
+    task._task(context).resume(submission.to_json())
 
     task.on_kill()
 

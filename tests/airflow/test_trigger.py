@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from datetime import timedelta
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,8 +16,10 @@ from airflow_doeks import compat, platforms
 from airflow_doeks.lifecycle import Budgets
 from airflow_doeks.model.errors import PlatformError
 from airflow_doeks.model.status import JobRef, JobState
+from airflow_doeks.triggers import job as triggers
 from airflow_doeks.triggers.job import JobTrigger, event_status
 from tests.fakes.memory_platform import PLACES, START, MemoryPlatform, VirtualTime
+from tests.lifecycle.test_following import jobs
 from tests.lifecycle.test_submission import FIRST, FOR_EVER, run
 
 ENTRY = {"name": "memory", "type": "memory", "place": "here"}
@@ -72,10 +75,90 @@ async def test_a_deadline_cancels_before_it_fires(platform: MemoryPlatform) -> N
     assert status.state is JobState.CANCELLED
 
 
+async def test_many_overdue_jobs_leave_the_threads_to_the_feed(platform: MemoryPlatform) -> None:
+    """Cancelled jobs take their time to end; nobody sits in one of the loop's few threads until then."""
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(3))
+    platform.script = FOR_EVER
+    refs, budgets = jobs(platform, 48), Budgets(deadline=START).to_json()
+    waiting = [JobTrigger(str(ref), START.isoformat(), ENTRY, budgets) for ref in refs]
+    tasks = [asyncio.create_task(fire(each)) for each in waiting]
+    while len(platform.cancelled) < len(refs):
+        await asyncio.wait_for(compat.in_thread(lambda: None), 1)
+        await asyncio.sleep(0.01)
+    assert not any(task.done() for task in tasks)
+    platform.tick(platform.cancel_takes)
+    events = await asyncio.gather(*tasks)
+    assert {event["overdue"] for event in events} == {"execution_timeout"}
+    assert {event["status"]["state"] for event in events} == {"CANCELLED"}
+
+
+async def test_cancels_that_wait_for_their_turn_leave_the_threads_to_the_feed(platform: MemoryPlatform) -> None:
+    """A throttled service makes each cancel wait in its thread, by deadline or kill: two threads at most do."""
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(3))
+    platform.script, throttled = FOR_EVER, threading.Event()
+    platform.before_cancel = lambda: throttled.wait(5)
+    refs, budgets = jobs(platform, 12), Budgets(deadline=START).to_json()
+    overdue = [JobTrigger(str(ref), START.isoformat(), ENTRY, budgets) for ref in refs[:6]]
+    killed = [JobTrigger(str(ref), START.isoformat(), ENTRY, {}) for ref in refs[6:]]
+    tasks = [asyncio.create_task(fire(each)) for each in overdue]
+    tasks += [asyncio.create_task(each.on_kill()) for each in killed]
+    await let_run()
+    await asyncio.wait_for(compat.in_thread(lambda: None), 1)
+    throttled.set()
+    while len(platform.cancelled) < len(refs):  # noqa: ASYNC110 - a count of the platform
+        await asyncio.sleep(0.01)
+    platform.tick(platform.cancel_takes)
+    await asyncio.gather(*tasks)
+
+
+async def test_a_job_that_does_not_end_in_time_is_looked_at_once_more(
+    platform: MemoryPlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The wait for a cancelled job's end is bounded; the event carries what the platform says then."""
+    monkeypatch.setattr(triggers, "CANCEL_WAIT_SECONDS", 0.1)
+    platform.script = FOR_EVER
+    status = event_status(await fire(trigger(platform, budgets=Budgets(deadline=START).to_json())))
+    assert status is not None
+    assert (status.state, status.is_cancelling) == (JobState.RUNNING, True)
+
+
+async def test_a_job_that_was_faster_than_its_deadline_succeeded(platform: MemoryPlatform) -> None:
+    """A cancel that came too late: no budget is named."""
+    waiting = trigger(platform, budgets=Budgets(deadline=START).to_json())
+    platform.before_cancel = lambda: platform.time.sleep(100)
+    payload = await fire(waiting)
+    status = event_status(payload)
+    assert status is not None
+    assert (status.state, "overdue" in payload) == (JobState.SUCCEEDED, False)
+
+
 async def test_a_refusal_is_told_at_once(platform: MemoryPlatform) -> None:
     """A platform that refuses for good fires an error with its words."""
     platform.feed_faults = [PlatformError("role/x may not ListJobRuns")]
     assert await fire(trigger(platform)) == {"error": "role/x may not ListJobRuns"}
+
+
+async def test_a_cancel_that_is_refused_names_the_budget(platform: MemoryPlatform) -> None:
+    """The worker is told that the job is overdue: it cancels with credentials of its own."""
+
+    def refuse() -> None:
+        msg = "role/x may not CancelJobRun"
+        raise PlatformError(msg)
+
+    platform.script, platform.before_cancel = FOR_EVER, refuse
+    payload = await fire(trigger(platform, budgets=Budgets(deadline=START).to_json()))
+    assert payload == {"error": "role/x may not CancelJobRun", "overdue": "execution_timeout"}
+
+
+async def test_a_second_deferral_is_not_ended_before_the_scheduler_noticed_it(
+    platform: MemoryPlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However old its job is, an event comes no earlier than some seconds after the task left its worker."""
+    monkeypatch.setattr(triggers, "EARLIEST", timedelta(seconds=0.3))
+    platform.feed_faults = [PlatformError("role/x may not ListJobRuns")]
+    left = datetime.now(timezone.utc)
+    await fire(trigger(platform, deferred=left.isoformat()))
+    assert datetime.now(timezone.utc) - left >= timedelta(seconds=0.3)
 
 
 async def test_on_kill_ends_the_job(platform: MemoryPlatform) -> None:

@@ -55,7 +55,7 @@ class FakeAws:
     def _emr(self, method: str, path: str, query: Any, headers: Any, body: bytes) -> tuple[int, dict[str, str], bytes]:
         if headers.get("x-amz-security-token") in self.emr.dead_tokens:
             self.emr.calls["expired"] += 1
-            status, answer = 403, {"__type": "ExpiredTokenException", "message": "The security token has expired"}
+            status, answer = 403, {"__type": self.emr.dead_code, "message": "The security token is not valid"}
         else:
             status, answer = self.emr.handle(method, path, query, body)
         extra = {"x-amzn-ErrorType": str(answer["__type"])} if status >= 400 else {}

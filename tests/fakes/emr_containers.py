@@ -92,7 +92,7 @@ class FakeEmr:
         cancel_seconds: how long a job stays CANCEL_PENDING.
         answer_seconds: virtual time that a call takes.
         list_has_tags: whether ListJobRuns answers with tags, details and end times (not established on real AWS).
-        dead_tokens: credentials that are expired.
+        dead_tokens: credentials that are answered with ``dead_code``.
         calls: how often each action was called, faults included.
     """
 
@@ -106,6 +106,7 @@ class FakeEmr:
     list_has_tags: bool = True
     page_size: int = 50
     dead_tokens: set[str] = field(default_factory=set)
+    dead_code: str = "ExpiredTokenException"
     denied: set[str] = field(default_factory=set)
     faults: list[Fault] = field(default_factory=list)
     calls: Counter[str] = field(default_factory=Counter)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 
@@ -55,6 +55,8 @@ class MemoryPlatform:
         self.fail_submit_after_commit = False
         self.feed_faults: list[Exception] = []
         self.changed = asyncio.Event()
+        self.before_cancel: Callable[[], object] = lambda: None
+        self.loop: asyncio.AbstractEventLoop | None = None
 
     def render(self, job: SparkJob, identity: JobIdentity) -> Request:
         body = job.model_dump(mode="json")
@@ -99,6 +101,7 @@ class MemoryPlatform:
 
     async def feed(self, scope: Scope) -> AsyncIterator[JobStatus]:
         del scope
+        self.loop = asyncio.get_running_loop()
         self.feeds += 1
         while True:
             if self.feed_faults:
@@ -114,8 +117,11 @@ class MemoryPlatform:
         self.changed.set()
 
     def cancel(self, ref: JobRef) -> None:
+        self.before_cancel()
         if not self.observe(ref).state.is_terminal:
             self.cancelled.setdefault(ref, self.time.now())
+        if self.loop is not None and not self.loop.is_closed():
+            self.loop.call_soon_threadsafe(self.changed.set)
 
     def links(self, ref: JobRef) -> dict[str, str]:
         return {"Job console": f"https://console.example/{ref.path[-1]}"}
