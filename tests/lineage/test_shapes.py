@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+import re
 import sys
 from pathlib import Path
 
 import pytest
 
 from airflow_doeks.lineage import read_event_log
+from airflow_doeks.lineage.reader import EventLogReading
 
 INCOMPLETE = {"failed_write", "kafka", "many_paths_cut", "rdd"}  # shapes whose log cannot tell everything
 
@@ -54,6 +57,32 @@ def test_lineage_is_the_same_without_statistics(kept, kept_logs, folder_store):
         for statistics in (False, True)
     )
     assert fast == full
+
+
+def _read_again(plan: dict) -> None:
+    """Puts a second scan beside every scan below ``plan``, numbered anew as Spark numbers a self-join."""
+    for child in list(plan["children"]):
+        if "Scan" in child["nodeName"]:
+            again = re.sub(r"#(\d+)", lambda match: f"#{int(match[1]) + 1000}", json.dumps(child))
+            plan["children"].append(json.loads(again))
+        _read_again(child)
+
+
+def test_a_scan_that_is_read_again_counts_once(kept, plain_log):
+    """The same part of the same data, read twice in a plan under other expression ids, has the counts of one scan."""
+    inputs = []
+    for again in (False, True):
+        lines = plain_log(kept).splitlines(keepends=True)
+        for index, line in enumerate(lines):
+            if again and b'"sparkPlanInfo"' in line:
+                event = json.loads(line)
+                _read_again(event["sparkPlanInfo"])
+                lines[index] = json.dumps(event, separators=(",", ":")).encode() + b"\n"
+        text = b"".join(lines)
+        reading = EventLogReading()
+        reading.feed(text, 0, len(text))
+        inputs.append([(d.name, d.rows, d.bytes, d.files) for d in reading.summary().lineage.inputs])
+    assert inputs[1] == inputs[0]
 
 
 def _shapes():
