@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from airflow_doeks.lineage.names import Name, dataset_name
+from airflow_doeks.lineage.names import Name, dataset_name, without_partitions
 from airflow_doeks.model.lineage import Dataset, Lineage
 
 _PLACELESS = frozenset({"kafka", "jdbc", "spark"})  # namespaces of data whose server the log does not name
@@ -30,7 +30,7 @@ def _merged(
     key, verb, doubt = words
     merged = list(observed)
     for uri in dict.fromkeys(declared):
-        name = dataset_name(uri)
+        name = dataset_name(without_partitions(uri))
         if any(dataset.source == "declared" and (dataset.namespace, dataset.name) == name for dataset in merged):
             continue
         hits = [i for i, dataset in enumerate(merged) if _is_same(dataset, name)]

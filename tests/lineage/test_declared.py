@@ -20,6 +20,12 @@ def test_what_is_declared_and_seen_agrees_without_a_word():
     assert merged.differences == ()
 
 
+def test_a_declared_partition_is_part_of_its_dataset():
+    """A declared folder of one partition is the dataset that the job is seen to write."""
+    merged = merge_declared(SEEN, [], ["s3://mart/clicks/ds=2026-01-01/"])
+    assert ([(d.name, d.source) for d in merged.outputs], merged.differences) == ([("clicks", "both")], ())
+
+
 def test_differences_are_said_in_words():
     """Declared but not seen, seen but not declared: a sentence each, and the declared dataset without counts."""
     merged = merge_declared(SEEN, ["s3://raw/customers"], ["s3://mart/clicks"])

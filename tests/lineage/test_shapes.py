@@ -59,6 +59,13 @@ def test_lineage_is_the_same_without_statistics(kept, kept_logs, folder_store):
     assert fast == full
 
 
+def lineage_of(text: bytes):
+    """The lineage of a log's text."""
+    reading = EventLogReading()
+    reading.feed(text, 0, len(text))
+    return reading.summary().lineage
+
+
 def _read_again(plan: dict) -> None:
     """Puts a second scan beside every scan below ``plan``, numbered anew as Spark numbers a self-join."""
     for child in list(plan["children"]):
@@ -78,11 +85,38 @@ def test_a_scan_that_is_read_again_counts_once(kept, plain_log):
                 event = json.loads(line)
                 _read_again(event["sparkPlanInfo"])
                 lines[index] = json.dumps(event, separators=(",", ":")).encode() + b"\n"
-        text = b"".join(lines)
-        reading = EventLogReading()
-        reading.feed(text, 0, len(text))
-        inputs.append([(d.name, d.rows, d.bytes, d.files) for d in reading.summary().lineage.inputs])
+        inputs.append([(d.name, d.rows, d.bytes, d.files) for d in lineage_of(b"".join(lines)).inputs])
     assert inputs[1] == inputs[0]
+
+
+@pytest.mark.parametrize("shape", ["join_and_aggregate", "file_stream", "foreach_batch"])
+def test_a_partition_is_written_to_the_dataset_that_it_is_read_from(shape, plain_log):
+    """A job that writes the folder of one partition has the output that its reader has as input."""
+    name = {"join_and_aggregate": "revenue", "file_stream": "sunk", "foreach_batch": "batches"}[shape].encode()
+    text = plain_log(f"4.3.0/{shape}")
+    (into,) = lineage_of(text.replace(b"doeks-lake/" + name, b"doeks-lake/" + name + b"/ds=2026-01-01")).outputs
+    assert into == lineage_of(text).outputs[0]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "rows"),
+    [
+        (b"/ds=2026-01-01", b"/ds=2026-01-02", 70),
+        (b"/ds=2026-01-01", b"/ds=2026-01-01", 20),
+        (b"/ds=2026-01-01/h=1", b"/ds=2026-01-01", 20),
+        (b"/ds=2026-01-01", b"/ds=2026-01-01/h=1", 70),
+        (b"/ds=2026-01-01", b"/ds=2026-01-010", 70),
+        (b"/ds=2026-01-01", b"", 20),
+    ],
+)
+def test_an_overwrite_takes_the_place_of_its_own_partition(first, second, rows, plain_log):
+    """Two overwrites, of 50 and 20 rows: the second replaces what lies within its folder and nothing else."""
+    lines = plain_log("4.3.0/overwritten_twice").splitlines(keepends=True)
+    begins = [i for i, line in enumerate(lines) if b"SQLExecutionStart" in line and b"latest" in line]
+    for folder, part in ((first, slice(0, begins[1])), (second, slice(begins[1], None))):
+        lines[part] = [line.replace(b"doeks-lake/latest", b"doeks-lake/latest" + folder) for line in lines[part]]
+    (latest,) = lineage_of(b"".join(lines)).outputs
+    assert (latest.name, latest.rows) == ("/tmp/doeks-lake/latest", rows)  # noqa: S108 - where the log was made
 
 
 def _shapes():
