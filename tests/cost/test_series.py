@@ -85,10 +85,20 @@ def test_the_driver_holds_its_pod_as_long_as_the_platform_says(card, pod, node, 
     assert (result.cost.basis, result.usage.vcpu_seconds, result.cost.usd_storage) == ("event_log", 4 * 3600, 0)
 
 
-def test_an_executor_is_billed_from_its_request(card, pod, node, at):
-    """Its pod starts before it registers; without a Request Time (no dynamic allocation) registration counts."""
-    asked = pod("1", vcpu=4, gib=16, start=60, seconds=3540, role="executor", requested=at(0))
-    facts = Telemetry(assumed_node=node())
-    assert account(facts, EventLogSummary(pods=(asked,)), card).usage.vcpu_seconds == 4 * 3600
-    unknown = asked.model_copy(update={"requested": None})
-    assert account(facts, EventLogSummary(pods=(unknown,)), card).usage.vcpu_seconds == 4 * 3540
+BILLED = {  # second of an executor's request -> seconds billed, of one that registers at 60 and lives to 3600
+    60: 3540,
+    50: 3550,  # from the request
+    46: 3554,
+    0: 3554,  # 14 s before registration: the rest was a wait for a node
+    -3600: 3554,
+    None: 3540,  # no dynamic allocation, no Request Time
+}
+
+
+def test_an_executor_that_waits_for_a_node_costs_nothing_yet(card, pod, node, at):
+    """It is billed from its request, but at most the 14 s that an executor takes to start before it registers."""
+    for requested, billed in BILLED.items():
+        asked = pod("1", vcpu=4, gib=16, start=60, seconds=3540, role="executor")
+        asked = asked.model_copy(update={"requested": None if requested is None else at(requested)})
+        result = account(Telemetry(assumed_node=node()), EventLogSummary(pods=(asked,)), card)
+        assert result.usage.vcpu_seconds == 4 * billed, requested
