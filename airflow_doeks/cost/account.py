@@ -62,9 +62,15 @@ def account(
         now=now,
     )
     moved = [n for stage in summary.stages if (n := stage.shuffle_remote_bytes) is not None]
-    is_whole = bool(moved) and len(moved) == len(summary.stages)
+    is_whole = not summary.gaps and bool(moved) and len(moved) == len(summary.stages)
     usage, cost = total_lines(
-        lines, card, basis=basis, assumed_node=assumed, now=now, remote_bytes=sum(moved) if is_whole else None
+        lines,
+        card,
+        basis=basis,
+        assumed_node=assumed,
+        now=now,
+        remote_bytes=sum(moved) if is_whole else None,
+        gaps=summary.gaps if basis == "event_log" else (),
     )
     cost, lineage = share(cost, summary, succeeded=succeeded)
     return Account(

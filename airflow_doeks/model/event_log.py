@@ -36,6 +36,7 @@ class EventLogSummary(Noun):
             removed without ever registering has ``started`` None.
         slot_ms: Spark-task slot time of all attempts; ``slot_ms_wasted`` is the part of failed, killed, speculative
             and recomputed Spark tasks; ``slot_ms_unattributed`` the part that no output dataset claims.
+        gaps: what of the log was missing before it was read; executors may be missing with it.
         ended_cleanly: the log holds SparkListenerApplicationEnd.
         peak_memory_bytes: executor id -> peak of heap, overhead and Python RSS where measured.
     """
@@ -55,4 +56,5 @@ class EventLogSummary(Noun):
     stages: tuple[StageFacts, ...] = ()
     peak_memory_bytes: dict[str, int] = {}
     uses_python: bool | None = None
+    gaps: tuple[str, ...] = ()
     why: tuple[str, ...] = ()
