@@ -1,6 +1,7 @@
 """Cost per minute: where it stands, and that nothing is lost on the way."""
 
 import itertools
+import tracemalloc
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 
@@ -83,6 +84,31 @@ def test_the_driver_holds_its_pod_as_long_as_the_platform_says(card, pod, node, 
     facts = Telemetry(requested=(asked,), assumed_node=node(), started=at(0), ended=at(3600))
     result = account(facts, EventLogSummary(pods=(logged,)), card)
     assert (result.cost.basis, result.usage.vcpu_seconds, result.cost.usd_storage) == ("event_log", 4 * 3600, 0)
+
+
+def test_a_life_of_centuries_is_not_believed(card, pod, node):
+    """One garbled timestamp: what the pod cost is unknown, with the reason, and there is no series of its minutes."""
+    centuries = 900 * 365 * 86400
+    pods = (pod(vcpu=4, gib=16), pod("1", vcpu=4, gib=16, seconds=centuries, role="executor"))
+    result = account(Telemetry(pods=pods, assumed_node=node()), EventLogSummary(), card)
+    assert (result.cost.usd_total, result.minutes) == (None, ())
+    why = "1 executor pods whose times lie more than 400 days apart, so that one is broken"
+    assert why in result.cost.why_unknown
+    assert result.usage.vcpu_seconds == 4 * 3600
+    assert evenly(NOON, NOON + timedelta(seconds=centuries), Decimal(1)) == ()
+
+
+def test_a_series_takes_memory_by_steps_not_by_minutes(at):
+    """A year of a pod, half a million minutes, is three pieces; a hundred such years are a few hundred."""
+    days = 86400
+    steps = [Step(at(n * 500 * days + 30), at((n * 500 + 365) * days + 30), Decimal(1)) for n in range(100)]
+    tracemalloc.start()
+    runs = spread(steps, Decimal(1_000_000))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(runs) <= 3 * len(steps) + 1
+    assert sum((run.usd for run in runs), Decimal(0)) == 1_000_000
+    assert peak < 5_000_000
 
 
 BILLED = {  # second of an executor's request -> seconds billed, of one that registers at 60 and lives to 3600
