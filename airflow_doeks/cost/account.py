@@ -61,15 +61,13 @@ def account(
         ended=facts.ended or summary.ended,
         now=now,
     )
-    moved = [n for stage in summary.stages if (n := stage.shuffle_remote_bytes) is not None]
-    is_whole = not summary.gaps and bool(moved) and len(moved) == len(summary.stages)
     usage, cost = total_lines(
         lines,
         card,
         basis=basis,
         assumed_node=assumed,
         now=now,
-        remote_bytes=sum(moved) if is_whole else None,
+        remote_bytes=None if summary.gaps else summary.shuffle_remote_bytes,
         gaps=summary.gaps if basis == "event_log" else (),
     )
     cost, lineage = share(cost, summary, succeeded=succeeded)

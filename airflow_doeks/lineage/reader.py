@@ -259,6 +259,7 @@ class EventLogReading:
             slot_ms=slot_ms,
             slot_ms_wasted=self.stages.wasted_ms if self.statistics and slot_ms is not None else None,
             slot_ms_unattributed=None if slot_ms is None else max(0, round(slot_ms - self.datasets.attributed_ms)),
+            shuffle_remote_bytes=self.stages.shuffle_remote_bytes,
             stages=self.stages.facts() if self.statistics else (),
             peak_memory_bytes=dict(self.stages.memory),
             uses_python=self.executors.uses_python if has_stages else None,

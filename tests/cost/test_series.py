@@ -86,6 +86,16 @@ def test_the_driver_holds_its_pod_as_long_as_the_platform_says(card, pod, node, 
     assert (result.cost.basis, result.usage.vcpu_seconds, result.cost.usd_storage) == ("event_log", 4 * 3600, 0)
 
 
+def test_bytes_between_zones_count_all_that_the_log_holds(card, pod, node):
+    """The log's sum is priced; where a part of the log is missing the bytes, and so the transfer, are unknown."""
+    pods = (pod(node="a"), pod("1", role="executor", node="b"))
+    nodes = (node("a", zone="us-east-1a"), node("b", zone="us-east-1b"))
+    summary = EventLogSummary(shuffle_remote_bytes=10 * 1024**3)
+    facts = Telemetry(pods=pods, nodes=nodes)
+    assert account(facts, summary, card).cost.usd_transfer == Decimal("0.1")  # 10 GiB x (1 - 1/2) x 0.02
+    assert account(facts, summary.model_copy(update={"gaps": ("part 1",)}), card).cost.usd_transfer is None
+
+
 def test_a_life_of_centuries_is_not_believed(card, pod, node):
     """One garbled timestamp: what the pod cost is unknown, with the reason, and there is no series of its minutes."""
     centuries = 900 * 365 * 86400
