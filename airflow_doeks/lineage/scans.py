@@ -26,7 +26,7 @@ def file_scan(at: Shown, facts: PlanFacts) -> None:
     facts.scans.append(
         Scan(
             names,
-            key=f"{location}|{_without_ids(metadata.get('PartitionFilters', ''))}",
+            key=f"{location}|{_without_ids(str(metadata.get('PartitionFilters', '')))}",
             metrics=at.scanned,
             format=(metadata.get("Format") or label.get("format") or "").lower() or None,
             attributes=attributes(at.line.partition("]")[0]),
@@ -57,14 +57,14 @@ def table_scan(at: Shown, facts: PlanFacts) -> None:
 
 def jdbc_scan(at: Shown, facts: PlanFacts) -> None:
     """The URL is redacted in the log, so the database is unknown."""
-    listed = at.line.partition("] [")[2] or at.line.partition(" [")[2]
+    listed, _, pushed = (at.line.partition("] [")[2] or at.line.partition(" [")[2]).partition("]")
     facts.scans.append(
         Scan(
             (Name("jdbc", at.match["table"].strip()[:200]),),
-            key=_without_ids(at.line),
+            key=f"{at.match['table']}|{_without_ids(pushed.partition(', ReadSchema')[0])}",  # rows, whatever columns
             metrics=Metrics(rows=at.scanned.rows),
             format="jdbc",
-            attributes=attributes(listed.partition("]")[0]),
+            attributes=attributes(listed),
             schema=at.schema,
         )
     )
