@@ -37,6 +37,11 @@ def hours(seconds: Decimal | None) -> str:
     return UNKNOWN if seconds is None else f"{seconds / 3600:,.4f}"
 
 
+def decimal(number: Decimal | None, places: int = 2) -> str:
+    """A number with thousands marked, to so many places."""
+    return UNKNOWN if number is None else f"{number:,.{places}f}"
+
+
 def count(number: int | None) -> str:
     """A whole number with thousands marked."""
     return UNKNOWN if number is None else f"{number:,}"

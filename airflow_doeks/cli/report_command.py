@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from datetime import date, datetime, timedelta, timezone
@@ -11,12 +12,13 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from airflow_doeks.cli.figures import console, count, percent, usd
+from airflow_doeks.cli.figures import console, count, decimal, percent, usd
 from airflow_doeks.cost.series import Run
 from airflow_doeks.cost.totals import GROUPINGS, By, Report, Total, report
 from airflow_doeks.ledger import Ledger
 from airflow_doeks.model.record import JobRecord
 
+log = logging.getLogger(__name__)
 _DAYS = re.compile(r"(\d+)d")
 
 
@@ -69,7 +71,13 @@ def _open(url: str) -> Ledger:
 
 
 def _minutes(book: Ledger, record: JobRecord) -> tuple[Run, ...]:
-    return tuple(Run.model_validate(run) for run in book.read_detail(record).get("minutes", ()))
+    """The cost per minute of a record's detail; none, with a warning, where it cannot be read."""
+    try:
+        return tuple(Run.model_validate(run) for run in book.read_detail(record).get("minutes", ()))
+    except (TypeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        log.warning("The minutes of record %s are skipped, its cost lies evenly: %s", record.record_id, reason)
+        return ()
 
 
 def _day(text: str | None) -> date | None:
@@ -98,5 +106,5 @@ def _table(result: Report) -> Table:
 def _cells(line: Total) -> tuple[str, ...]:
     share = "" if line.share is None else percent(line.share)
     spent = usd(None if line.jobs and line.unpriced == line.jobs else line.usd)
-    hours = (f"{line.vcpu_hours:,.2f}", f"{line.memory_gib_hours:,.2f}")
+    hours = decimal(line.vcpu_hours), decimal(line.memory_gib_hours)
     return count(line.jobs), count(line.failed), *hours, spent, usd(line.usd_waste), share

@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from html import escape
 
-from airflow_doeks.cli.figures import count, percent, usd
+from airflow_doeks.cli.figures import count, decimal, percent, usd
 from airflow_doeks.cost.totals import By, Report, Total, report
 from airflow_doeks.model.record import JobRecord
 
@@ -57,13 +57,13 @@ def page(records: Sequence[JobRecord], asked: Report, *, ledger: str, now: datet
 
 def _headline(total: Total) -> str:
     facts = [
-        ("USD", usd(total.usd), ""),
+        ("USD", _spent(total), ""),
         ("of which waste", usd(total.usd_waste), ""),
         ("Jobs", count(total.jobs), ""),
         ("Failed", count(total.failed), "bad" if total.failed else ""),
         ("Cost unknown", count(total.unpriced), "bad" if total.unpriced else ""),
-        ("vCPU-hours", f"{total.vcpu_hours:,.1f}", ""),
-        ("GiB-hours", f"{total.memory_gib_hours:,.1f}", ""),
+        ("vCPU-hours", decimal(total.vcpu_hours, 1), ""),
+        ("GiB-hours", decimal(total.memory_gib_hours, 1), ""),
     ]
     return "<dl>" + "".join(f'<div><dt>{a}</dt><dd class="{c}">{b}</dd></div>' for a, b, c in facts) + "</dl>"
 
@@ -71,8 +71,8 @@ def _headline(total: Total) -> str:
 def _section(title: str, result: Report) -> str:
     rows = "".join(
         _row(
-            [line.key, count(line.jobs), count(line.failed), f"{line.vcpu_hours:,.2f}", _spent(line)],
-            f"{usd(line.usd_waste)}",
+            [line.key, count(line.jobs), count(line.failed), decimal(line.vcpu_hours), _spent(line)],
+            usd(line.usd_waste),
             line.share,
         )
         for line in result.lines

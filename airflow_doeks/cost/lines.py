@@ -16,6 +16,7 @@ from airflow_doeks.cost.rates import RateCard
 from airflow_doeks.model.telemetry import CapacityType, Node, Pod
 
 HOUR = Decimal(3600)
+LONGEST_LIFE = timedelta(days=400)  # of a pod or a job; a longer one is the work of a broken timestamp
 _MICROSECOND = timedelta(microseconds=1)
 _NEVER = datetime.max.replace(tzinfo=timezone.utc)
 Prices = tuple[tuple[datetime, datetime, Decimal], ...]  # since, until, USD per hour
@@ -99,6 +100,9 @@ def itemize(
         elif finish < begin:
             why = f"{pod.role} pods that ended before they started; their time is not counted"
             lines.append(Line(pod, is_left_out=True, why=why))
+        elif finish - begin > LONGEST_LIFE:
+            why = f"{pod.role} pods whose times lie more than {LONGEST_LIFE.days} days apart, so that one is broken"
+            lines.append(Line(pod, why=why))
         elif pod.vcpu is None or pod.memory_gib is None:
             lines.append(Line(pod, why=f"{pod.role} pods whose requests are not known"))
         else:

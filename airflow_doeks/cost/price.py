@@ -60,8 +60,12 @@ def total_lines(
     assumed_node: Node | None = None,
     now: datetime | None = None,
     remote_bytes: int | None = None,
+    gaps: Sequence[str] = (),
 ) -> tuple[Usage, Cost]:
-    """Usage and cost of lines that ``itemize`` made; arguments as of ``price``."""
+    """Usage and cost of lines that ``itemize`` made; arguments as of ``price``.
+
+    ``gaps`` tell why there may be pods without a line; like pods that were left out they lower the confidence.
+    """
     timed = [line for line in lines if line.seconds is not None]
     parts = {
         "compute": _compute(lines),
@@ -73,7 +77,7 @@ def total_lines(
     }
     rounded = {name: None if usd is None else usd.quantize(PLACES) for name, (usd, _) in parts.items()}
     whys = Counter(line.why for line in lines if line.why)
-    reasons = [f"{count} {why}" for why, count in whys.items()]
+    reasons = [*gaps, *(f"{count} {why}" for why, count in whys.items())]
     reasons += [f"{name}: {why}" for name, (_, why) in parts.items() if why]
     total = (
         None if rounded["compute"] is None else sum((usd for usd in rounded.values() if usd is not None), Decimal(0))
@@ -83,7 +87,7 @@ def total_lines(
         usd_total=total,
         **{f"usd_{name}": usd for name, usd in rounded.items()},
         basis=basis,
-        confidence=_confidence(basis, assumed=assumed, gaps=bool(whys)),
+        confidence=_confidence(basis, assumed=assumed, gaps=bool(whys or gaps)),
         rate_card=card.name,
         priced_as=assumed_node.instance_type if assumed and assumed_node else None,
         priced_at=now or datetime.now(timezone.utc),

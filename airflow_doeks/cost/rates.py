@@ -112,7 +112,7 @@ def load_rate_card(
 
     Raises SpecError naming what is missing or wrong.
     """
-    card = _bundled(region or "us-east-1") if path is None else _read(Path(path).read_text(encoding="utf-8"), str(path))
+    card = _bundled(region or "us-east-1") if path is None else _read(Path(path).read_bytes(), str(path))
     return card if split is None else card.model_copy(update={"split": split})
 
 
@@ -137,7 +137,7 @@ def _bundled(region: str) -> RateCard:
     return _read((_CARDS / names[region]).read_text(encoding="utf-8"), names[region])
 
 
-def _read(text: str, where: str) -> RateCard:
+def _read(text: str | bytes, where: str) -> RateCard:
     try:
         data = yaml.load(text, Loader=_ExactLoader)  # noqa: S506 - a SafeLoader
         return RateCard.model_validate(_expand(data))

@@ -29,17 +29,19 @@ class Total(Noun):
     Attributes:
         jobs: records with a part in it; ``failed`` of them did not succeed, ``unpriced`` have no known cost.
         share: of the report's dollars, 0 to 1; None when they sum to nothing.
-        usd_waste: dollars of failed jobs and of Spark tasks that had to be done again.
+        vcpu_hours: like ``memory_gib_hours`` the sum of what is known; None where no job's usage is.
+        usd_waste: dollars of failed jobs and of Spark tasks that had to be done again: the sum of what is known, None
+            where nothing is.
     """
 
     key: str
     jobs: int = 0
     failed: int = 0
     unpriced: int = 0
-    vcpu_hours: Amount = Decimal(0)
-    memory_gib_hours: Amount = Decimal(0)
+    vcpu_hours: Amount | None = Decimal(0)
+    memory_gib_hours: Amount | None = Decimal(0)
     usd: Amount = Decimal(0)
-    usd_waste: Amount = Decimal(0)
+    usd_waste: Amount | None = Decimal(0)
     share: float | None = None
 
 
@@ -143,16 +145,22 @@ def _minute(since: datetime, index: int) -> str:
 
 def _add(line: Total, record: JobRecord, part: _Part) -> Total:
     is_failed = record.job.state.is_terminal and record.job.state is not JobState.SUCCEEDED
-    usage = record.usage
+    vcpu_seconds, gib_seconds = record.usage.vcpu_seconds, record.usage.memory_gib_seconds
     waste = record.cost.usd_total if record.cost.usd_waste is None and is_failed else record.cost.usd_waste
     return line.model_copy(
         update={
             "jobs": line.jobs + 1,
             "failed": line.failed + is_failed,
             "unpriced": line.unpriced + (part.usd is None),
-            "vcpu_hours": line.vcpu_hours + (usage.vcpu_seconds or 0) * part.fraction / 3600,
-            "memory_gib_hours": line.memory_gib_hours + (usage.memory_gib_seconds or 0) * part.fraction / 3600,
+            "vcpu_hours": _more(line, line.vcpu_hours, vcpu_seconds, part.fraction, 3600),
+            "memory_gib_hours": _more(line, line.memory_gib_hours, gib_seconds, part.fraction, 3600),
             "usd": line.usd + (part.usd or 0),
-            "usd_waste": line.usd_waste + (waste or 0) * part.fraction,
+            "usd_waste": _more(line, line.usd_waste, waste, part.fraction, 1),
         }
     )
+
+
+def _more(line: Total, known: Decimal | None, amount: Decimal | None, fraction: Decimal, unit: int) -> Decimal | None:
+    """A line's sum with a fraction of a record's amount, in the line's unit; an unknown one adds nothing."""
+    known = known if line.jobs else None
+    return known if amount is None else (known or 0) + amount * fraction / unit

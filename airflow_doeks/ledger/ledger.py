@@ -64,9 +64,13 @@ class Ledger:
         self.store.write(name, zstandard.compress(json.dumps(detail, separators=(",", ":")).encode()))
 
     def read_detail(self, record: JobRecord) -> dict[str, Any]:
-        """The detail of a record; empty if it has none."""
-        lines = self._lines(self._place(record)[0].removesuffix(".json") + ".detail.json.zst")
-        return dict(json.loads(lines[0])) if lines else {}
+        """The detail of a record; empty if it has none, and, with a warning, if that cannot be read."""
+        for day in _days(record):
+            name = f"{_folder(day)}{record.record_id}.detail.json.zst"
+            if lines := self._lines(name):
+                detail = self._parse(json.loads, lines[0], name)
+                return detail if isinstance(detail, dict) else {}
+        return {}
 
     def find(self, record_id: str, submitted_day: date) -> JobRecord | None:
         """The newest revision of one record, submitted on this UTC day or, at midnight, a day beside it."""
@@ -124,18 +128,12 @@ class Ledger:
 
     def _place(self, record: JobRecord) -> tuple[str, JobRecord | None]:
         """Where the record stands or shall stand, and what stands there: once written, a record never moves."""
-        times = record.times
-        moment = times.submitted or times.scheduled or times.started or times.ended
-        if moment is None:
-            msg = f"record {record.record_id} has no time, so it belongs to no day; report this as a bug"
-            raise DoeksBug(msg)
-        moment = moment.astimezone(timezone.utc)
-        days = dict.fromkeys(at.date() for at in (moment, moment - _NEAR_MIDNIGHT, moment + _NEAR_MIDNIGHT))
+        days = _days(record)
         for day in days:
             known = self._newest(day, record.record_id)
             if known is not None:
                 return f"{_folder(day)}{record.record_id}.json", known
-        return f"{_folder(moment.date())}{record.record_id}.json", None
+        return f"{_folder(days[0])}{record.record_id}.json", None
 
     def _lines(self, name: str) -> list[bytes]:
         """The JSON values of an object, undecoded; none, with a warning, if it cannot be read."""
@@ -161,6 +159,17 @@ class Ledger:
 
 def _rank(record: JobRecord) -> tuple[int, bool]:
     return record.revision, record.settled_by_try is not None
+
+
+def _days(record: JobRecord) -> list[date]:
+    """The day of a record's submission, then, near midnight, the one beside it."""
+    times = record.times
+    moment = times.submitted or times.scheduled or times.started or times.ended
+    if moment is None:
+        msg = f"record {record.record_id} has no time, so it belongs to no day; report this as a bug"
+        raise DoeksBug(msg)
+    moment = moment.astimezone(timezone.utc)
+    return list(dict.fromkeys(at.date() for at in (moment, moment - _NEAR_MIDNIGHT, moment + _NEAR_MIDNIGHT)))
 
 
 def _folder(day: date) -> str:

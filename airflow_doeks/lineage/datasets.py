@@ -91,8 +91,8 @@ class Datasets:
         for name, column in zip(names, columns, strict=True):
             known.columns[name] = column.model_copy(update={"name": name})
         if write.mode in ("overwrite", "rewrite"):
-            if not write.part:
-                known.parts.clear()
+            for part in [part for part in known.parts if _is_within(part, write.part)]:
+                del known.parts[part]
             known.parts[write.part] = counts
         else:
             known.parts[write.part] = known.parts[write.part].plus(counts) if write.part in known.parts else counts
@@ -155,6 +155,11 @@ class Datasets:
     def attributed_ms(self) -> float:
         """Slot time that outputs claim."""
         return sum(known.slot_ms for known in self.outputs.values())
+
+
+def _is_within(part: str, other: str) -> bool:
+    """True of a partition and those below it; all is within the whole."""
+    return not other or f"{part}/".startswith(f"{other}/")
 
 
 def _dataset(name: Name, known: _Known, share: float | None) -> Dataset:

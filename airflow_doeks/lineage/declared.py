@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from airflow_doeks.lineage.names import Name, dataset_name
+from airflow_doeks.lineage.names import Name, dataset_name, without_partitions
 from airflow_doeks.model.lineage import Dataset, Lineage
 
 _PLACELESS = frozenset({"kafka", "jdbc", "spark"})  # namespaces of data whose server the log does not name
+_FILES = frozenset(  # schemes of files: never those of a topic or a database table
+    {"file", "s3", "gs", "abfs", "abfss", "wasb", "wasbs", "adl", "oss", "hdfs", "viewfs", "dbfs"}
+)
 
 
 def merge_declared(lineage: Lineage, reads: Sequence[str], writes: Sequence[str]) -> Lineage:
     """The lineage with declared datasets in it, and a sentence for each that only one side knows.
 
-    A declared URI matches an observed dataset of the same name, one below it, or one that has it as a symlink. Data
-    seen without its server (a topic, a database table) matches by its last name and takes the declared one.
+    A declared URI matches an observed dataset of the same name, one below it, or one that has it as a symlink. If it
+    matches none, it is the place of data seen without a server (a topic, a database table) whose name it has or, but
+    for topics, ends in after a dot; never is a folder the place of a topic or a database table.
     Where nothing is declared, nothing differs.
     """
     differences = list(lineage.differences)
@@ -29,11 +33,11 @@ def _merged(
 ) -> tuple[Dataset, ...]:
     key, verb, doubt = words
     merged = list(observed)
-    for uri in dict.fromkeys(declared):
-        name = dataset_name(uri)
+    names = {uri: dataset_name(without_partitions(uri)) for uri in declared}
+    for uri, name in names.items():
         if any(dataset.source == "declared" and (dataset.namespace, dataset.name) == name for dataset in merged):
             continue
-        hits = [i for i, dataset in enumerate(merged) if _is_same(dataset, name)]
+        hits = _hits(merged, name, names.values())
         for i in hits:
             merged[i] = _placed(merged[i], name).model_copy(update={"source": "both"})
         if not hits:
@@ -44,12 +48,45 @@ def _merged(
     return tuple(merged)
 
 
+def _hits(datasets: Sequence[Dataset], name: Name, declared: Collection[Name]) -> list[int]:
+    """Indexes of the datasets that a declared name stands for."""
+    seen = [i for i, dataset in enumerate(datasets) if _is_same(dataset, name)]
+    if seen:
+        return seen
+    free = [
+        i
+        for i, dataset in enumerate(datasets)
+        if _ends_alike(dataset, name)
+        and (_is_alike(dataset, name) or not any(_is_alike(dataset, other) for other in declared))
+    ]
+    return sorted(free, key=lambda i: -len(datasets[i].name))[:1]  # of `orders` and `app.orders` the one that says more
+
+
 def _is_same(dataset: Dataset, name: Name) -> bool:
     if str(name) in dataset.symlinks:
         return True
-    if dataset.namespace in _PLACELESS:
-        return name.name.replace("/", ".").endswith(dataset.name) and name.namespace != "file"
     return dataset.namespace == name.namespace and f"{dataset.name}/".startswith(f"{name.name.rstrip('/')}/")
+
+
+def _is_alike(dataset: Dataset, name: Name) -> bool:
+    """True if a dataset without a server has the declared name, and the declared place may hold it."""
+    scheme = name.namespace.partition(":")[0]
+    if dataset.namespace not in _PLACELESS or scheme == "file" or (dataset.namespace != "spark" and scheme in _FILES):
+        return False
+    return dataset.name == _dotted(name)
+
+
+def _ends_alike(dataset: Dataset, name: Name) -> bool:
+    """The same, or the declared name says more in front: its database, its schema. A topic's name is whole."""
+    dotted = _dotted(name)
+    if dataset.namespace != "kafka" and dotted.endswith(f".{dataset.name}"):
+        return _is_alike(dataset, Name(name.namespace, dataset.name))
+    return _is_alike(dataset, name)
+
+
+def _dotted(name: Name) -> str:
+    """``db/app/orders`` as a database would name it."""
+    return name.name.replace("/", ".")
 
 
 def _placed(dataset: Dataset, name: Name) -> Dataset:

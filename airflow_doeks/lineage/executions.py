@@ -204,7 +204,7 @@ class Executions:
                 )
         sink = self.streams.sinks.get(root.query) if root.query else None
         if sink is not None and not targets:
-            targets[root.number] = [sink]
+            targets[root.number] = [sink.name]
             self._sank(root, sink)
         everything = list(dict.fromkeys(name for names in targets.values() for name in names))
         if everything and not scans and any("LogicalRelation" in e.text for e in root.executions.values()):
@@ -251,10 +251,10 @@ class Executions:
             what = "failed" if execution.error else "had not ended when the log stops"
             self.datasets.failed(write, f"the write to {write.name} {what}")
 
-    def _sank(self, root: _Root, sink: Name) -> None:
+    def _sank(self, root: _Root, sink: Write) -> None:
         """A streaming file sink has no node in the plan."""
         if root.driver_updates:
-            self.datasets.wrote(Write(sink, "append"), root.committed())
+            self.datasets.wrote(sink, root.committed())
 
 
 def _columns(text: str, sources: Mapping[int, str]) -> list[Column]:

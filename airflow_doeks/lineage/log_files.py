@@ -1,7 +1,8 @@
 """The bytes of an event log: which files it is made of, in which order, and their lines, however they are packed.
 
 Spark writes one file, or a rolling folder ``eventlog_v2_<app>`` of ``events_<n>_<app>``; the history server may replace
-the oldest of those by one ``.compact``. Read as a stream: a block at a time, whatever the size.
+the oldest of those by one ``.compact``, without finished jobs and SQL executions and without executors that are gone
+(SPARK-29779, read November 2026). Read as a stream: a block at a time, whatever the size.
 """
 
 from __future__ import annotations
@@ -79,8 +80,10 @@ def _ordered(entries: list[str]) -> LogFiles:
         rolled = [row for row in rolled if row[0] > first or (row[0] == first and row[1])]
     expected = range(1 if first is None else first, rolled[-1][0] + 1)
     missing = sorted(set(expected) - {index for index, _, _ in rolled})
-    why = tuple(f"part {index} of the event log is missing" for index in missing[:3])
-    return LogFiles(tuple(entry for _, _, entry in rolled), why)
+    why = [f"part {index} of the event log is missing" for index in missing[:3]]
+    if first is not None:
+        why.append("older events were compacted away: cost and lineage are a lower bound")
+    return LogFiles(tuple(entry for _, _, entry in rolled), tuple(why))
 
 
 def whole_lines(store: ByteStore, names: tuple[str, ...], why: list[str]) -> Iterator[tuple[bytes, int, int]]:

@@ -17,7 +17,7 @@ _SCHEMES = {  # how storage connectors spell a scheme -> how OpenLineage spells 
 }
 _ROOTED = frozenset({"hdfs", "viewfs", "dbfs"})  # file systems: the name keeps its leading slash
 _URI = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(/.*)", re.DOTALL)
-_PARTITION = re.compile(r"/[A-Za-z_][\w-]*=[^/]*$")
+_PARTITION = re.compile(r"/[A-Za-z_][\w-]*=[^/]*/*$")
 _PATHS = re.compile(r", (?=[a-z][a-z0-9+.-]*:/)")  # a comma inside a path is not followed by a scheme
 
 
@@ -57,6 +57,12 @@ def without_partitions(path: str) -> str:
     while match := _PARTITION.search(path):
         path = path[: match.start()]
     return path
+
+
+def name_and_part(path: str) -> tuple[Name, str]:
+    """The dataset that a written path belongs to and the partition of it: ``ds=2026-01-01/h=1``, "" for the whole."""
+    whole = without_partitions(path)
+    return dataset_name(whole), path[len(whole) :].strip("/")
 
 
 class Location(NamedTuple):

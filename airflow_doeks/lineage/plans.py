@@ -46,7 +46,7 @@ class Write(NamedTuple):
     Attributes:
         mode: ``append``, ``overwrite`` (what was there is gone), ``dynamic`` (partitions it touches are replaced) or
             ``rewrite`` (rows in place: what it holds now is unknown).
-        part: the static partition it replaces, "" for the whole.
+        part: the partition it goes into, by a static clause or the folders of its path; "" for the whole.
         counted: who counts rows, bytes and files: the node's metrics, the Spark tasks where the node does not, or the
             driver at the commit.
         columns: names of the columns written, empty if unknown.

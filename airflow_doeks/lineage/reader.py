@@ -47,7 +47,7 @@ def read_event_log(store: ByteStore, name: str = "", *, statistics: bool = True)
     """
     files = find_files(store, name)
     reading = EventLogReading(statistics=statistics)
-    reading.why.extend(files.why)
+    reading.gaps = files.why
     for text, begin, end in whole_lines(store, files.names, reading.why):
         reading.feed(text, begin, end)
     return reading.summary()
@@ -59,6 +59,7 @@ class EventLogReading:
     def __init__(self, *, statistics: bool = True, parse_tasks: bool = False) -> None:
         self.statistics = statistics
         self.why: list[str] = []
+        self.gaps: tuple[str, ...] = ()
         self.facts: dict[str, str] = {}
         self.conf: dict[str, str] = {}
         self.started_ms: Any = None
@@ -241,7 +242,7 @@ class EventLogReading:
             self.why.append(f"{self.stages.clock_faults} Spark tasks end before they start; their time is left out")
         if self.stages.count > len(self.stages.found):
             self.why.append(f"only the heaviest of {self.stages.count} stages are listed")
-        is_whole = not self.why and not self.datasets.why
+        is_whole = not self.gaps and not self.why and not self.datasets.why
         pods = self.executors.pods(started, ended, self.why)
         has_stages = bool(self.stages.count)
         slot_ms = self.stages.slot_ms if has_stages or ended else None
@@ -258,10 +259,12 @@ class EventLogReading:
             slot_ms=slot_ms,
             slot_ms_wasted=self.stages.wasted_ms if self.statistics and slot_ms is not None else None,
             slot_ms_unattributed=None if slot_ms is None else max(0, round(slot_ms - self.datasets.attributed_ms)),
+            shuffle_remote_bytes=self.stages.shuffle_remote_bytes,
             stages=self.stages.facts() if self.statistics else (),
             peak_memory_bytes=dict(self.stages.memory),
             uses_python=self.executors.uses_python if has_stages else None,
-            why=tuple(dict.fromkeys([*self.why, *self.datasets.why]))[:_MAX_WHY],
+            gaps=self.gaps,
+            why=tuple(dict.fromkeys([*self.gaps, *self.why, *self.datasets.why]))[:_MAX_WHY],
         )
 
 

@@ -7,6 +7,8 @@ import re
 from airflow_doeks.lineage.names import Name, dataset_name, parse_location, table_name, without_partitions
 from airflow_doeks.lineage.plans import Metrics, PlanFacts, Scan, Shown, attributes
 
+_IDS = re.compile(r"#\d+L?|plan_id=\d+")  # Spark numbers expressions, subqueries and plans anew for every scan
+
 
 def file_scan(at: Shown, facts: PlanFacts) -> None:
     """Files by path, and tables whose paths Spark knows. Delta's reading of its own log is no input."""
@@ -24,7 +26,7 @@ def file_scan(at: Shown, facts: PlanFacts) -> None:
     facts.scans.append(
         Scan(
             names,
-            key=f"{location}|{metadata.get('PartitionFilters', '')}",
+            key=f"{location}|{_without_ids(str(metadata.get('PartitionFilters', '')))}",
             metrics=at.scanned,
             format=(metadata.get("Format") or label.get("format") or "").lower() or None,
             attributes=attributes(at.line.partition("]")[0]),
@@ -55,14 +57,14 @@ def table_scan(at: Shown, facts: PlanFacts) -> None:
 
 def jdbc_scan(at: Shown, facts: PlanFacts) -> None:
     """The URL is redacted in the log, so the database is unknown."""
-    listed = at.line.partition("] [")[2] or at.line.partition(" [")[2]
+    listed, _, pushed = (at.line.partition("] [")[2] or at.line.partition(" [")[2]).partition("]")
     facts.scans.append(
         Scan(
             (Name("jdbc", at.match["table"].strip()[:200]),),
-            key=at.line,
+            key=f"{at.match['table']}|{_without_ids(pushed.partition(', ReadSchema')[0])}",  # rows, whatever columns
             metrics=Metrics(rows=at.scanned.rows),
             format="jdbc",
-            attributes=attributes(listed.partition("]")[0]),
+            attributes=attributes(listed),
             schema=at.schema,
         )
     )
@@ -75,7 +77,12 @@ def kafka_scan(at: Shown, facts: PlanFacts) -> None:
         facts.why.append("topics of a Kafka read are given by a pattern or by partitions, not by name")
         return
     names = tuple(Name("kafka", topic) for topic in topics[1].split(", "))
-    facts.scans.append(Scan(names, key=at.line, metrics=Metrics(rows=at.scanned.rows), format="kafka"))
+    facts.scans.append(Scan(names, key=_without_ids(at.line), metrics=Metrics(rows=at.scanned.rows), format="kafka"))
+
+
+def _without_ids(text: str) -> str:
+    """``day#23 = 1`` as ``day = 1``: the same for every scan of the same part."""
+    return _IDS.sub("", text)
 
 
 def _unknown_scan(at: Shown, facts: PlanFacts) -> None:

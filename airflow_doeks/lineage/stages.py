@@ -82,6 +82,11 @@ class Stage:
         """What executors measured as run time; stands for slot time when Spark tasks are not read."""
         return self._total(*_RUN_TIMES) or 0
 
+    @property
+    def remote_bytes(self) -> int:
+        """Shuffle bytes that it fetched from other hosts, as far as they are known."""
+        return self._total(_REMOTE) or 0
+
     def _total(self, *metrics: str) -> int | None:
         return None if self.totals is None else sum(self.totals.get(metric, 0) for metric in metrics)
 
@@ -107,6 +112,8 @@ class Stages:
     count: int = 0
     pruned_ms: int = 0
     wasted_ms: int = 0
+    completed_count: int = 0
+    remote_bytes: int = 0  # that stages fetched from other hosts, of all that completed
     clock_faults: int = 0
     last_finished_ms: int = 0
     _ids: bytearray = field(default_factory=bytearray)  # of Spark tasks that ended: 1 at their number
@@ -187,8 +194,15 @@ class Stages:
         if stage.is_completed:
             return
         stage.complete(values)
+        self.completed_count += 1
+        self.remote_bytes += stage.remote_bytes
         if with_totals:
             stage.spent_ms = stage.run_ms
+
+    @property
+    def shuffle_remote_bytes(self) -> int | None:
+        """Bytes fetched from other hosts by all stages; None if one did not complete, or there is none."""
+        return self.remote_bytes if 0 < self.count == self.completed_count else None
 
     def _prune(self) -> None:
         done = sorted((s for s in self.found.values() if s.is_completed), key=lambda stage: stage.slot_ms)

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_doeks.lineage.datasets import Counts, Datasets
-from airflow_doeks.lineage.names import Name, dataset_name
+from airflow_doeks.lineage.names import Name, dataset_name, name_and_part, without_partitions
+from airflow_doeks.lineage.plans import Write
 
 _FILES = re.compile(r"FileStreamSource\[(.*)\]")
 _KAFKA = re.compile(r"Kafka\w*\[Subscribe\w*\[(.*?)\]\]")
@@ -22,7 +23,7 @@ class Streams:
 
     datasets: Datasets
     sources: dict[str, dict[Name, None]] = field(default_factory=dict)
-    sinks: dict[str, Name] = field(default_factory=dict)
+    sinks: dict[str, Write] = field(default_factory=dict)
     last: dict[str, tuple[int, str]] = field(default_factory=dict)  # run -> (batch, time) of its last progress
 
     def progressed(self, event: Mapping[str, Any]) -> None:
@@ -49,7 +50,7 @@ class Streams:
     def _source(self, query: str, text: str, rows: Any) -> None:
         files, kafka = _FILES.fullmatch(text), _KAFKA.match(text)
         if files:
-            self.sources.setdefault(query, {})[dataset_name(files[1])] = None
+            self.sources.setdefault(query, {})[dataset_name(without_partitions(files[1]))] = None
         elif kafka:
             topics = kafka[1].split(", ")
             counts = Counts(rows if isinstance(rows, int) and rows >= 0 and len(topics) == 1 else None)
@@ -59,7 +60,8 @@ class Streams:
     def _sink(self, query: str, text: str) -> None:
         files = _FILE_SINK.fullmatch(text)
         if files:
-            self.sinks[query] = dataset_name(files[1])
+            name, part = name_and_part(files[1])
+            self.sinks[query] = Write(name, "append", part=part)
         elif not any(name in text for name in _KEEPS_NOTHING):
             note = f"the sink of a streaming query is not named in the log: {text.partition('@')[0][:80]}"
             if note not in self.datasets.why:

@@ -19,6 +19,7 @@ from airflow_doeks.model.telemetry import Pod
 MIN_OVERHEAD_MIB = 384  # ResourceProfile.MEMORY_OVERHEAD_MIN_MIB
 JVM_FACTOR, OTHER_FACTOR = Decimal("0.1"), Decimal("0.4")  # Config.scala; OTHER is for Python and R on Kubernetes
 MAX_FACTOR = 100  # a larger overhead factor, or NaN, is a broken number
+_DEFAULT_PROFILE = 0  # ResourceProfile.DEFAULT_RESOURCE_PROFILE_ID
 _LATEST_MS = 32_503_680_000_000  # the year 3000; later is a broken number
 _MIB = {  # suffix of a Spark size -> MiB of one
     "b": Decimal(1) / (1 << 20),
@@ -104,6 +105,9 @@ class Executors:
                 continue
             profile = self.profiles.get(executor.profile, {})
             cpu = self._cpu("executor", executor.cores or profile.get("cores"))
+            own = profile.get("cores") or executor.cores
+            if own and executor.profile != _DEFAULT_PROFILE:  # the properties are the default profile's alone
+                cpu = Decimal(own)
             pod = self._pod(name, "executor", cpu, self._executor_mib(profile), self._gpus("executor", profile))
             times = {"requested": executor.requested, "started": executor.started, "ended": executor.ended or ended}
             pods.append(pod.model_copy(update={**times, "reason": executor.reason}))

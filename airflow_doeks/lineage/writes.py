@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from airflow_doeks.lineage.names import Name, dataset_name, table_name, unquoted
+from airflow_doeks.lineage.names import Name, name_and_part, table_name, unquoted
 from airflow_doeks.lineage.plans import Mode, PlanFacts, Shown, Write, split_list
 
 _FILES_WRITE = re.compile(
@@ -32,12 +32,14 @@ def files_write(at: Shown, facts: PlanFacts) -> None:
     if mode == "overwrite" and match["partitions"] and is_dynamic:
         mode = "dynamic"
     names = tuple(columns[1].split(", ")) if columns and columns[1] and "more fields" not in columns[1] else ()
+    name, folders = name_and_part(match["path"])
+    static = (match["static"] or "").replace(", ", "/")
     facts.writes.append(
         Write(
-            dataset_name(match["path"]),
+            name,
             mode,
             metrics=at.written,
-            part=match["static"] or "",
+            part="/".join(filter(None, (folders, static))),
             format=match["format"].strip().lower(),
             columns=names,
             table=table_name(unquoted(table[1]), at.conf) if table else None,
@@ -79,19 +81,20 @@ def save(at: Shown, facts: PlanFacts) -> None:
     provider = match[1].partition("@")[0].rpartition(".")[2] if match else "a data source"
     mode: Mode = "overwrite" if match and match[3] == "Overwrite" else "append"
     kind: str | None = None
+    part = ""
     counted: Literal["tasks", "driver"] = "tasks"
     if options.get("dbtable"):
         name, kind = Name("jdbc", options["dbtable"]), "jdbc"
     elif options.get("topic"):
         name, kind = Name(f"kafka://{options.get('kafka.bootstrap.servers', '')}", options["topic"]), "kafka"
     elif options.get("path"):
-        name = dataset_name(options["path"])
+        name, part = name_and_part(options["path"])
         if "delta" in provider.lower():
             kind, counted = "delta", "driver"
     else:
         facts.why.append(f"a write through {provider} does not name its target")
         return
-    facts.writes.append(Write(name, mode, format=kind, counted=counted))
+    facts.writes.append(Write(name, mode, part=part, format=kind, counted=counted))
 
 
 _TABLE_OF_WRITE = re.compile(r"Write\(table=([^,)]+)")
@@ -124,7 +127,8 @@ def table_write(at: Shown, facts: PlanFacts) -> None:
             )
         )
     elif delta:
-        facts.writes.append(Write(dataset_name(delta[1]), mode, counted="driver", format="delta"))
+        name, part = name_and_part(delta[1])
+        facts.writes.append(Write(name, mode, part=part, counted="driver", format="delta"))
     elif "StagedDelta" not in at.line and "noop" not in at.line.lower() and "MicroBatchWrite" not in at.line:
         unknown_write(at, facts)
 
@@ -143,7 +147,8 @@ def rows_changed(at: Shown, facts: PlanFacts) -> None:
     path = _DELTA_TARGET.search(at.text)
     table = _COMMAND_TABLE.search(at.text)
     if path is not None:
-        facts.writes.append(Write(dataset_name(path[1]), "rewrite", format="delta"))
+        name, part = name_and_part(path[1])
+        facts.writes.append(Write(name, "rewrite", part=part, format="delta"))
     elif table is not None:
         facts.writes.append(Write(table_name(unquoted(table[1]), at.conf), "rewrite", format="delta"))
     else:

@@ -36,6 +36,10 @@ class EventLogSummary(Noun):
             removed without ever registering has ``started`` None.
         slot_ms: Spark-task slot time of all attempts; ``slot_ms_wasted`` is the part of failed, killed, speculative
             and recomputed Spark tasks; ``slot_ms_unattributed`` the part that no output dataset claims.
+        shuffle_remote_bytes: fetched from other hosts by all stages, also those that are not listed; None if one of
+            them did not complete.
+        stages: the 2,000 with the most slot time.
+        gaps: what of the log was missing before it was read; executors may be missing with it.
         ended_cleanly: the log holds SparkListenerApplicationEnd.
         peak_memory_bytes: executor id -> peak of heap, overhead and Python RSS where measured.
     """
@@ -52,7 +56,9 @@ class EventLogSummary(Noun):
     slot_ms: int | None = None
     slot_ms_wasted: int | None = None
     slot_ms_unattributed: int | None = None
+    shuffle_remote_bytes: int | None = None
     stages: tuple[StageFacts, ...] = ()
     peak_memory_bytes: dict[str, int] = {}
     uses_python: bool | None = None
+    gaps: tuple[str, ...] = ()
     why: tuple[str, ...] = ()

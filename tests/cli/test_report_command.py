@@ -5,6 +5,7 @@ from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 
 import pytest
+import zstandard
 from click.testing import CliRunner
 
 from airflow_doeks.cli import main
@@ -86,6 +87,33 @@ def test_minutes_come_from_the_detail_where_it_has_them(doeks):
         ("2026-10-21T12:00Z", 1),
         ("2026-10-21T12:01Z", 1),
     ]
+
+
+@pytest.mark.parametrize(
+    "detail",
+    [
+        b"no zstd",
+        zstandard.compress(b'{"minutes": [{"since'),
+        zstandard.compress(b'{"minutes": 7}'),
+        zstandard.compress(b'{"minutes": [{"since": "x"}]}'),
+    ],
+)
+def test_a_broken_detail_falls_back_to_the_even_spread(detail, doeks, folder, caplog):
+    """A detail that cannot be read is named in a warning; the job's cost lies evenly over its life."""
+    (place,) = folder.rglob("*.detail.json.zst")
+    place.write_bytes(detail)
+    result = doeks("--by", "minute", "--json")
+    assert result.exit_code == 0, result.output
+    lines = [(line["key"], Decimal(line["usd"])) for line in json.loads(result.stdout)["lines"]]
+    assert lines[1:3] == [("2026-10-20T12:00Z", 3), ("2026-10-20T12:01Z", 3)]
+    assert place.name[:32] in caplog.text
+
+
+def test_unknown_waste_is_a_question_mark(doeks):
+    """No job of this ledger knows its waste: ? in the table, null in JSON."""
+    rows = [line.split("│") for line in doeks().stdout.splitlines() if line.startswith("│")]
+    assert {row[7].strip() for row in rows} == {"?"}
+    assert json.loads(doeks("--json").stdout)["total"]["usd_waste"] is None
 
 
 def test_the_page_is_written_beside_the_table(doeks, tmp_path):

@@ -85,3 +85,12 @@ def test_unknown_cost_is_a_question_mark_and_told(records):
     assert "0.004200" in tags.text
     assert "?" in tags.text
     assert f"Not known: {EVIL}" in tags.text
+
+
+def test_unknown_usage_and_waste_are_question_marks(records):
+    """Nothing that no job knows is shown as 0.00."""
+    tags = _Tags()
+    tags.feed(page(records[2:], report(records[2:], "pipeline"), ledger="l", now=NOON))
+    facts = dict(zip(reversed(tags.text[:-1]), reversed(tags.text), strict=False))
+    assert [facts[name] for name in ("USD", "of which waste", "vCPU-hours", "GiB-hours")] == ["?"] * 4
+    assert "0.00" not in tags.text

@@ -99,6 +99,15 @@ def test_a_wrong_card_is_refused_with_its_name_and_the_fault(tmp_path, text, wor
     assert word in str(error.value)
 
 
+@pytest.mark.parametrize("content", ["région: eu-west-1".encode("latin-1"), b"\x80\x04\x95", b"\xff\xfe\x00"])
+def test_a_card_that_is_no_text_is_refused(tmp_path, content):
+    """A file that is not UTF-8 is refused by name, like any other that is no rate card."""
+    path = tmp_path / "rates.yaml"
+    path.write_bytes(content)
+    with pytest.raises(SpecError, match=r"rates\.yaml: not a rate card: "):
+        load_rate_card(path)
+
+
 def test_an_unknown_region_says_which_are_known():
     """No card is invented for a region: the answer names those that exist and how to get another."""
     with pytest.raises(SpecError, match=r"region 'mars-1'; bundled: .*us-east-1.*Write one"):

@@ -1,6 +1,7 @@
 """Cost per minute: where it stands, and that nothing is lost on the way."""
 
 import itertools
+import tracemalloc
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 
@@ -85,10 +86,55 @@ def test_the_driver_holds_its_pod_as_long_as_the_platform_says(card, pod, node, 
     assert (result.cost.basis, result.usage.vcpu_seconds, result.cost.usd_storage) == ("event_log", 4 * 3600, 0)
 
 
-def test_an_executor_is_billed_from_its_request(card, pod, node, at):
-    """Its pod starts before it registers; without a Request Time (no dynamic allocation) registration counts."""
-    asked = pod("1", vcpu=4, gib=16, start=60, seconds=3540, role="executor", requested=at(0))
-    facts = Telemetry(assumed_node=node())
-    assert account(facts, EventLogSummary(pods=(asked,)), card).usage.vcpu_seconds == 4 * 3600
-    unknown = asked.model_copy(update={"requested": None})
-    assert account(facts, EventLogSummary(pods=(unknown,)), card).usage.vcpu_seconds == 4 * 3540
+def test_bytes_between_zones_count_all_that_the_log_holds(card, pod, node):
+    """The log's sum is priced; where a part of the log is missing the bytes, and so the transfer, are unknown."""
+    pods = (pod(node="a"), pod("1", role="executor", node="b"))
+    nodes = (node("a", zone="us-east-1a"), node("b", zone="us-east-1b"))
+    summary = EventLogSummary(shuffle_remote_bytes=10 * 1024**3)
+    facts = Telemetry(pods=pods, nodes=nodes)
+    assert account(facts, summary, card).cost.usd_transfer == Decimal("0.1")  # 10 GiB x (1 - 1/2) x 0.02
+    assert account(facts, summary.model_copy(update={"gaps": ("part 1",)}), card).cost.usd_transfer is None
+
+
+def test_a_life_of_centuries_is_not_believed(card, pod, node):
+    """One garbled timestamp: what the pod cost is unknown, with the reason, and there is no series of its minutes."""
+    centuries = 900 * 365 * 86400
+    pods = (pod(vcpu=4, gib=16), pod("1", vcpu=4, gib=16, seconds=centuries, role="executor"))
+    result = account(Telemetry(pods=pods, assumed_node=node()), EventLogSummary(), card)
+    assert (result.cost.usd_total, result.minutes) == (None, ())
+    why = "1 executor pods whose times lie more than 400 days apart, so that one is broken"
+    assert why in result.cost.why_unknown
+    assert result.usage.vcpu_seconds == 4 * 3600
+    assert evenly(NOON, NOON + timedelta(seconds=centuries), Decimal(1)) == ()
+
+
+def test_a_series_takes_memory_by_steps_not_by_minutes(at):
+    """A year of a pod, half a million minutes, is three pieces; a hundred such years are a few hundred."""
+    days = 86400
+    steps = [Step(at(n * 500 * days + 30), at((n * 500 + 365) * days + 30), Decimal(1)) for n in range(100)]
+    tracemalloc.start()
+    runs = spread(steps, Decimal(1_000_000))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(runs) <= 3 * len(steps) + 1
+    assert sum((run.usd for run in runs), Decimal(0)) == 1_000_000
+    assert peak < 5_000_000
+
+
+BILLED = {  # second of an executor's request -> seconds billed, of one that registers at 60 and lives to 3600
+    60: 3540,
+    50: 3550,  # from the request
+    46: 3554,
+    0: 3554,  # 14 s before registration: the rest was a wait for a node
+    -3600: 3554,
+    None: 3540,  # no dynamic allocation, no Request Time
+}
+
+
+def test_an_executor_that_waits_for_a_node_costs_nothing_yet(card, pod, node, at):
+    """It is billed from its request, but at most the 14 s that an executor takes to start before it registers."""
+    for requested, billed in BILLED.items():
+        asked = pod("1", vcpu=4, gib=16, start=60, seconds=3540, role="executor")
+        asked = asked.model_copy(update={"requested": None if requested is None else at(requested)})
+        result = account(Telemetry(assumed_node=node()), EventLogSummary(pods=(asked,)), card)
+        assert result.usage.vcpu_seconds == 4 * billed, requested

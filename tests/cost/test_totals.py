@@ -1,5 +1,6 @@
 """Records added up: every grouping sums to the same total."""
 
+import json
 from decimal import Decimal
 
 import pytest
@@ -52,9 +53,25 @@ def test_every_grouping_sums_to_the_same_total(month, by):
     assert result.total.usd == sum(line.usd for line in result.lines) == 10
     assert result.total.vcpu_hours == 8
     assert sum(line.vcpu_hours for line in result.lines).quantize(Decimal("1e-12")) == 8
-    assert sum(line.usd_waste for line in result.lines).quantize(Decimal("1e-12")) == result.total.usd_waste == 2
+    assert (
+        sum(line.usd_waste or Decimal(0) for line in result.lines).quantize(Decimal("1e-12"))
+        == result.total.usd_waste
+        == 2
+    )
     assert (result.total.jobs, result.total.failed, result.total.unpriced) == (4, 1, 1)
     assert sum(line.share for line in result.lines) == pytest.approx(1)
+
+
+def test_what_no_job_knows_is_no_zero(month):
+    """Usage and waste are the sum of what is known; where no job of a line knows them they are null."""
+    blind = [record.model_copy(update={"usage": Usage()}) for record in month]
+    lines = {line.key: line for line in report([*blind[:3], month[3]], "pipeline").lines}
+    assert {key: (line.vcpu_hours, line.usd_waste) for key, line in lines.items()} == {
+        "sales": (2, 2),  # of one job of three
+        "growth": (None, None),
+    }
+    assert report(blind, "minute").total.vcpu_hours is None
+    assert json.loads(lines["growth"].model_dump_json())["memory_gib_hours"] is None
 
 
 @pytest.mark.parametrize(

@@ -170,6 +170,25 @@ def test_detail_and_bill(ledger, store):
     assert ledger.write(record("a", usd="0.5")).revision == 1
 
 
+@pytest.mark.parametrize("submitted", [NOON, NOON.replace(hour=23, minute=59)])
+def test_a_detail_is_opened_without_listing(submitted, ledger, store):
+    """However many records a day holds, a detail costs no listing, also of a record that came across midnight."""
+    settled = ledger.write(record("a", submitted, usd="0.5"))
+    late = settled.model_copy(update={"times": Times(submitted=submitted + timedelta(minutes=2))})
+    ledger.write_detail(late, {"minutes": []})
+    store.listed.clear()
+    assert ledger.read_detail(settled) == ledger.read_detail(late) == {"minutes": []}
+    assert store.listed == []
+
+
+@pytest.mark.parametrize("content", [b"no frame", zstandard.compress(b'{"minutes": ['), zstandard.compress(b"[1]")])
+def test_a_broken_detail_is_an_empty_one(content, ledger, store):
+    """A detail that is cut, no zstd or no object raises nothing."""
+    settled = ledger.write(record("a", usd="0.5"))
+    store.write("v1/submitted=2026-11-20/a.detail.json.zst", content)
+    assert ledger.read_detail(settled) == {}
+
+
 def test_object_that_vanishes_while_reading(store):
     """A day that is compacted while it is read loses no record and raises nothing."""
 

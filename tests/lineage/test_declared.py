@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from airflow_doeks.lineage import merge_declared
 from airflow_doeks.model.lineage import Dataset, Lineage
 
@@ -18,6 +20,12 @@ def test_what_is_declared_and_seen_agrees_without_a_word():
         ("clicks", 3, "both"),
     ]
     assert merged.differences == ()
+
+
+def test_a_declared_partition_is_part_of_its_dataset():
+    """A declared folder of one partition is the dataset that the job is seen to write."""
+    merged = merge_declared(SEEN, [], ["s3://mart/clicks/ds=2026-01-01/"])
+    assert ([(d.name, d.source) for d in merged.outputs], merged.differences) == ([("clicks", "both")], ())
 
 
 def test_differences_are_said_in_words():
@@ -62,6 +70,45 @@ def test_a_topic_or_a_database_table_takes_its_declared_place():
         ("postgres://db:5432", "sales.app.orders", 5, "both"),
     ]
     assert merged.differences == ()
+
+
+def sources(declared: list[str], *seen: tuple[str, str]) -> dict[str, str]:
+    """``namespace/name`` -> source of what was seen and declared as read."""
+    inputs = tuple(Dataset(namespace=namespace, name=name) for namespace, name in seen)
+    merged = merge_declared(Lineage(inputs=inputs, complete=True), declared, [])
+    return {f"{d.namespace}/{d.name}": d.source for d in merged.inputs}
+
+
+@pytest.mark.parametrize(
+    ("seen", "declared"),
+    [
+        (("jdbc", "orders"), "s3://raw/customer_orders"),
+        (("jdbc", "orders"), "s3://raw/orders"),
+        (("jdbc", "orders"), "/data/orders"),
+        (("jdbc", "orders"), "postgres://db:5432/sales.customer_orders"),
+        (("kafka", "orders"), "gs://raw/orders"),
+        (("kafka", "orders"), "kafka://broker:9092/eu.orders"),
+        (("spark", "spark_catalog.mart.clicks"), "hive://meta:9083/other_spark_catalog.mart.clicks"),
+    ],
+)
+def test_a_name_that_only_ends_alike_is_another_dataset(seen, declared):
+    """A table is no bucket, a topic no longer topic: the declared one was not seen, the seen one not declared."""
+    assert list(sources([declared], seen).values()) == ["observed", "declared"]
+
+
+def test_a_declared_name_stands_for_one_dataset():
+    """What was seen at its place leaves no other; the exact name goes before one that only ends so."""
+    placed = ("postgres://db:5432", "sales.orders")
+    assert sources(["postgres://db:5432/sales.orders"], ("jdbc", "orders"), placed) == {
+        "jdbc/orders": "observed",
+        "postgres://db:5432/sales.orders": "both",
+    }
+    for declared in (["postgres://db/app.orders", "postgres://db/orders"], ["postgres://db/orders"]):
+        assert sources(declared, ("jdbc", "orders"))["postgres://db/orders"] == "both"
+    assert sources(["postgres://db/sales.app.orders"], ("jdbc", "orders"), ("jdbc", "app.orders")) == {
+        "jdbc/orders": "observed",
+        "postgres://db/sales.app.orders": "both",
+    }
 
 
 def test_merging_twice_is_merging_once():

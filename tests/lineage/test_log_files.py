@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import re
 
 import pytest
 import zstandard
 
+from airflow_doeks.cost import account, load_rate_card
 from airflow_doeks.lineage import read_event_log
 from airflow_doeks.lineage.log_files import find_files
+from airflow_doeks.model.telemetry import Node, Telemetry
 
 KEPT = "4.3.0/tables"
 
@@ -33,7 +36,7 @@ def roll(folder, text: bytes, *, suffix: str = "", parts: int = 12) -> None:
 
 
 def test_every_form_of_one_log_tells_the_same(tmp_path, plain_log, folder_store):
-    """Plain, zstd, rolling and compacted forms of one application give equal summaries."""
+    """Plain, zstd and rolling forms of one application give equal summaries."""
     text = plain_log(KEPT)
     (tmp_path / "plain").mkdir()
     (tmp_path / "plain" / "app-1").write_bytes(text)
@@ -42,16 +45,33 @@ def test_every_form_of_one_log_tells_the_same(tmp_path, plain_log, folder_store)
     (tmp_path / "packed" / "app-1.zstd").write_bytes(pack(text))
     roll(tmp_path / "rolled" / "eventlog_v2_app-1", text)
     roll(tmp_path / "rolled_packed" / "eventlog_v2_app-1", text, suffix=".zstd")
-    roll(tmp_path / "compacted" / "eventlog_v2_app-1", text)
-    folder = tmp_path / "compacted" / "eventlog_v2_app-1"
-    merged = b"".join((folder / f"events_{part}_app-1").read_bytes() for part in (1, 2, 3))
-    (folder / "events_3_app-1.compact").write_bytes(merged)
-    (folder / "events_1_app-1").unlink()
 
     expected = read_event_log(folder_store(tmp_path / "plain"))
     assert expected.ended_cleanly
-    for form in ("packed", "rolled", "rolled_packed", "compacted"):
+    for form in ("packed", "rolled", "rolled_packed"):
         assert read_event_log(folder_store(tmp_path / form)) == expected, form
+
+
+def test_a_compacted_log_is_a_lower_bound(tmp_path, plain_log, folder_store):
+    """What is left of a log whose oldest files Spark compacted is read; cost and lineage say that more was there."""
+    lines = plain_log("4.3.0/executors").splitlines(keepends=True)
+    removed = re.compile(rb'"SparkListenerExecutorRemoved".*?"Executor ID":"(\d+)"')
+    gone = [(index, match[1]) for index, line in enumerate(lines) if (match := removed.search(line))]
+    names = b"|".join(name for _, name in gone)
+    filtered = re.compile(rb'"SparkListener(Job|Stage|Task|SQL|DriverAccum|Executor.*"Executor ID":"(%b)")' % names)
+    cut = gone[-1][0] + 1
+    folder = tmp_path / "eventlog_v2_app-1"
+    folder.mkdir()
+    (folder / "events_1_app-1").write_bytes(b"what the compaction replaced")
+    (folder / "events_2_app-1.compact").write_bytes(b"".join(x for x in lines[:cut] if not filtered.search(x)))
+    (folder / "events_3_app-1").write_bytes(b"".join(lines[cut:]))
+
+    summary = read_event_log(folder_store(tmp_path))
+    why = "older events were compacted away: cost and lineage are a lower bound"
+    assert (summary.ended_cleanly, summary.lineage.complete, summary.gaps, summary.why) == (True, False, (why,), (why,))
+    cost = account(Telemetry(), summary, load_rate_card(), assumed_node=Node(uid="n", instance_type="m5.xlarge")).cost
+    assert (cost.confidence, cost.why_unknown.partition(";")[0]) == ("low", why)
+    assert cost.usd_total > 0
 
 
 @pytest.mark.parametrize("name", ["eventlog_v2_app-1", "eventlog_v2_app-1/"])

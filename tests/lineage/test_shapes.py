@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+import re
 import sys
 from pathlib import Path
 
 import pytest
 
 from airflow_doeks.lineage import read_event_log
+from airflow_doeks.lineage.reader import EventLogReading
 
 INCOMPLETE = {"failed_write", "kafka", "many_paths_cut", "rdd"}  # shapes whose log cannot tell everything
 
@@ -54,6 +57,67 @@ def test_lineage_is_the_same_without_statistics(kept, kept_logs, folder_store):
         for statistics in (False, True)
     )
     assert fast == full
+
+
+def lineage_of(text: bytes):
+    """The lineage of a log's text."""
+    reading = EventLogReading()
+    reading.feed(text, 0, len(text))
+    return reading.summary().lineage
+
+
+def _read_again(plan: dict) -> None:
+    """Puts a second scan beside every scan below ``plan``, numbered anew as in a self-join, of one column less."""
+    for child in list(plan["children"]):
+        if "Scan" in child["nodeName"]:
+            again = re.sub(r"#(\d+)", lambda match: f"#{int(match[1]) + 1000}", json.dumps(child))
+            again = re.sub(r"(\[)\w+#\d+L?,|(struct<)\w+:\w+,", r"\1\2", again)
+            plan["children"].append(json.loads(again))
+        _read_again(child)
+
+
+def test_a_scan_that_is_read_again_counts_once(kept, plain_log):
+    """The same part of the same data, read under other expression ids and of other columns, counts once."""
+    inputs = []
+    for again in (False, True):
+        lines = plain_log(kept).splitlines(keepends=True)
+        for index, line in enumerate(lines):
+            if again and b'"sparkPlanInfo"' in line:
+                event = json.loads(line)
+                _read_again(event["sparkPlanInfo"])
+                lines[index] = json.dumps(event, separators=(",", ":")).encode() + b"\n"
+        inputs.append([(d.name, d.rows, d.bytes, d.files) for d in lineage_of(b"".join(lines)).inputs])
+    assert inputs[1] == inputs[0]
+
+
+@pytest.mark.parametrize("shape", ["join_and_aggregate", "file_stream", "foreach_batch"])
+def test_a_partition_is_written_to_the_dataset_that_it_is_read_from(shape, plain_log):
+    """A job that writes the folder of one partition has the output that its reader has as input."""
+    name = {"join_and_aggregate": "revenue", "file_stream": "sunk", "foreach_batch": "batches"}[shape].encode()
+    text = plain_log(f"4.3.0/{shape}")
+    (into,) = lineage_of(text.replace(b"doeks-lake/" + name, b"doeks-lake/" + name + b"/ds=2026-01-01")).outputs
+    assert into == lineage_of(text).outputs[0]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "rows"),
+    [
+        (b"/ds=2026-01-01", b"/ds=2026-01-02", 70),
+        (b"/ds=2026-01-01", b"/ds=2026-01-01", 20),
+        (b"/ds=2026-01-01/h=1", b"/ds=2026-01-01", 20),
+        (b"/ds=2026-01-01", b"/ds=2026-01-01/h=1", 70),
+        (b"/ds=2026-01-01", b"/ds=2026-01-010", 70),
+        (b"/ds=2026-01-01", b"", 20),
+    ],
+)
+def test_an_overwrite_takes_the_place_of_its_own_partition(first, second, rows, plain_log):
+    """Two overwrites, of 50 and 20 rows: the second replaces what lies within its folder and nothing else."""
+    lines = plain_log("4.3.0/overwritten_twice").splitlines(keepends=True)
+    begins = [i for i, line in enumerate(lines) if b"SQLExecutionStart" in line and b"latest" in line]
+    for folder, part in ((first, slice(0, begins[1])), (second, slice(begins[1], None))):
+        lines[part] = [line.replace(b"doeks-lake/latest", b"doeks-lake/latest" + folder) for line in lines[part]]
+    (latest,) = lineage_of(b"".join(lines)).outputs
+    assert (latest.name, latest.rows) == ("/tmp/doeks-lake/latest", rows)  # noqa: S108 - where the log was made
 
 
 def _shapes():

@@ -54,6 +54,15 @@ def end(at: int) -> dict:
     return {"Event": "SparkListenerApplicationEnd", "Timestamp": START + at}
 
 
+def profile_added(number: int, **amounts: int) -> dict:
+    """A resource profile of an executor's amounts."""
+    return {
+        "Event": "SparkListenerResourceProfileAdded",
+        "Resource Profile Id": number,
+        "Executor Resource Requests": {name: {"Amount": amount} for name, amount in amounts.items()},
+    }
+
+
 KUBERNETES = {
     "spark.master": "k8s://https://10.0.0.1",
     "spark.driver.memory": "2g",
@@ -94,15 +103,47 @@ def test_the_driver_is_a_pod_like_any_other():
 def test_a_resource_profile_overrides_the_properties():
     """Executors of a stage-level resource profile have its cores, memory and GPUs."""
     amounts = {"cores": 8, "memory": 16384, "memoryOverhead": 2048, "gpu": 1}
-    profile = {
-        "Event": "SparkListenerResourceProfileAdded",
-        "Resource Profile Id": 1,
-        "Executor Resource Requests": {name: {"Amount": amount} for name, amount in amounts.items()},
-    }
-    conf = {**KUBERNETES, "spark.executor.cores": ""}
+    profile = profile_added(1, **amounts)
     big = {"Total Cores": 8, "Resource Profile Id": 1}
-    pod = summary_of(*started(**conf), profile, added("1", 100, **big), end(9000)).pods[1]
+    pod = summary_of(*started(**KUBERNETES), profile, added("1", 100, **big), end(9000)).pods[1]
     assert (pod.vcpu, pod.memory_gib, pod.gpu) == (8, 18, 1)
+
+
+@pytest.mark.parametrize(
+    ("profile", "amounts", "vcpu"),
+    [
+        (1, {"cores": 8}, 8),
+        (1, {"memory": 16384}, 6),  # no cores in the profile: what the executor registered with
+        (2, None, 6),  # a profile that the log does not hold
+        (0, {"cores": 8}, Decimal("3.5")),  # the default profile: what its pod requests by the properties
+    ],
+)
+def test_executor_cores_of_the_properties_are_those_of_the_default_profile(profile, amounts, vcpu):
+    """An executor of a profile of its own has that profile's cores, whatever spark.executor.cores says."""
+    conf = {**KUBERNETES, "spark.executor.cores": "4", "spark.kubernetes.executor.request.cores": "3500m"}
+    events = [] if amounts is None else [profile_added(profile, **amounts)]
+    registered = added("1", 100, **{"Total Cores": 6, "Resource Profile Id": profile})
+    assert summary_of(*started(**conf), *events, registered, end(9000)).pods[1].vcpu == vcpu
+
+
+def stage(number: int, remote_bytes: int, *, is_completed: bool = True) -> list[dict]:
+    """A stage that fetched so many bytes from other hosts."""
+    info = {"Stage ID": number, "Stage Attempt ID": 0, "RDD Info": [], "Completion Time": START + 100}
+    value = {"ID": number, "Name": "internal.metrics.shuffle.read.remoteBytesRead", "Value": remote_bytes}
+    submitted = {"Event": "SparkListenerStageSubmitted", "Stage Info": info}
+    completed = {"Event": "SparkListenerStageCompleted", "Stage Info": {**info, "Accumulables": [value]}}
+    return [submitted, completed] if is_completed else [submitted]
+
+
+def test_bytes_between_hosts_are_those_of_all_stages():
+    """Also of stages beyond the 2,000 that are listed; unknown if a stage did not complete or none ran."""
+    begin, last = started(**KUBERNETES), end(9000)
+    stages = [event for number in range(4500) for event in stage(number, 10)]
+    summary = summary_of(*begin, *stages, last)
+    assert (len(summary.stages), summary.shuffle_remote_bytes) == (2000, 45_000)
+    assert summary_of(*begin, *stages[:4], *stages[:4], last).shuffle_remote_bytes == 20  # twice changes nothing
+    assert summary_of(*begin, *stages[:4], *stage(7, 0, is_completed=False), last).shuffle_remote_bytes is None
+    assert summary_of(*begin, last).shuffle_remote_bytes is None
 
 
 def test_executors_that_never_registered_or_never_left():
