@@ -9,6 +9,7 @@ from typing import Any
 
 from airflow_doeks.model.identity import PREFIX
 from airflow_doeks.model.status import JobRef, JobState, JobStatus
+from airflow_doeks.platforms.redaction import redacted
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +48,7 @@ def status_of(run: Mapping[str, Any]) -> JobStatus:
         ref=ref_of(run["arn"]),
         state=state,
         native_state=word,
-        reason=" - ".join(reasons),
+        reason=redacted(" - ".join(reasons)),
         tags={key: value for key, value in (run.get("tags") or {}).items() if key.startswith(PREFIX)},
         is_cancelling=word == "CANCEL_PENDING",
         submitted=_utc(run.get("createdAt")),

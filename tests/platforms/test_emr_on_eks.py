@@ -182,6 +182,17 @@ def test_find_sees_no_job_of_another_airflow_or_an_earlier_run(aws):
     assert platform.find(later) == []
 
 
+def test_a_reason_shows_no_secret(aws):
+    """What EMR says about a state goes to the task log, without what looks like a secret."""
+    aws.emr.script = lambda _: (Step(0, "FAILED", "spark-submit --password canary-8c5f failed"),)
+    platform = aws.platform()
+
+    status = platform.observe(submit(platform, aws))
+
+    assert "canary" not in str(status)
+    assert "spark-submit --password *** failed" in status.reason
+
+
 def test_cancel_may_be_called_any_time_and_twice(aws):
     """Cancelling a living, a cancelling, an ended or an unknown job is fine; the living one ends."""
     platform = aws.platform()
