@@ -26,7 +26,8 @@ _WORDS: dict[str, Any] = {"": None, "~": None, "null": None, "Null": None, "NULL
 _WORDS |= {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _INT = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?(0|[1-9][0-9]*)?\.[0-9]+([eE][-+]?[0-9]{1,3})?|[-+]?[1-9][0-9]*([eE][-+]?[0-9]{1,3}|\.)")
-_NESTING = re.compile(r"[-?:][ \t][-?:][ \t][-?:][ \t][-?:][ \t]")
+# libyaml's composer recurses in C and overruns its stack near 10,000 levels; a level takes a character at least.
+_SHALLOW_LENGTH = 4096
 
 
 class _Loader(_BASE):
@@ -150,7 +151,7 @@ def parse(raw: bytes, file: str) -> Document:
         raise Refused(Diagnostic("DK102", message, place, help="save the file as UTF-8", lines=lines)) from error
     document = Document(file, text)
     try:
-        if _may_be_deep(text):
+        if len(text) > _SHALLOW_LENGTH:
             _check_depth(document)
         root = yaml.compose(text, Loader=_Loader)
     except yaml.YAMLError as error:
@@ -161,11 +162,6 @@ def parse(raw: bytes, file: str) -> Document:
     reader = _Reader(document)
     document.data = reader.value(root, 0)
     return document
-
-
-def _may_be_deep(text: str) -> bool:
-    # libyaml's composer recurses in C and overruns its stack near 10,000 levels; lines alone cannot nest that deep.
-    return text.count("[") + text.count("{") > 2 * MAX_NODES // 50 or _NESTING.search(text) is not None
 
 
 def _check_depth(document: Document) -> None:
