@@ -101,7 +101,7 @@ def named_platform(
     """The platform of a name; noted if there is none."""
     setting = compilation.setting
     known = setting.platforms if setting.project.folder else _LOCAL
-    declared = (setting.project.document.data or {}).get("platforms") or {}
+    declared = setting.project.declared("platforms")
     if name not in known and name not in declared:  # one that is declared is broken, which doeks.yaml's faults say
         where = "doeks.yaml" if setting.project.folder else "this folder has no doeks.yaml, which"
         message = f'there is no platform "{name}"; {where} has {", ".join(known) or "none"}'
@@ -213,8 +213,7 @@ def check_project(setting: Setting) -> list[Diagnostic]:
 
 def _project_faults(setting: Setting) -> Iterator[Diagnostic]:
     document, data = setting.project.document, setting.data
-    declared = document.data.get("platforms") if isinstance(document.data, dict) else None
-    names = declared if isinstance(declared, dict) else {}
+    names = setting.project.declared("platforms")
     wanted = [(("environments", setting.environment, "platform"), setting.forced_platform, False)]
     wanted += [
         (("policies", "platforms", name), name, True) for name in (data.get("policies") or {}).get("platforms") or ()
@@ -254,10 +253,8 @@ def _dig(data: Any, path: tuple[Any, ...]) -> Any:
 
 def check_variables(project: Project) -> list[Diagnostic]:
     """Variables that have another type, or no value, in some environment."""
-    data = project.document.data if isinstance(project.document.data, dict) else {}
-    environments: Any = data.get("environments")
     values: dict[str, dict[str, Any]] = {}
-    for environment, entry in (environments if isinstance(environments, dict) else {}).items():
+    for environment, entry in project.declared("environments").items():
         given = entry.get("variables") if isinstance(entry, dict) else None
         for name, value in (given if isinstance(given, dict) else {}).items():
             values.setdefault(name, {})[environment] = value

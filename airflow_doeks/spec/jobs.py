@@ -150,7 +150,7 @@ def _check_quantities(compilation: Compilation, entry: Entry, job: dict[str, Any
 def _check_presets(compilation: Compilation, entry: Entry, job: dict[str, Any]) -> None:
     for name in job.get("presets") or ():
         known = [*schema("pipeline")["x-presets"], *(compilation.setting.data.get("presets") or {})]
-        if name not in known and name not in (compilation.setting.project.document.data.get("presets") or {}):
+        if name not in known and name not in compilation.setting.project.declared("presets"):
             written = _own_presets(compilation, entry)
             path = (entry.kind, "presets", written.index(name)) if name in written else (entry.kind, "presets")
             advice = suggestion(name, known) or f"presets are {', '.join(known)}"

@@ -32,7 +32,7 @@ def check_structure(
         data = substitute(data, variables, unknown)
         for path, name in unknown:
             silent.add(path)
-            if kind == "doeks" and path[0] == "environments" and path[1] != environment:
+            if kind == "doeks" and path[:1] == ("environments",) and path[1:2] not in ((), (environment,)):
                 continue  # another environment's own variable
             message = f'variable "{name}" is not set'
             advice = suggestion(name, variables) or "set it under `variables` of the environment, or write $${ for text"
@@ -107,7 +107,7 @@ def _cut(data: Any, path: tuple[Any, ...]) -> None:
     if isinstance(data, dict):
         del data[last]
     else:
-        data[last] = _HARMLESS
+        data[last] = {} if data[last] == _HARMLESS else _HARMLESS
 
 
 def _has(data: Any, step: Any) -> bool:
@@ -116,4 +116,4 @@ def _has(data: Any, step: Any) -> bool:
     return isinstance(data, list) and isinstance(step, int) and step < len(data)
 
 
-_HARMLESS = "x://x"  # text, name, URI: fits every list of the language but lists of mappings
+_HARMLESS = "x://x"  # text, name, URI: fits every list of the language but lists of mappings, which get {} instead

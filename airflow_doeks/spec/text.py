@@ -6,6 +6,7 @@ Only true, false, null and decimal numbers are typed; every other plain scalar i
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -212,7 +213,11 @@ class _Reader:
             tag = node.tag
             if tag == "s":
                 return node.value
-            return _plain(node.value) if tag == "p" else self._tagged(node)
+            try:
+                return _plain(node.value) if tag == "p" else self._tagged(node)
+            except OverflowError as error:
+                message = f"{node.value} is out of range; no number here is above 1e308"
+                raise Refused(self._fault("DK110", message, node)) from error
         if self.nodes > MAX_NODES:
             message = f"more than {MAX_NODES:,} values once aliases are expanded"
             raise Refused(
@@ -267,12 +272,15 @@ class _Reader:
 
 
 def _plain(text: str) -> Any:
-    """What a plain scalar means."""
+    """What a plain scalar means; raises OverflowError for a number that only infinity is."""
     if text in _WORDS:
         return _WORDS[text]
     if text[0] in "0123456789+-.":
         if _INT.fullmatch(text) and len(text) <= MAX_DIGITS:
             return int(text)
         if _FLOAT.fullmatch(text):
-            return float(text)
+            number = float(text)
+            if math.isinf(number):
+                raise OverflowError
+            return number
     return text
