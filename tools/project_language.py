@@ -45,7 +45,7 @@ class Policies(Part):
     )
     allowed_uses: list[str] = Field(
         default=[],
-        description="Aliases, or patterns of import paths, that `uses` may name beside sensors, `empty` and our own.",
+        description="Aliases, or patterns of import paths, that `uses` may name beside sensors and `empty`.",
         examples=[["bash", "airflow.providers.amazon.*"]],
     )
     platforms: dict[Name, list[str]] = Field(
