@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_doeks.model.plan import Plan, TaskPlan
 from airflow_doeks.spec import jobs, times
-from airflow_doeks.spec.diagnostics import Diagnostic, suggestion
+from airflow_doeks.spec.diagnostics import MAX_FAULTS, Diagnostic, more_faults, suggestion
 from airflow_doeks.spec.graph import Entry
 from airflow_doeks.spec.layers import leaves
 from airflow_doeks.spec.rules import schema
@@ -206,7 +206,10 @@ def unbalanced(text: str) -> str | None:
 def check_project(setting: Setting) -> list[Diagnostic]:
     """What is wrong with doeks.yaml in one environment; kept for the next pipeline."""
     if "project" not in setting.cache:
-        setting.cache["project"] = [*setting.diagnostics, *_project_faults(setting)]
+        document, faults = setting.project.document, list(_project_faults(setting))
+        if len(faults) > MAX_FAULTS:
+            faults[MAX_FAULTS:] = [more_faults(document.file, document.lines, len(faults) - MAX_FAULTS)]
+        setting.cache["project"] = [*setting.diagnostics, *faults]
     found: list[Diagnostic] = setting.cache["project"]
     return found
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from airflow_doeks.spec.diagnostics import Diagnostic, Place
+from airflow_doeks.spec.diagnostics import MAX_FAULTS, Diagnostic, Place, more_faults
 
 MAX_BYTES = 512 * 1024
 MAX_NODES = 50_000  # after aliases are expanded; the largest honest file seen has 3,000
@@ -62,9 +62,9 @@ class Document:
     diagnostics: list[Diagnostic] = field(default_factory=list)
 
     @cached_property
-    def lines(self) -> list[str]:
-        """The lines of the text."""
-        return self.text.splitlines()
+    def lines(self) -> tuple[str, ...]:
+        """The lines of the text; all diagnostics of the file share them."""
+        return tuple(self.text.splitlines())
 
     @cached_property
     def root(self) -> Any:
@@ -103,7 +103,7 @@ class Document:
         self, code: str, message: str, path: tuple[Any, ...] = (), *, at_key: bool = False, **more: Any
     ) -> Diagnostic:
         """A diagnostic at a path of this file."""
-        return Diagnostic(code, message, self.place(path, at_key=at_key), lines=tuple(self.lines), **more)
+        return Diagnostic(code, message, self.place(path, at_key=at_key), lines=self.lines, **more)
 
 
 def _child(node: Any, step: Any) -> tuple[Any, Any]:
@@ -159,9 +159,11 @@ def parse(raw: bytes, file: str) -> Document:
         raise Refused(_syntax(document, error)) from error
     if root is None:
         message = "the file is empty; a pipeline starts with keys such as schedule and tasks"
-        raise Refused(Diagnostic("DK112", message, Place(file, 1, 1, 1), lines=tuple(document.lines)))
+        raise Refused(Diagnostic("DK112", message, Place(file, 1, 1, 1), lines=document.lines))
     reader = _Reader(document)
     document.data = reader.value(root, 0)
+    if reader.hidden:
+        document.diagnostics.append(more_faults(file, document.lines, reader.hidden))
     return document
 
 
@@ -177,7 +179,7 @@ def _too_deep(document: Document, node: Any) -> Diagnostic:
     place = document.place_of(node)
     advice = "an alias (*name) that contains itself has no end" if "*" in document.text else ""
     message = f"nested deeper than {MAX_DEPTH} levels"
-    return Diagnostic("DK103", message, place, help=advice, lines=tuple(document.lines))
+    return Diagnostic("DK103", message, place, help=advice, lines=document.lines)
 
 
 def _syntax(document: Document, error: yaml.YAMLError) -> Diagnostic:
@@ -197,7 +199,7 @@ def _syntax(document: Document, error: yaml.YAMLError) -> Diagnostic:
         problem, advice = "a second document starts here", "one file is one pipeline; remove the ---"
     elif "cannot start any token" in problem:
         advice = "put the value in quotes"
-    return Diagnostic("DK101", f"not YAML: {problem}", place, help=advice, lines=tuple(document.lines))
+    return Diagnostic("DK101", f"not YAML: {problem}", place, help=advice, lines=document.lines)
 
 
 class _Reader:
@@ -206,6 +208,7 @@ class _Reader:
     def __init__(self, document: Document) -> None:
         self.document = document
         self.nodes = 0
+        self.hidden = 0  # duplicate keys beyond those that are told
 
     def value(self, node: Any, depth: int) -> Any:
         self.nodes += 1
@@ -254,6 +257,9 @@ class _Reader:
         return result
 
     def _duplicate(self, node: Any, key: Any) -> None:
+        if len(self.document.diagnostics) >= MAX_FAULTS:
+            self.hidden += 1
+            return
         first = next(other for other, _ in node.value if other.value == key.value)
         message = f'key "{key.value}" is already set on line {first.start_mark.line + 1}'
         self.document.diagnostics.append(self._fault("DK201", message, key, help="keep one of them"))
@@ -268,7 +274,7 @@ class _Reader:
         )
 
     def _fault(self, code: str, message: str, node: Any, *, help: str = "") -> Diagnostic:  # noqa: A002 - the word of the output
-        return Diagnostic(code, message, self.document.place_of(node), help=help, lines=tuple(self.document.lines))
+        return Diagnostic(code, message, self.document.place_of(node), help=help, lines=self.document.lines)
 
 
 def _plain(text: str) -> Any:
