@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from airflow_doeks.spec.diagnostics import MAX_FAULTS, Diagnostic, more_faults, suggestion
-from airflow_doeks.spec.layers import Layer, origin, substitute, variables_in
+from airflow_doeks.spec.layers import MAX_FILLED, Layer, Overfull, origin, substitute, variables_in
 from airflow_doeks.spec.leaf_rules import Fault
 from airflow_doeks.spec.rules import rule_of
 from airflow_doeks.spec.text import Document
@@ -31,9 +31,14 @@ def check_structure(
     data, silent = document.data, set()
     told: list[Callable[[], Diagnostic]] = []
     if "${" in document.text:
-        unknown: list[tuple[tuple[Any, ...], str]] = []
-        data = substitute(data, variables, unknown)
-        for path, name in dict.fromkeys(unknown):
+        unknown: dict[tuple[tuple[Any, ...], str], None] = {}
+        try:
+            data = substitute(data, variables, unknown)
+        except Overfull as error:
+            message = f"more than {MAX_FILLED:,} characters once variables are filled in"
+            advice = "a long text is repeated by an alias (*name) or a variable; repeat it less"
+            return [document.fault("DK103", message, error.path, help=advice)], {}
+        for path, name in unknown:
             silent.add(path)
             if kind == "doeks" and path[:1] == ("environments",) and path[1:2] not in ((), (environment,)):
                 continue  # another environment's own variable

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 
 from airflow_doeks.spec import (
@@ -188,3 +190,18 @@ def test_a_rate_card_is_found_from_doeks_yaml(project):
     project.write("doeks.yaml", "platforms: {laptop: {type: local}}\nrate_card: {file: rates.yaml}\n")
     plan = compile_file(project.pipeline("tasks: {t: {uses: empty}}\n", "sales/p")).plan
     assert plan.rate_card == {"file": str(card)}
+
+
+@pytest.mark.parametrize("aliased", [True, False])
+def test_variables_cannot_fill_the_memory(project, aliased):
+    """A long text with a variable behind a thousand aliases, or a long variable a thousand times, is one diagnostic."""
+    long = "y" * 100_000
+    project.write("doeks.yaml", f"environments: {{dev: {{variables: {{x: {'y' if aliased else long}}}}}}}\n")
+    text = f"&a '${{x}} {long}'" if aliased else f"&a '{'${x} ' * 1000}'"
+    file = project.pipeline(f"params:\n  a: {text}\n  b: [{'*a, ' * 1000}]\ntasks: {{t: {{uses: empty}}}}\n")
+    tracemalloc.start()
+    (fault,) = check_file(file)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (fault.code, fault.message) == ("DK103", "more than 4,194,304 characters once variables are filled in")
+    assert (fault.place.line, peak < 40e6) == (2, True)
