@@ -22,6 +22,7 @@ _LOCAL = {"local": {"type": "local", "name": "local"}}  # what there is without 
 _ARN = re.compile(r"arn:aws[a-z-]*:[a-z0-9-]+:[a-z0-9-]*:(\d{12})?:\S+")
 _BUCKET = re.compile(r"s3[an]?://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?")
 _JINJA = re.compile(r"\{\{|\}\}|\{%|%\}")
+_RAW = re.compile(r"\{%[-+]?\s*raw\b")  # what follows is text to Jinja
 _DATED = re.compile(r"\{\{[^}]*\b(ds|ds_nodash|ts|ts_nodash|logical_date|data_interval_start|data_interval_end)\b")
 
 
@@ -189,7 +190,7 @@ def check_templates(compilation: Compilation, every: list[Entry]) -> None:
 
 def unbalanced(text: str) -> str | None:
     """What is wrong with the brackets of a Jinja template; None if nothing is."""
-    if "raw" in text:
+    if _RAW.search(text):
         return None
     opened = None
     for match in _JINJA.finditer(text):
@@ -206,7 +207,7 @@ def unbalanced(text: str) -> str | None:
 def check_project(setting: Setting) -> list[Diagnostic]:
     """What is wrong with doeks.yaml in one environment; kept for the next pipeline."""
     if "project" not in setting.cache:
-        document, faults = setting.project.document, list(_project_faults(setting))
+        document, faults = setting.project.document, [*_project_faults(setting), *_preset_faults(setting)]
         if len(faults) > MAX_FAULTS:
             faults[MAX_FAULTS:] = [more_faults(document.file, document.lines, len(faults) - MAX_FAULTS)]
         setting.cache["project"] = [*setting.diagnostics, *faults]
@@ -246,6 +247,17 @@ def _project_faults(setting: Setting) -> Iterator[Diagnostic]:
         elif text.startswith("s3") and "://" in text and not _BUCKET.fullmatch(text):
             message = f'"{text}" is not an S3 URL'
             yield document.fault("DK220", message, ("platforms", *path), help="write s3://bucket/path")
+
+
+def _preset_faults(setting: Setting) -> Iterator[Diagnostic]:
+    """Presets that a preset lists and that there are not."""
+    document, declared = setting.project.document, setting.project.declared("presets")
+    for preset, kinds in (setting.data.get("presets") or {}).items():
+        for kind, job in kinds.items():
+            for index, name in enumerate(job.get("presets") or ()):
+                if (advice := jobs.unknown_preset(name, declared)) is not None:
+                    path = ("presets", preset, kind, "presets", index)
+                    yield document.fault("DK216", f'there is no preset "{name}"', path, help=advice)
 
 
 def _dig(data: Any, path: tuple[Any, ...]) -> Any:

@@ -103,7 +103,7 @@ class Compilation:
             whole = Layer(self.document, (), self.setting.variable_layers)
             return (*self.setting.tag_layers, *self.setting.layers, whole, self.layers[-1], own)
         if key == entry.kind and key != "uses":
-            names = self._preset_names(entry)
+            names, _ = self._presets(entry)
             return (*(self.setting.layer("presets", name) for name in names), *self.layers, own)
         return (*self.layers, own)
 
@@ -116,17 +116,31 @@ class Compilation:
                 tags |= place["cost_tags"]
         return dict(sorted(tags.items()))
 
-    def _preset_names(self, entry: Entry) -> list[str]:
+    def listed_presets(self, entry: Entry) -> list[str]:
+        """The presets that a job lists, or its defaults do."""
         own = (entry.spec.get(entry.kind) or {}).get("presets")
-        names = own if own is not None else (self.base.get(entry.kind) or {}).get("presets")
+        return list((own if own is not None else (self.base.get(entry.kind) or {}).get("presets")) or ())
+
+    def _presets(self, entry: Entry) -> tuple[list[str], list[str]]:
+        """Presets of doeks.yaml and others that a job gets; what a preset lists itself comes before it."""
         mine = self.setting.data.get("presets") or {}
-        return [name for name in names or () if name in mine]
+        waiting, seen = self.listed_presets(entry)[::-1], set()
+        found: dict[str, bool] = {}  # name -> whether it is one of doeks.yaml
+        while waiting:
+            name = waiting[-1]
+            if name in seen:  # all that it lists is found, or it is listed by one of them
+                found[waiting.pop()] = name in mine
+                continue
+            seen.add(name)
+            listed = ((mine.get(name) or {}).get(entry.kind) or {}).get("presets") or ()
+            waiting += [one for one in reversed(listed) if one not in seen]
+        return [name for name, is_mine in found.items() if is_mine], [name for name in found if not found[name]]
 
     def _job(self, entry: Entry) -> dict[str, Any]:
         """The job of a task: presets of doeks.yaml, defaults and the task's own, merged."""
         own = entry.spec[entry.kind]
         job = self.base.get(entry.kind) or {}
-        names = self._preset_names(entry)
+        names, others = self._presets(entry)
         if names:
             presets: dict[str, Any] = {}
             for name in names:
@@ -138,7 +152,7 @@ class Compilation:
         else:
             job = own
         if names:
-            job = {**job, "presets": [name for name in job["presets"] if name not in names]}
+            job = {**job, "presets": others}
         return without_nulls(job)
 
     def _task(self, entry: Entry) -> TaskPlan:
