@@ -11,9 +11,7 @@ from airflow_doeks.model.errors import SpecError
 from airflow_doeks.spec.dag_factory_values import Tagged
 from airflow_doeks.spec.ids import is_dag_id
 from airflow_doeks.spec.layers import merge
-from airflow_doeks.spec.text import MAX_NODES
-
-_LINE_LENGTH = 80  # a scalar counts as one value a line, so that repeating a long text is a bomb, too
+from airflow_doeks.spec.text import LINE_LENGTH, MAX_NODES
 
 
 class _Loader(yaml.SafeLoader):
@@ -82,7 +80,7 @@ def _is_bomb(root: Any) -> bool:
     while waiting:
         node = waiting.pop()
         if isinstance(node, yaml.ScalarNode):
-            count += len(node.value) // _LINE_LENGTH
+            count += len(node.value) // LINE_LENGTH
             children: list[Any] = []
         elif isinstance(node, yaml.MappingNode):
             children = [part for pair in node.value for part in pair]

@@ -19,6 +19,7 @@ from airflow_doeks.spec.diagnostics import MAX_FAULTS, Diagnostic, Place, more_f
 
 MAX_BYTES = 512 * 1024
 MAX_NODES = 50_000  # after aliases are expanded; the largest honest file seen has 3,000
+LINE_LENGTH = 80  # a longer scalar counts as a value a line, or aliases of a long text would be a bomb, too
 MAX_DEPTH = 50
 MAX_DIGITS = 300  # a longer number stays text; Python refuses to read one above 4,300
 _BASE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -213,6 +214,9 @@ class _Reader:
     def value(self, node: Any, depth: int) -> Any:
         self.nodes += 1
         if type(node) is yaml.ScalarNode:
+            if len(node.value) > LINE_LENGTH:
+                self.nodes += len(node.value) // LINE_LENGTH
+                self._count(node)
             tag = node.tag
             if tag == "s":
                 return node.value
@@ -221,11 +225,7 @@ class _Reader:
             except OverflowError as error:
                 message = f"{node.value} is out of range; no number here is above 1e308"
                 raise Refused(self._fault("DK110", message, node)) from error
-        if self.nodes > MAX_NODES:
-            message = f"more than {MAX_NODES:,} values once aliases are expanded"
-            raise Refused(
-                self._fault("DK103", message, node, help="an alias (*name) that repeats aliases grows like a bomb")
-            )
+        self._count(node)
         if depth > MAX_DEPTH:
             raise Refused(_too_deep(self.document, node))
         if node.tag != "s":
@@ -233,6 +233,12 @@ class _Reader:
         if type(node) is yaml.MappingNode:
             return self._mapping(node, depth)
         return [self.value(item, depth + 1) for item in node.value]
+
+    def _count(self, node: Any) -> None:
+        if self.nodes > MAX_NODES:
+            message = f"more than {MAX_NODES:,} values once aliases are expanded"
+            advice = "an alias (*name) that repeats aliases, or a long text, grows like a bomb"
+            raise Refused(self._fault("DK103", message, node, help=advice))
 
     def _mapping(self, node: Any, depth: int) -> dict[str, Any]:
         result: dict[str, Any] = {}

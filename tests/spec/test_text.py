@@ -105,3 +105,10 @@ def test_an_alias_bomb_is_refused_cheaply():
     tracemalloc.stop()
     assert line == "f.yaml:1:5: DK103 more than 50,000 values once aliases are expanded"
     assert peak < 50e6
+
+
+@pytest.mark.parametrize("text", ["x" * 5_000, "{{ x }} " * 1_000, "${x} " * 1_000])
+def test_aliases_of_a_long_text_are_a_bomb_too(text):
+    """Each is checked and filled in like the first, so its length counts as often as it stands there."""
+    line = refusal(f"a: &a '{text}'\nb: [{'*a, ' * 10_000}]\n".encode())
+    assert line.endswith("DK103 more than 50,000 values once aliases are expanded")
