@@ -26,7 +26,10 @@ class Environment(Part):
 
 
 class Preset(Part):
-    """Settings under a name; a job that lists the preset gets them, and what the job says itself wins."""
+    """Settings under a name; a job that lists the preset gets them, and what the job says itself wins.
+
+    A preset may list presets itself: the job gets those, too, and what the preset says wins over them.
+    """
 
     spark: SparkJob = Field(default=SparkJob(), description="Settings of a Spark job.")
     flink: FlinkJob = Field(default=FlinkJob(), description="Settings of a Flink job.")
@@ -45,7 +48,7 @@ class Policies(Part):
     )
     allowed_uses: list[str] = Field(
         default=[],
-        description="Aliases, or patterns of import paths, that `uses` may name beside sensors, `empty` and our own.",
+        description="Aliases, or patterns of import paths, that `uses` may name beside sensors and `empty`.",
         examples=[["bash", "airflow.providers.amazon.*"]],
     )
     platforms: dict[Name, list[str]] = Field(

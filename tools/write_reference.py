@@ -20,6 +20,7 @@ _GROUPS = {
     "DK2": "Meaning: beyond the schema",
     "DK3": "Policy: what the platform team demands in doeks.yaml",
     "DK4": "Platform: what would be refused when the job is sent",
+    "DK9": "Ourselves: what no file should meet",
 }
 _INTRO = """# The YAML language
 

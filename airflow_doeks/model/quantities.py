@@ -54,7 +54,8 @@ def parse_cpu(text: str | float) -> Decimal:
 
     Raises ValueError with the allowed forms.
     """
-    match = _CPU.fullmatch(str(text).strip())
+    plain = f"{Decimal(str(text)):f}" if isinstance(text, float) else str(text).strip()  # 0.00001, never 1e-05
+    match = _CPU.fullmatch(plain)
     if match is None:
         msg = f"{text!r} is not a CPU quantity; write for example 1, 0.5 or 500m"
         raise ValueError(msg)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_doeks.model.plan import Plan, TaskPlan
 from airflow_doeks.spec import jobs, times
-from airflow_doeks.spec.diagnostics import Diagnostic, suggestion
+from airflow_doeks.spec.diagnostics import MAX_FAULTS, Diagnostic, more_faults, suggestion
 from airflow_doeks.spec.graph import Entry
 from airflow_doeks.spec.layers import leaves
 from airflow_doeks.spec.rules import schema
@@ -22,6 +22,7 @@ _LOCAL = {"local": {"type": "local", "name": "local"}}  # what there is without 
 _ARN = re.compile(r"arn:aws[a-z-]*:[a-z0-9-]+:[a-z0-9-]*:(\d{12})?:\S+")
 _BUCKET = re.compile(r"s3[an]?://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?")
 _JINJA = re.compile(r"\{\{|\}\}|\{%|%\}")
+_RAW = re.compile(r"\{%[-+]?\s*raw\b")  # what follows is text to Jinja
 _DATED = re.compile(r"\{\{[^}]*\b(ds|ds_nodash|ts|ts_nodash|logical_date|data_interval_start|data_interval_end)\b")
 
 
@@ -101,7 +102,7 @@ def named_platform(
     """The platform of a name; noted if there is none."""
     setting = compilation.setting
     known = setting.platforms if setting.project.folder else _LOCAL
-    declared = (setting.project.document.data or {}).get("platforms") or {}
+    declared = setting.project.declared("platforms")
     if name not in known and name not in declared:  # one that is declared is broken, which doeks.yaml's faults say
         where = "doeks.yaml" if setting.project.folder else "this folder has no doeks.yaml, which"
         message = f'there is no platform "{name}"; {where} has {", ".join(known) or "none"}'
@@ -189,7 +190,7 @@ def check_templates(compilation: Compilation, every: list[Entry]) -> None:
 
 def unbalanced(text: str) -> str | None:
     """What is wrong with the brackets of a Jinja template; None if nothing is."""
-    if "raw" in text:
+    if _RAW.search(text):
         return None
     opened = None
     for match in _JINJA.finditer(text):
@@ -206,15 +207,17 @@ def unbalanced(text: str) -> str | None:
 def check_project(setting: Setting) -> list[Diagnostic]:
     """What is wrong with doeks.yaml in one environment; kept for the next pipeline."""
     if "project" not in setting.cache:
-        setting.cache["project"] = [*setting.diagnostics, *_project_faults(setting)]
+        document, faults = setting.project.document, [*_project_faults(setting), *_preset_faults(setting)]
+        if len(faults) > MAX_FAULTS:
+            faults[MAX_FAULTS:] = [more_faults(document.file, document.lines, len(faults) - MAX_FAULTS)]
+        setting.cache["project"] = [*setting.diagnostics, *faults]
     found: list[Diagnostic] = setting.cache["project"]
     return found
 
 
 def _project_faults(setting: Setting) -> Iterator[Diagnostic]:
     document, data = setting.project.document, setting.data
-    declared = document.data.get("platforms") if isinstance(document.data, dict) else None
-    names = declared if isinstance(declared, dict) else {}
+    names = setting.project.declared("platforms")
     wanted = [(("environments", setting.environment, "platform"), setting.forced_platform, False)]
     wanted += [
         (("policies", "platforms", name), name, True) for name in (data.get("policies") or {}).get("platforms") or ()
@@ -246,6 +249,17 @@ def _project_faults(setting: Setting) -> Iterator[Diagnostic]:
             yield document.fault("DK220", message, ("platforms", *path), help="write s3://bucket/path")
 
 
+def _preset_faults(setting: Setting) -> Iterator[Diagnostic]:
+    """Presets that a preset lists and that there are not."""
+    document, declared = setting.project.document, setting.project.declared("presets")
+    for preset, kinds in (setting.data.get("presets") or {}).items():
+        for kind, job in kinds.items():
+            for index, name in enumerate(job.get("presets") or ()):
+                if (advice := jobs.unknown_preset(name, declared)) is not None:
+                    path = ("presets", preset, kind, "presets", index)
+                    yield document.fault("DK216", f'there is no preset "{name}"', path, help=advice)
+
+
 def _dig(data: Any, path: tuple[Any, ...]) -> Any:
     for step in path:
         data = data.get(step) if isinstance(data, dict) else None
@@ -254,10 +268,8 @@ def _dig(data: Any, path: tuple[Any, ...]) -> Any:
 
 def check_variables(project: Project) -> list[Diagnostic]:
     """Variables that have another type, or no value, in some environment."""
-    data = project.document.data if isinstance(project.document.data, dict) else {}
-    environments: Any = data.get("environments")
     values: dict[str, dict[str, Any]] = {}
-    for environment, entry in (environments if isinstance(environments, dict) else {}).items():
+    for environment, entry in project.declared("environments").items():
         given = entry.get("variables") if isinstance(entry, dict) else None
         for name, value in (given if isinstance(given, dict) else {}).items():
             values.setdefault(name, {})[environment] = value

@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow_doeks.model.plan import Plan, TaskPlan
 from airflow_doeks.spec import checks, policies, times
-from airflow_doeks.spec.diagnostics import Diagnostic, Place
+from airflow_doeks.spec.diagnostics import MAX_FAULTS, WARNINGS, Diagnostic, Place, more_faults
 from airflow_doeks.spec.graph import Entry, connect, entries
 from airflow_doeks.spec.ids import is_dag_id
 from airflow_doeks.spec.layers import Layer, Sources, merge, origin, without_nulls
@@ -30,6 +30,7 @@ class Compilation:
         self.dag_id = dag_id
         self.folder = os.path.dirname(document.file)  # noqa: PTH120 - cheap, and keeps the path as it was given
         self.diagnostics: list[Diagnostic] = list(document.diagnostics)
+        self.errors = self.hidden = 0  # errors that were noted, and of them those beyond MAX_FAULTS
         self.faulty: dict[str, set[tuple[Any, ...]]] = {}  # task id -> paths below its job that have a diagnostic
         self.data: dict[str, Any] = {}
         self.base: dict[str, Any] = {}
@@ -38,6 +39,12 @@ class Compilation:
 
     def run(self) -> Plan | None:
         """The plan as far as it can be made; None if nothing of it can."""
+        plan = self._run()
+        if self.hidden:
+            self.diagnostics.append(more_faults(self.document.file, self.document.lines, self.hidden))
+        return plan
+
+    def _run(self) -> Plan | None:
         setting, document = self.setting, self.document
         if not is_dag_id(self.dag_id, document.file):
             message = f'"{self.dag_id}" is no DAG id: file and folder names hold letters, digits, "_" and "-", no "."'
@@ -45,7 +52,7 @@ class Compilation:
         found, data = check_structure(document, "pipeline", setting.variables, setting.variable_layers)
         self.diagnostics += found
         self.data = data
-        if not data.get("tasks"):
+        if not data.get("tasks") or len(found) > MAX_FAULTS:
             return None
         self.base = merge(setting.base, data["defaults"]) if data.get("defaults") else setting.base
         self.layers = (*setting.layers, Layer(document, ("defaults",), setting.variable_layers))
@@ -63,6 +70,13 @@ class Compilation:
     ) -> None:
         """Add a diagnostic where the value at a path of a task, or of the pipeline, was written."""
         at_key = more.pop("at_key", False)
+        if entry is not None and path[:1] == (entry.kind,):
+            self.faulty.setdefault(entry.id, set()).add(path[1:])
+        if code not in WARNINGS:
+            self.errors += 1
+            if self.errors > MAX_FAULTS:
+                self.hidden += 1
+                return
         if entry is None:
             layers: tuple[Layer, ...] = (Layer(self.document, (), self.setting.variable_layers),)
         elif path[: len(entry.path)] == entry.path and path:
@@ -78,9 +92,7 @@ class Compilation:
             place = self.document.place(entry.path if entry else (), at_key=True)
         document = next((one.document for one in layers if one.document.file == place.file), self.document)
         task_id = entry.id if entry else None
-        if entry is not None and path[:1] == (entry.kind,):
-            self.faulty.setdefault(entry.id, set()).add(path[1:])
-        self.diagnostics.append(Diagnostic(code, message, place, task_id=task_id, lines=tuple(document.lines), **more))
+        self.diagnostics.append(Diagnostic(code, message, place, task_id=task_id, lines=document.lines, **more))
 
     def layers_of(self, entry: Entry, key: str) -> tuple[Layer, ...]:
         """Where a key of a task can come from, lowest first."""
@@ -91,7 +103,7 @@ class Compilation:
             whole = Layer(self.document, (), self.setting.variable_layers)
             return (*self.setting.tag_layers, *self.setting.layers, whole, self.layers[-1], own)
         if key == entry.kind and key != "uses":
-            names = self._preset_names(entry)
+            names, _ = self._presets(entry)
             return (*(self.setting.layer("presets", name) for name in names), *self.layers, own)
         return (*self.layers, own)
 
@@ -104,17 +116,31 @@ class Compilation:
                 tags |= place["cost_tags"]
         return dict(sorted(tags.items()))
 
-    def _preset_names(self, entry: Entry) -> list[str]:
+    def listed_presets(self, entry: Entry) -> list[str]:
+        """The presets that a job lists, or its defaults do."""
         own = (entry.spec.get(entry.kind) or {}).get("presets")
-        names = own if own is not None else (self.base.get(entry.kind) or {}).get("presets")
+        return list((own if own is not None else (self.base.get(entry.kind) or {}).get("presets")) or ())
+
+    def _presets(self, entry: Entry) -> tuple[list[str], list[str]]:
+        """Presets of doeks.yaml and others that a job gets; what a preset lists itself comes before it."""
         mine = self.setting.data.get("presets") or {}
-        return [name for name in names or () if name in mine]
+        waiting, seen = self.listed_presets(entry)[::-1], set()
+        found: dict[str, bool] = {}  # name -> whether it is one of doeks.yaml
+        while waiting:
+            name = waiting[-1]
+            if name in seen:  # all that it lists is found, or it is listed by one of them
+                found[waiting.pop()] = name in mine
+                continue
+            seen.add(name)
+            listed = ((mine.get(name) or {}).get(entry.kind) or {}).get("presets") or ()
+            waiting += [one for one in reversed(listed) if one not in seen]
+        return [name for name, is_mine in found.items() if is_mine], [name for name in found if not found[name]]
 
     def _job(self, entry: Entry) -> dict[str, Any]:
         """The job of a task: presets of doeks.yaml, defaults and the task's own, merged."""
         own = entry.spec[entry.kind]
         job = self.base.get(entry.kind) or {}
-        names = self._preset_names(entry)
+        names, others = self._presets(entry)
         if names:
             presets: dict[str, Any] = {}
             for name in names:
@@ -126,7 +152,7 @@ class Compilation:
         else:
             job = own
         if names:
-            job = {**job, "presets": [name for name in job["presets"] if name not in names]}
+            job = {**job, "presets": others}
         return without_nulls(job)
 
     def _task(self, entry: Entry) -> TaskPlan:

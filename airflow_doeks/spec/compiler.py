@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from airflow_doeks.model.plan import Plan
 from airflow_doeks.spec import checks
@@ -13,6 +15,9 @@ from airflow_doeks.spec.diagnostics import Diagnostic, Place, across, in_order
 from airflow_doeks.spec.ids import dag_id_of
 from airflow_doeks.spec.project import Setting, choose_environment, find_project, load_project
 from airflow_doeks.spec.text import Refused, read
+
+_Result = TypeVar("_Result")
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -33,30 +38,56 @@ def compile_file(
     The environment is ``environment``, else DOEKS_ENV, else ``default``, else the only one there is. DAG ids count
     from ``root``, else from the nearest folder named pipelines.
     """
-    project = load_project(find_project(Path(path).parent))
-    chosen, refusal = choose_environment(project, environment, default)
-    if refusal is not None:
-        return Compiled(None, (refusal,), str(path), dag_id_of(path, root))
-    return _compile(path, project.setting(chosen), root)
+
+    def work() -> Compiled:
+        project = load_project(find_project(Path(path).parent))
+        chosen, refusal = choose_environment(project, environment, default)
+        if refusal is not None:
+            return failed(refusal)
+        return _compile(path, project.setting(chosen), root)
+
+    def failed(fault: Diagnostic) -> Compiled:
+        return Compiled(None, (fault,), str(path), dag_id_of(path, root))
+
+    return _of_this_file(path, work, failed)
 
 
 def check_file(path: str | Path, root: str | Path | None = None) -> list[Diagnostic]:
     """Everything wrong with one pipeline in any environment; what doeks.yaml says is in `check_project`."""
-    project = load_project(find_project(Path(path).parent))
-    found: dict[str | None, list[Diagnostic]] = {}
-    for environment in project.environments or (None,):
-        found[environment] = list(_compile(path, project.setting(environment), root, own=True).diagnostics)
-    return across(found)
+
+    def work() -> list[Diagnostic]:
+        project = load_project(find_project(Path(path).parent))
+        found: dict[str | None, list[Diagnostic]] = {}
+        for environment in project.environments or (None,):
+            found[environment] = list(_compile(path, project.setting(environment), root, own=True).diagnostics)
+        return across(found)
+
+    return _of_this_file(path, work, lambda fault: [fault])
 
 
 def check_project(path: Path) -> list[Diagnostic]:
     """Everything wrong with a doeks.yaml in any environment."""
-    project = load_project(path)
-    found = {
-        environment: checks.check_project(project.setting(environment))
-        for environment in project.environments or (None,)
-    }
-    return in_order([*project.diagnostics, *across(found), *checks.check_variables(project)])
+
+    def work() -> list[Diagnostic]:
+        project = load_project(path)
+        found = {
+            environment: checks.check_project(project.setting(environment))
+            for environment in project.environments or (None,)
+        }
+        return in_order([*project.diagnostics, *across(found), *checks.check_variables(project)])
+
+    return _of_this_file(path, work, lambda fault: [fault])
+
+
+def _of_this_file(path: str | Path, work: Callable[[], _Result], failed: Callable[[Diagnostic], _Result]) -> _Result:
+    """What the work gives; a bug of ours that one file meets becomes that file's diagnostic and stops no other file."""
+    try:
+        return work()
+    except Exception as error:  # noqa: BLE001 - a border: one file's fault must not become that of every DAG
+        _log.exception("%s: a bug of airflow_doeks", path)
+        message = f"a bug of airflow_doeks, not of this file: {type(error).__name__}: {' '.join(str(error).split())}"
+        advice = "report it with this file and the traceback in the log"
+        return failed(Diagnostic("DK901", message, Place(str(path), 1, 1), help=advice))
 
 
 def refuse_doubles(compiled: list[Compiled]) -> list[Compiled]:

@@ -7,6 +7,7 @@ the file names: Python tags and ``__type__`` become notes.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,7 @@ import yaml
 
 from airflow_doeks.model.errors import SpecError
 from airflow_doeks.spec.dag_factory_jobs import SPARK_JOBS
+from airflow_doeks.spec.dag_factory_text import entries_of, read_dags
 from airflow_doeks.spec.dag_factory_values import (
     ADVICE,
     Tagged,
@@ -26,7 +28,6 @@ from airflow_doeks.spec.dag_factory_values import (
     uris_of,
     yaml_lines,
 )
-from airflow_doeks.spec.layers import merge
 
 _Key = tuple[str, Callable[[Any], Any]]  # our key, and how its value is read
 _SHARED: Mapping[str, _Key] = {  # key of a task or of default_args -> ours
@@ -67,6 +68,9 @@ _ALIASES = {  # class of a standard operator -> our alias
     "EmptyOperator": "empty",
     "DummyOperator": "empty",
 }
+# What a value of another shape than dag-factory's comes to; which value it may be is dag-factory's to say.
+_OTHER_SHAPE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, yaml.YAMLError)
+_MAP_LENGTH = 1024  # Airflow's [core] max_map_length unless it is set, November 2026
 _TIMETABLES = {"CronDataIntervalTimetable": "previous_interval", "CronTriggerTimetable": "trigger_time"}
 
 
@@ -81,24 +85,16 @@ class Converted:
 
 def convert(text: str, name: str = "the file") -> list[Converted]:
     """Our pipelines of a dag-factory file, one a DAG. Raises SpecError for text that is no dag-factory YAML."""
-    try:
-        document = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader that makes notes of tags
-    except yaml.YAMLError as error:
-        msg = f"{name}: {error}"
-        raise SpecError(msg) from error
-    dags = {key: dag for key, dag in document.items() if key != "default"} if isinstance(document, dict) else {}
-    if not dags or not all(isinstance(dag, dict) and "tasks" in dag for dag in dags.values()):
-        msg = f"{name}: expected dag-factory YAML: DAG ids with `tasks` below them"
-        raise SpecError(msg)
-    default = document.get("default") or {}
-    return [_Conversion(str(dag_id), merge(default, dag)).run() for dag_id, dag in dags.items()]
-
-
-class _Loader(yaml.SafeLoader):
-    pass
-
-
-_Loader.add_multi_constructor("", lambda _loader, suffix, _node: Tagged(suffix))
+    found = []
+    for dag_id, dag in read_dags(text, name).items():
+        conversion = _Conversion(dag_id, dag)
+        try:
+            found.append(conversion.run())
+        except _OTHER_SHAPE as error:
+            place = f", task {conversion.place}" if conversion.place else ""
+            msg = f"{name}: DAG {dag_id}{place} is not of dag-factory's shape: {error}"
+            raise SpecError(msg) from error
+    return found
 
 
 @dataclass
@@ -112,8 +108,8 @@ class _Conversion:
 
     def run(self) -> Converted:
         arguments = self.dag.get("default_args") or {}
-        tasks = _by_name(self.dag["tasks"], "task_id")
-        groups = _by_name(self.dag.get("task_groups") or {}, "group_name")
+        tasks = entries_of(self.dag, "tasks", "task_id")
+        groups = entries_of(self.dag, "task_groups", "group_name")
         self.ids = {name: _path(name, task.get("task_group_name"), groups) for name, task in tasks.items()}
         self.ids |= {name: _path(name, group.get("parent_group_name"), groups) for name, group in groups.items()}
         pipeline = self._settings({**_only(arguments, _DAG), **_without(self.dag, _STRUCTURE)}, _DAG)
@@ -187,18 +183,25 @@ class _Conversion:
             uses = operator
             self.note(f"{operator} must be in `allowed_uses` of doeks.yaml, unless it is a sensor")
         ours = {"uses": uses, **({"with": arguments} if arguments else {}), **ours}
-        if task.get("expand"):
-            ours["expand"] = self._expand(task["expand"])
+        expand = self._expand(task["expand"]) if task.get("expand") else None
+        if expand is not None:
+            ours["expand"] = expand
         return ours
 
     def _expand(self, expand: Mapping[str, Any]) -> Any:
-        """Airflow's cross product of lists, written out; or the task whose output is expanded over."""
+        """Airflow's cross product of lists, written out, None if too long; or the task it expands over."""
         for key, value in expand.items():
             if isinstance(value, str):
                 source = value.removeprefix("XcomArg(").removeprefix("+").removesuffix(")").removesuffix(".output")
                 self.note(f"{source!r} must return a list of mappings such as {{{key}: ...}}, not of plain values")
                 return {"task": self.ids.get(source, source)}
         keys = list(expand)
+        count = math.prod(len(values) for values in expand.values())
+        if count > _MAP_LENGTH:
+            self.note(
+                f"`expand` did not carry over: it makes {count:,} task instances, Airflow at most {_MAP_LENGTH:,}"
+            )
+            return None
         return [dict(zip(keys, values, strict=True)) for values in itertools.product(*expand.values())]
 
     def _plain(self, key: str, value: Any) -> Any:
@@ -231,7 +234,10 @@ class _Conversion:
         self.note(f"schedule {schedule!r} did not carry over; write a cron or assets")
         return None
 
-    def _needs(self, needs: list[str]) -> list[str]:
+    def _needs(self, needs: Any) -> list[str]:
+        if not isinstance(needs, list):
+            msg = f"`dependencies` is no list but {needs!r}"
+            raise TypeError(msg)
         return [self.ids.get(str(need), str(need)) for need in needs]
 
     def _put(self, tasks: dict[str, Any], path: str, entry: dict[str, Any]) -> None:
@@ -259,13 +265,6 @@ class _Conversion:
             if "tasks" in task:
                 yield f"{indent}  tasks:"
                 yield from self._render_tasks(task["tasks"], f"{parent}{name}.")
-
-
-def _by_name(entries: Any, key: str) -> dict[str, dict[str, Any]]:
-    """A mapping of either dialect."""
-    if isinstance(entries, list):
-        return {str(entry[key]): entry for entry in entries}
-    return {str(name): entry or {} for name, entry in entries.items()}
 
 
 def _path(name: str, parent: str | None, groups: Mapping[str, Mapping[str, Any]]) -> str:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 WARNINGS = frozenset({"DK219", "DK229", "DK230", "DK231", "DK404"})  # codes that do not stop a pipeline
 
+MAX_FAULTS = 100  # that one look at a file tells; who has more corrects these first
 _EXCERPT_LEFT, _EXCERPT_WIDTH = 100, 150  # characters before the caret and in all
 
 
@@ -108,6 +109,11 @@ class Diagnostic:
 def in_order(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
     """Without repeats, by file, line, column and code."""
     return sorted(dict.fromkeys(diagnostics), key=lambda one: (*one.place[:3], one.code, one.message))
+
+
+def more_faults(file: str, lines: tuple[str, ...], count: int) -> Diagnostic:
+    """The last diagnostic of a file: how many faults it has beyond those that are told."""
+    return Diagnostic("DK113", f"{count:,} more faults are not shown", Place(file, max(len(lines), 1), 1))
 
 
 def across(found: dict[str | None, list[Diagnostic]]) -> list[Diagnostic]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +33,7 @@ def check_job(compilation: Compilation, entry: Entry, plan: TaskPlan) -> None:
     _check_work(compilation, entry, job)
     _check_code(compilation, entry, job)
     _check_quantities(compilation, entry, job)
-    _check_presets(compilation, entry, job)
+    _check_presets(compilation, entry)
     release = job.get("release")
     if release is not None and not is_template(release) and not RELEASE.fullmatch(release):
         message = f'"{release}" is not an EMR release label'
@@ -147,17 +148,17 @@ def _check_quantities(compilation: Compilation, entry: Entry, job: dict[str, Any
         )
 
 
-def _check_presets(compilation: Compilation, entry: Entry, job: dict[str, Any]) -> None:
-    for name in job.get("presets") or ():
-        known = [*schema("pipeline")["x-presets"], *(compilation.setting.data.get("presets") or {})]
-        if name not in known and name not in (compilation.setting.project.document.data.get("presets") or {}):
-            written = _own_presets(compilation, entry)
-            path = (entry.kind, "presets", written.index(name)) if name in written else (entry.kind, "presets")
-            advice = suggestion(name, known) or f"presets are {', '.join(known)}"
+def _check_presets(compilation: Compilation, entry: Entry) -> None:
+    declared = compilation.setting.project.declared("presets")
+    for index, name in enumerate(compilation.listed_presets(entry)):
+        if (advice := unknown_preset(name, declared)) is not None:
+            path = (entry.kind, "presets", index)
             compilation.note("DK216", f'there is no preset "{name}"', entry, path, help=advice)
 
 
-def _own_presets(compilation: Compilation, entry: Entry) -> list[str]:
-    own = (entry.spec.get(entry.kind) or {}).get("presets")
-    found: list[str] = own if own is not None else (compilation.base.get(entry.kind) or {}).get("presets") or []
-    return found
+def unknown_preset(name: str, declared: Iterable[str]) -> str | None:
+    """What may have been meant where there is no such preset, ours or ``declared`` in doeks.yaml; None if there is."""
+    known = [*schema("pipeline")["x-presets"], *declared]
+    if name in known:
+        return None
+    return suggestion(name, known) or f"presets are {', '.join(known)}"

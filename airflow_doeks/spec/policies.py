@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_doeks.model.plan import TaskPlan
 from airflow_doeks.spec.diagnostics import suggestion
 from airflow_doeks.spec.graph import Entry
-from airflow_doeks.spec.operators import aliases, is_allowed
+from airflow_doeks.spec.operators import aliases, is_allowed, runs_job
 
 if TYPE_CHECKING:
     from airflow_doeks.spec.compilation import Compilation
@@ -25,7 +25,10 @@ def check_task(compilation: Compilation, entry: Entry, plan: TaskPlan) -> None:
     if plan.kind == "uses":
         name = entry.spec["uses"]
         allowed = tuple(policies.get("allowed_uses") or ())
-        if plan.operator is not None and not is_allowed(name, plan.operator, allowed):
+        if plan.operator is not None and runs_job(plan.operator):
+            message = f'"{name}" would run a job that no policy sees'
+            compilation.note("DK305", message, entry, ("uses",), help="write spark: with the job's keys below it")
+        elif plan.operator is not None and not is_allowed(name, plan.operator, allowed):
             message = f'"{name}" is not on the allow-list'
             near = suggestion(name, [alias.path for alias in aliases().values()]) if "." in name else ""
             advice = near or f"the platform team can add it: policies: {{allowed_uses: [{name}]}} in doeks.yaml"

@@ -30,7 +30,13 @@ class Project:
     @property
     def environments(self) -> tuple[str, ...]:
         """Names, in the order of the file."""
-        return tuple(self.document.data.get("environments") or ())
+        return tuple(self.declared("environments"))
+
+    def declared(self, key: str) -> Mapping[str, Any]:
+        """What the file says under a key, broken entries too; empty if that is no mapping, as its faults tell."""
+        data = self.document.data
+        found = data.get(key) if isinstance(data, dict) else None
+        return found if isinstance(found, dict) else {}
 
     def setting(self, environment: str | None) -> Setting:
         """The project in one environment, made once."""
@@ -115,8 +121,7 @@ def _load(path: str, _mtime: int, _size: int) -> Project:
 
 def _resolve(project: Project, environment: str | None) -> Setting:
     document = project.document
-    raw = document.data if isinstance(document.data, dict) else {}
-    own = ((raw.get("environments") or {}) if isinstance(raw.get("environments"), dict) else {}).get(environment) or {}
+    own = project.declared("environments").get(environment or "")
     variables = own.get("variables") if isinstance(own, dict) else None
     variables = variables if isinstance(variables, dict) else {}
     places = (Layer(document, ("environments", environment, "variables")),) if variables else ()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
-from airflow_doeks.spec.diagnostics import Diagnostic, suggestion
-from airflow_doeks.spec.layers import Layer, origin, substitute, variables_in
+from airflow_doeks.spec.diagnostics import MAX_FAULTS, Diagnostic, more_faults, suggestion
+from airflow_doeks.spec.layers import MAX_FILLED, Layer, Overfull, origin, substitute, variables_in
 from airflow_doeks.spec.leaf_rules import Fault
 from airflow_doeks.spec.rules import rule_of
 from airflow_doeks.spec.text import Document
@@ -24,25 +25,32 @@ def check_structure(
 ) -> tuple[list[Diagnostic], dict[str, Any]]:
     """Diagnostics, and the values with variables filled in and everything faulty cut out.
 
+    More than MAX_FAULTS diagnostics are never made; the last one then says how many are missing.
     ``kind`` is ``pipeline`` or ``doeks``; ``variables`` are the values of ``${name}``, set at ``places``.
     """
-    data, diagnostics, silent = document.data, [], set()
+    data, silent = document.data, set()
+    told: list[Callable[[], Diagnostic]] = []
     if "${" in document.text:
-        unknown: list[tuple[tuple[Any, ...], str]] = []
-        data = substitute(data, variables, unknown)
+        unknown: dict[tuple[tuple[Any, ...], str], None] = {}
+        try:
+            data = substitute(data, variables, unknown)
+        except Overfull as error:
+            message = f"more than {MAX_FILLED:,} characters once variables are filled in"
+            advice = "a long text is repeated by an alias (*name) or a variable; repeat it less"
+            return [document.fault("DK103", message, error.path, help=advice)], {}
         for path, name in unknown:
             silent.add(path)
-            if kind == "doeks" and path[0] == "environments" and path[1] != environment:
+            if kind == "doeks" and path[:1] == ("environments",) and path[1:2] not in ((), (environment,)):
                 continue  # another environment's own variable
-            message = f'variable "{name}" is not set'
-            advice = suggestion(name, variables) or "set it under `variables` of the environment, or write $${ for text"
-            task = ".".join(_task_of(path)) or None
-            diagnostics.append(document.fault("DK213", message, path, help=advice, task_id=task))
+            told.append(partial(_unset, document, path, name, variables))
     rule = rule_of(kind)
     faults = rule(data)
+    told += [partial(_diagnose, document, fault, places) for fault in faults or () if fault.path not in silent]
+    diagnostics = [make() for make in told[:MAX_FAULTS]]
+    if len(told) > MAX_FAULTS:
+        diagnostics.append(more_faults(document.file, document.lines, len(told) - MAX_FAULTS))
     if not faults:
         return diagnostics, data
-    diagnostics += [_diagnose(document, fault, places) for fault in faults if fault.path not in silent]
     data = copy.deepcopy(data)
     for _ in range(_ROUNDS):
         for fault in faults:
@@ -54,6 +62,12 @@ def check_structure(
     return diagnostics, data if isinstance(data, dict) else {}
 
 
+def _unset(document: Document, path: tuple[Any, ...], name: str, variables: Mapping[str, Any]) -> Diagnostic:
+    advice = suggestion(name, variables) or "set it under `variables` of the environment, or write $${ for text"
+    task = ".".join(_task_of(path)) or None
+    return document.fault("DK213", f'variable "{name}" is not set', path, help=advice, task_id=task)
+
+
 def _diagnose(document: Document, fault: Fault, places: tuple[Layer, ...]) -> Diagnostic:
     advice = suggestion(fault.word, fault.known) if fault.word else ""
     if not advice and fault.code == "DK104" and fault.known:
@@ -63,8 +77,7 @@ def _diagnose(document: Document, fault: Fault, places: tuple[Layer, ...]) -> Di
     if names and places:
         place = origin(places, (names[0],)) or document.place_of(node)
         message = f"the value of ${{{names[0]}}} does not fit {dotted(fault.path)}: {fault.message}"
-        lines = tuple(places[0].document.lines)
-        return Diagnostic("DK214", message, place, help=advice, lines=lines)
+        return Diagnostic("DK214", message, place, help=advice, lines=places[0].document.lines)
     if fault.path[:1] == ("tasks",):
         task = _task_of(fault.path)
         name = dotted(fault.path[len(task) * 2 : -1 if fault.at_key else None])
@@ -107,7 +120,7 @@ def _cut(data: Any, path: tuple[Any, ...]) -> None:
     if isinstance(data, dict):
         del data[last]
     else:
-        data[last] = _HARMLESS
+        data[last] = {} if data[last] == _HARMLESS else _HARMLESS
 
 
 def _has(data: Any, step: Any) -> bool:
@@ -116,4 +129,4 @@ def _has(data: Any, step: Any) -> bool:
     return isinstance(data, list) and isinstance(step, int) and step < len(data)
 
 
-_HARMLESS = "x://x"  # text, name, URI: fits every list of the language but lists of mappings
+_HARMLESS = "x://x"  # text, name, URI: fits every list of the language but lists of mappings, which get {} instead

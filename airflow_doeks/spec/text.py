@@ -6,6 +6,7 @@ Only true, false, null and decimal numbers are typed; every other plain scalar i
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,10 +15,11 @@ from typing import Any
 
 import yaml
 
-from airflow_doeks.spec.diagnostics import Diagnostic, Place
+from airflow_doeks.spec.diagnostics import MAX_FAULTS, Diagnostic, Place, more_faults
 
 MAX_BYTES = 512 * 1024
 MAX_NODES = 50_000  # after aliases are expanded; the largest honest file seen has 3,000
+LINE_LENGTH = 80  # a longer scalar counts as a value a line, or aliases of a long text would be a bomb, too
 MAX_DEPTH = 50
 MAX_DIGITS = 300  # a longer number stays text; Python refuses to read one above 4,300
 _BASE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -26,7 +28,8 @@ _WORDS: dict[str, Any] = {"": None, "~": None, "null": None, "Null": None, "NULL
 _WORDS |= {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _INT = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?(0|[1-9][0-9]*)?\.[0-9]+([eE][-+]?[0-9]{1,3})?|[-+]?[1-9][0-9]*([eE][-+]?[0-9]{1,3}|\.)")
-_NESTING = re.compile(r"[-?:][ \t][-?:][ \t][-?:][ \t][-?:][ \t]")
+# libyaml's composer recurses in C and overruns its stack near 10,000 levels; a level takes a character at least.
+_SHALLOW_LENGTH = 4096
 
 
 class _Loader(_BASE):
@@ -60,9 +63,9 @@ class Document:
     diagnostics: list[Diagnostic] = field(default_factory=list)
 
     @cached_property
-    def lines(self) -> list[str]:
-        """The lines of the text."""
-        return self.text.splitlines()
+    def lines(self) -> tuple[str, ...]:
+        """The lines of the text; all diagnostics of the file share them."""
+        return tuple(self.text.splitlines())
 
     @cached_property
     def root(self) -> Any:
@@ -101,7 +104,7 @@ class Document:
         self, code: str, message: str, path: tuple[Any, ...] = (), *, at_key: bool = False, **more: Any
     ) -> Diagnostic:
         """A diagnostic at a path of this file."""
-        return Diagnostic(code, message, self.place(path, at_key=at_key), lines=tuple(self.lines), **more)
+        return Diagnostic(code, message, self.place(path, at_key=at_key), lines=self.lines, **more)
 
 
 def _child(node: Any, step: Any) -> tuple[Any, Any]:
@@ -150,22 +153,19 @@ def parse(raw: bytes, file: str) -> Document:
         raise Refused(Diagnostic("DK102", message, place, help="save the file as UTF-8", lines=lines)) from error
     document = Document(file, text)
     try:
-        if _may_be_deep(text):
+        if len(text) > _SHALLOW_LENGTH:
             _check_depth(document)
         root = yaml.compose(text, Loader=_Loader)
     except yaml.YAMLError as error:
         raise Refused(_syntax(document, error)) from error
     if root is None:
         message = "the file is empty; a pipeline starts with keys such as schedule and tasks"
-        raise Refused(Diagnostic("DK112", message, Place(file, 1, 1, 1), lines=tuple(document.lines)))
+        raise Refused(Diagnostic("DK112", message, Place(file, 1, 1, 1), lines=document.lines))
     reader = _Reader(document)
     document.data = reader.value(root, 0)
+    if reader.hidden:
+        document.diagnostics.append(more_faults(file, document.lines, reader.hidden))
     return document
-
-
-def _may_be_deep(text: str) -> bool:
-    # libyaml's composer recurses in C and overruns its stack near 10,000 levels; lines alone cannot nest that deep.
-    return text.count("[") + text.count("{") > 2 * MAX_NODES // 50 or _NESTING.search(text) is not None
 
 
 def _check_depth(document: Document) -> None:
@@ -180,7 +180,7 @@ def _too_deep(document: Document, node: Any) -> Diagnostic:
     place = document.place_of(node)
     advice = "an alias (*name) that contains itself has no end" if "*" in document.text else ""
     message = f"nested deeper than {MAX_DEPTH} levels"
-    return Diagnostic("DK103", message, place, help=advice, lines=tuple(document.lines))
+    return Diagnostic("DK103", message, place, help=advice, lines=document.lines)
 
 
 def _syntax(document: Document, error: yaml.YAMLError) -> Diagnostic:
@@ -200,7 +200,7 @@ def _syntax(document: Document, error: yaml.YAMLError) -> Diagnostic:
         problem, advice = "a second document starts here", "one file is one pipeline; remove the ---"
     elif "cannot start any token" in problem:
         advice = "put the value in quotes"
-    return Diagnostic("DK101", f"not YAML: {problem}", place, help=advice, lines=tuple(document.lines))
+    return Diagnostic("DK101", f"not YAML: {problem}", place, help=advice, lines=document.lines)
 
 
 class _Reader:
@@ -209,19 +209,23 @@ class _Reader:
     def __init__(self, document: Document) -> None:
         self.document = document
         self.nodes = 0
+        self.hidden = 0  # duplicate keys beyond those that are told
 
     def value(self, node: Any, depth: int) -> Any:
         self.nodes += 1
         if type(node) is yaml.ScalarNode:
+            if len(node.value) > LINE_LENGTH:
+                self.nodes += len(node.value) // LINE_LENGTH
+                self._count(node)
             tag = node.tag
             if tag == "s":
                 return node.value
-            return _plain(node.value) if tag == "p" else self._tagged(node)
-        if self.nodes > MAX_NODES:
-            message = f"more than {MAX_NODES:,} values once aliases are expanded"
-            raise Refused(
-                self._fault("DK103", message, node, help="an alias (*name) that repeats aliases grows like a bomb")
-            )
+            try:
+                return _plain(node.value) if tag == "p" else self._tagged(node)
+            except OverflowError as error:
+                message = f"{node.value} is out of range; no number here is above 1e308"
+                raise Refused(self._fault("DK110", message, node)) from error
+        self._count(node)
         if depth > MAX_DEPTH:
             raise Refused(_too_deep(self.document, node))
         if node.tag != "s":
@@ -229,6 +233,12 @@ class _Reader:
         if type(node) is yaml.MappingNode:
             return self._mapping(node, depth)
         return [self.value(item, depth + 1) for item in node.value]
+
+    def _count(self, node: Any) -> None:
+        if self.nodes > MAX_NODES:
+            message = f"more than {MAX_NODES:,} values once aliases are expanded"
+            advice = "an alias (*name) that repeats aliases, or a long text, grows like a bomb"
+            raise Refused(self._fault("DK103", message, node, help=advice))
 
     def _mapping(self, node: Any, depth: int) -> dict[str, Any]:
         result: dict[str, Any] = {}
@@ -253,6 +263,9 @@ class _Reader:
         return result
 
     def _duplicate(self, node: Any, key: Any) -> None:
+        if len(self.document.diagnostics) >= MAX_FAULTS:
+            self.hidden += 1
+            return
         first = next(other for other, _ in node.value if other.value == key.value)
         message = f'key "{key.value}" is already set on line {first.start_mark.line + 1}'
         self.document.diagnostics.append(self._fault("DK201", message, key, help="keep one of them"))
@@ -267,16 +280,19 @@ class _Reader:
         )
 
     def _fault(self, code: str, message: str, node: Any, *, help: str = "") -> Diagnostic:  # noqa: A002 - the word of the output
-        return Diagnostic(code, message, self.document.place_of(node), help=help, lines=tuple(self.document.lines))
+        return Diagnostic(code, message, self.document.place_of(node), help=help, lines=self.document.lines)
 
 
 def _plain(text: str) -> Any:
-    """What a plain scalar means."""
+    """What a plain scalar means; raises OverflowError for a number that only infinity is."""
     if text in _WORDS:
         return _WORDS[text]
     if text[0] in "0123456789+-.":
         if _INT.fullmatch(text) and len(text) <= MAX_DIGITS:
             return int(text)
         if _FLOAT.fullmatch(text):
-            return float(text)
+            number = float(text)
+            if math.isinf(number):
+                raise OverflowError
+            return number
     return text

@@ -14,6 +14,7 @@ import pytest
 
 from airflow_doeks import load_dags, report_dag_errors
 from airflow_doeks.model.errors import SpecError
+from airflow_doeks.spec.compilation import Compilation
 
 GOOD = """\
 description: A day's orders.
@@ -118,6 +119,18 @@ def test_a_task_that_cannot_be_built_is_an_error_too(tmp_path):
     assert dags_of(namespace) == {"orders"}
     assert "pipelines/bad.yaml:9:" in errors_of(tmp_path)
     assert "ModuleNotFoundError" in errors_of(tmp_path)
+
+
+def test_a_bug_that_one_pipeline_meets_is_an_error_of_that_one(tmp_path, monkeypatch):
+    """The other pipelines of the folder are DAGs, and the errors file names the bug."""
+    run = Compilation.run
+    monkeypatch.setattr(Compilation, "run", lambda self: 1 / 0 if self.dag_id == "ill" else run(self))
+    namespace = write(tmp_path, well=GOOD, ill=GOOD)
+    load_dags("pipelines", namespace)
+    assert dags_of(namespace) == {"well"}
+    report = errors_of(tmp_path)
+    assert "ill.yaml:1:1: DK901 a bug of airflow_doeks, not of this file: ZeroDivisionError" in report
+    assert "well.yaml" not in report
 
 
 def test_a_task_reads_only_its_own_pipeline(tmp_path, monkeypatch):

@@ -41,7 +41,12 @@ def test_cpu_is_exact(text, number):
     assert parse_cpu(text) == Decimal(number)
 
 
-@pytest.mark.parametrize("text", ["2 cores", "m", "-1", "1M", ""])
+def test_a_small_or_large_float_is_cpu_too():
+    """Python writes such floats with an exponent, Kubernetes does not."""
+    assert (parse_cpu(0.00001), parse_cpu(1e16)) == (Decimal("0.00001"), Decimal(10**16))
+
+
+@pytest.mark.parametrize("text", ["2 cores", "m", "-1", "1M", "", float("inf")])
 def test_other_cpu_is_refused(text):
     """The message shows the forms that are allowed."""
     with pytest.raises(ValueError, match=r"write for example 1, 0\.5 or 500m"):

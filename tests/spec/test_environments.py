@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 
 from airflow_doeks.spec import (
@@ -188,3 +190,49 @@ def test_a_rate_card_is_found_from_doeks_yaml(project):
     project.write("doeks.yaml", "platforms: {laptop: {type: local}}\nrate_card: {file: rates.yaml}\n")
     plan = compile_file(project.pipeline("tasks: {t: {uses: empty}}\n", "sales/p")).plan
     assert plan.rate_card == {"file": str(card)}
+
+
+@pytest.mark.parametrize("count", [30, 40])
+def test_variables_cannot_fill_the_memory(project, count):
+    """A long value of a variable that stands in a text many times, or behind many aliases, is one diagnostic."""
+    project.write("doeks.yaml", f"environments: {{dev: {{variables: {{x: {'y' * 100_000}}}}}}}\n")
+    many = f"&a '{'${x} ' * count}'"
+    file = project.pipeline(f"params:\n  a: {many}\n  b: [{'*a, ' * 1000}]\ntasks: {{t: {{uses: empty}}}}\n")
+    tracemalloc.start()
+    (fault,) = check_file(file)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (fault.code, fault.message) == ("DK103", "more than 4,194,304 characters once variables are filled in")
+    assert (fault.place.line, peak < 40e6) == (2, True)
+
+
+NESTED = """\
+platforms: {laptop: {type: local}}
+presets:
+  cheap: {spark: {presets: [spot], conf: {spark.a.x: cheap, spark.a.y: cheap}}}
+  big: {spark: {presets: [graviton, cheap, ours], conf: {spark.a.x: big}}}
+  ours: {spark: {presets: [big, ours], conf: {spark.a.x: ours, spark.a.z: ours}}}
+"""
+
+
+def test_a_preset_may_list_presets(project):
+    """The job gets what each of them says; the preset that lists wins, and a circle ends."""
+    project.write("doeks.yaml", NESTED)
+    text = "tasks: {t: {spark: {main: ../jobs/clean.py, presets: [big, ndots], conf: {spark.a.z: own}}}}\n"
+    task = compile_file(project.pipeline(text)).plan.tasks[0]
+    assert task.job == {
+        "main": "../jobs/clean.py",
+        "presets": ["graviton", "spot", "ndots"],
+        "conf": {"spark.a.x": "big", "spark.a.y": "cheap", "spark.a.z": "own"},
+    }
+    assert task.source["spark.conf.spark.a.y"] == "doeks.yaml:3:72"
+
+
+def test_a_long_chain_of_presets_is_followed(project):
+    """Each lists the next; no recursion of ours is in the way."""
+    chain = "".join(f"  p{n}: {{spark: {{presets: [p{n + 1}]}}}}\n" for n in range(3000))
+    project.write(
+        "doeks.yaml", f"platforms: {{laptop: {{type: local}}}}\npresets:\n{chain}  p3000: {{spark: {{release: a}}}}\n"
+    )
+    text = "tasks: {t: {spark: {main: ../jobs/clean.py, presets: [p0], release: emr-7.9.0-latest}}}\n"
+    assert compile_file(project.pipeline(text)).plan.tasks[0].job["presets"] == []

@@ -76,10 +76,23 @@ def test_a_large_file_is_refused_unread():
     assert refusal(b"#" * 600_000) == "f.yaml:1:1: DK103 the file has 600,000 bytes; at most 524,288 are read"
 
 
-@pytest.mark.parametrize("text", ["[" * 30_000, "- " * 30_000, "? " * 30_000, "{a: " * 30_000, "[" * 60 + "]" * 60])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("[" * 30_000, "{a: " * 30_000, "[" * 60 + "]" * 60, "[\n" * 30_000, "[{a: " * 30_000, "[? " * 30_000),
+        *("- " * 30_000, "? " * 30_000, "-  " * 40_000 + "x", "?  " * 100_000, "- ? " * 40_000),
+        *("- -  ?   " * 20_000, "- \n" + "-  " * 40_000, "a:\n  " + "- - -  " * 20_000, "? [" + "{?  [" * 20_000),
+    ],
+)
 def test_deep_nesting_is_refused_before_it_can_crash(text):
     """Libyaml's composer overruns the C stack on such files; here they give one diagnostic."""
     assert "DK103 nested deeper than 50 levels" in refusal(text.encode())
+
+
+def test_a_short_file_cannot_overrun_the_stack():
+    """Files too short for the check beforehand nest less deep than libyaml's composer bears."""
+    for indicator in ("[", "- ", "?\t", "{a: "):
+        assert "DK10" in refusal((indicator * 4096)[:4096].encode())
 
 
 def test_an_alias_bomb_is_refused_cheaply():
@@ -92,3 +105,10 @@ def test_an_alias_bomb_is_refused_cheaply():
     tracemalloc.stop()
     assert line == "f.yaml:1:5: DK103 more than 50,000 values once aliases are expanded"
     assert peak < 50e6
+
+
+@pytest.mark.parametrize("text", ["x" * 5_000, "{{ x }} " * 1_000, "${x} " * 1_000])
+def test_aliases_of_a_long_text_are_a_bomb_too(text):
+    """Each is checked and filled in like the first, so its length counts as often as it stands there."""
+    line = refusal(f"a: &a '{text}'\nb: [{'*a, ' * 10_000}]\n".encode())
+    assert line.endswith("DK103 more than 50,000 values once aliases are expanded")
