@@ -21,6 +21,16 @@ class Workplace:
     home: Path
     data: Path
 
+    @property
+    def december(self) -> Path:
+        """The raw flights of December."""
+        return self.data / "raw" / "flights" / "2013-12.csv"
+
+    @property
+    def put_away(self) -> Path:
+        """Where they are while no job shall read them."""
+        return self.home / "2013-12.csv"
+
     def run(self, pipeline: Path = ROOT / "dags" / "pipelines" / "flights.yaml") -> "Run":
         """`doeks run --json` of a pipeline."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "DOEKS_"))}
@@ -94,7 +104,7 @@ def facts_on_disk(whole_year) -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def without_december(whole_year, facts_on_disk) -> Run:
     """The example once more, after December left the raw data."""
-    (whole_year.place.data / "raw" / "flights" / "2013-12.csv").unlink()
+    whole_year.place.december.rename(whole_year.place.put_away)
     return whole_year.place.run()
 
 

@@ -85,11 +85,14 @@ def test_a_month_less_is_fewer_rows(whole_year, without_december):
 
 
 def test_a_month_less_costs_less(whole_year, without_december):
-    """Without December the next run costs less; one that a busy machine slowed down is measured again."""
-    runs = [without_december]
-    while runs[-1].usd >= whole_year.usd and len(runs) < 3:
-        runs.append(whole_year.place.run())
-    assert runs[-1].usd < whole_year.usd
+    """Without December a run costs less; on a busy machine both are measured again, one right after the other."""
+    place, pairs = whole_year.place, [(whole_year.usd, without_december.usd)]
+    while pairs[-1][1] >= pairs[-1][0] and len(pairs) < 4:
+        place.put_away.rename(place.december)
+        whole = place.run().usd
+        place.december.rename(place.put_away)
+        pairs.append((whole, place.run().usd))
+    assert pairs[-1][1] < pairs[-1][0], pairs
 
 
 def test_second_run_has_records_of_its_own(whole_year, without_december):
