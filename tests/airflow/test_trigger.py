@@ -83,7 +83,7 @@ async def test_many_overdue_jobs_leave_the_threads_to_the_feed(platform: MemoryP
     waiting = [JobTrigger(str(ref), START.isoformat(), ENTRY, budgets) for ref in refs]
     tasks = [asyncio.create_task(fire(each)) for each in waiting]
     while len(platform.cancelled) < len(refs):
-        await asyncio.wait_for(compat.in_thread(lambda: None), 1)
+        await asyncio.wait_for(compat.in_thread(lambda: None), 20)
         await asyncio.sleep(0.01)
     assert not any(task.done() for task in tasks)
     platform.tick(platform.cancel_takes)
@@ -96,14 +96,14 @@ async def test_cancels_that_wait_for_their_turn_leave_the_threads_to_the_feed(pl
     """A throttled service makes each cancel wait in its thread, by deadline or kill: two threads at most do."""
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(3))
     platform.script, throttled = FOR_EVER, threading.Event()
-    platform.before_cancel = lambda: throttled.wait(5)
+    platform.before_cancel = lambda: throttled.wait(60)
     refs, budgets = jobs(platform, 12), Budgets(deadline=START).to_json()
     overdue = [JobTrigger(str(ref), START.isoformat(), ENTRY, budgets) for ref in refs[:6]]
     killed = [JobTrigger(str(ref), START.isoformat(), ENTRY, {}) for ref in refs[6:]]
     tasks = [asyncio.create_task(fire(each)) for each in overdue]
     tasks += [asyncio.create_task(each.on_kill()) for each in killed]
     await let_run()
-    await asyncio.wait_for(compat.in_thread(lambda: None), 1)
+    await asyncio.wait_for(compat.in_thread(lambda: None), 20)
     throttled.set()
     while len(platform.cancelled) < len(refs):  # noqa: ASYNC110 - a count of the platform
         await asyncio.sleep(0.01)

