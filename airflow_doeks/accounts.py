@@ -1,6 +1,6 @@
 """Where accounting meets Airflow: settles a job inside the task, and once more from a callback if the task could not.
 
-Accounting never fails a job: this is one of the three places that catch everything, and it logs the traceback.
+Accounting never fails a job: this is one of the few places that catch everything, and it logs the traceback.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from airflow_doeks.compat import Asset, runs_in_dag_processor
+from airflow_doeks.compat import AirflowFailException, Asset, runs_in_dag_processor
 from airflow_doeks.hooks.platforms import connect
 from airflow_doeks.hooks.settings import Settings, load_settings, open_ledger
-from airflow_doeks.hooks.task_identity import JOB_KEY
+from airflow_doeks.hooks.task_identity import JOB_KEY, is_last_try
 from airflow_doeks.lifecycle import (
     Accounting,
     Settled,
@@ -134,12 +134,14 @@ def settle_again(context: Mapping[str, Any]) -> None:
     accounts: TaskAccounts = task.accounts(context, settings)
     platform = connect(task.platform, settings)
     ledger = open_ledger(settings)
-    timed_out = "Timeout" in type(context.get("exception")).__name__
+    error = context.get("exception")
+    timed_out = "Timeout" in type(error).__name__
+    is_over = timed_out or isinstance(error, AirflowFailException) or is_last_try(context["ti"])  # nobody will adopt
     for submission, seen in _jobs_of(context, accounts, platform, str(task.platform.get("name", ""))):
         known = ledger.find(record_id(submission.ref, submission.token), submission.submitted.date())
         if known is not None and known.settled_by_try is not None:
             continue
-        status, is_left_behind = seen, not seen.state.is_terminal and (timed_out or _is_last_try(context))
+        status, is_left_behind = seen, is_over and not seen.state.is_terminal
         if is_left_behind:
             log.warning("%s outlived its task: it is cancelled", submission.ref)
             status = cancel(platform, submission.ref, wait_seconds=_CANCEL_WAIT_SECONDS)
@@ -151,13 +153,6 @@ def settle_again(context: Mapping[str, Any]) -> None:
             failure = failure.model_copy(update=TIMED_OUT if timed_out else ORPHANED)
         told = _as_submitted(accounts, known, seen.tags)
         settle_quietly(context, JobInHand(told, platform, submission), status, failure)
-
-
-def _is_last_try(context: Mapping[str, Any]) -> bool:
-    """True if Airflow will not try again: no try is left, or the task said that another would not help."""
-    max_tries = getattr(context["ti"], "max_tries", None)
-    is_final = type(context.get("exception")).__name__ == "AirflowFailException"
-    return is_final or (max_tries is not None and context["ti"].try_number > max_tries)
 
 
 def _jobs_of(

@@ -10,7 +10,7 @@ log = logging.getLogger(__name__)
 
 
 def record_cost_and_lineage(context: Mapping[str, Any]) -> None:
-    """Settle what the task itself could not; may run any number of times. One of the three places that catch all."""
+    """Settle what the task itself could not; may run any number of times. One of the few places that catch all."""
     try:
         from airflow_doeks.accounts import settle_again
 

@@ -159,10 +159,9 @@ def _fresh_task_state(ti: Any) -> str | None:
         states = importlib.import_module("airflow.sdk.execution_time.task_runner").RuntimeTaskInstance.get_task_states(
             dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id], map_index=ti.map_index
         )
-        name = (
-            ti.task_id if ti.map_index in (None, -1) else f"{ti.task_id}_{ti.map_index}"
-        )  # as the API server names it
-        found = states.get(ti.run_id, {}).get(name)
+        is_mapped = ti.map_index not in (None, -1)
+        key = f"{ti.task_id}_{ti.map_index}" if is_mapped else ti.task_id  # as the API server names it
+        found = states.get(ti.run_id, {}).get(key)
         return None if found is None else str(getattr(found, "value", found))
     session = importlib.import_module("airflow.settings").Session()
     model = importlib.import_module("airflow.models.taskinstance").TaskInstance

@@ -48,5 +48,11 @@ def read_context(context: Mapping[str, Any], *, instance: str, cost_tags: Mappin
     return TaskInstanceFacts(identity, (retries if max_tries is None else max_tries) - retries)
 
 
+def is_last_try(ti: Any) -> bool:
+    """True if Airflow has no try left for the task; False where it does not tell how many there are."""
+    max_tries = getattr(ti, "max_tries", None)
+    return max_tries is not None and ti.try_number > max_tries
+
+
 def _utc(moment: datetime) -> datetime:
     return moment.astimezone(timezone.utc)

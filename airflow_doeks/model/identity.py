@@ -47,7 +47,7 @@ class JobIdentity:
     Attributes:
         instance: ``[doeks] instance``; tells Airflow installations on one platform apart. Held in its label form, which
             tags and labels of every platform take as it is, so that what is written is what is looked for.
-        run_started: DagRun.start_date; a run deleted and made again has another.
+        run_started: DagRun.start_date; a run that is cleared after it finished, or deleted and made again, has another.
         attempt_id: ``ti.id`` on Airflow 3, a digest of run and try on 2.x; unique per submission attempt.
         cost_tags: what the job is billed by; key -> full value.
     """

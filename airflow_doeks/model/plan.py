@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+BUDGETS = ("queue_timeout", "startup_timeout", "run_timeout")  # a task's time budgets; each cancels its job
+
 
 @dataclass(frozen=True, slots=True)
 class TaskPlan:
@@ -21,7 +23,7 @@ class TaskPlan:
         needs: full task ids, written and inferred.
         expand: a list, or ``{"task": id}`` for another task's output; None if the task is not mapped. An item is what
             ``{{ task.item }}`` gives; of ``uses`` it is a mapping of arguments.
-        budgets: ``queue_timeout``, ``startup_timeout``, ``run_timeout`` -> seconds, only those that are set.
+        budgets: name of BUDGETS -> seconds, only those that are set.
         retry_on: failure categories that are worth a retry; None: all but ``user_code`` and ``cancelled``.
         source: dotted path below the task -> ``file:line:col`` that supplied the value; ``""`` is the task itself.
     """

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_doeks.compat import BaseOperator, TaskDeferred
 from airflow_doeks.model.errors import SpecError
+from airflow_doeks.model.plan import BUDGETS
 from airflow_doeks.model.quantities import parse_duration
 from airflow_doeks.operators.links import LINKS
 
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
     from airflow_doeks.hooks.settings import Settings
     from airflow_doeks.model.record import JobRecord
     from airflow_doeks.operators.spark_task import SparkTask
-
-
-_BUDGETS = ("queue_timeout", "startup_timeout", "run_timeout")
 
 
 class SparkJobOperator(BaseOperator):
@@ -167,8 +165,8 @@ def _in_seconds(budgets: Mapping[str, Any]) -> dict[str, Any]:
     """Name -> seconds; one that is None is left out, it is no limit."""
     found: dict[str, Any] = {}
     for name, value in budgets.items():
-        if name not in _BUDGETS:
-            msg = f"budgets: unknown key {name!r}; known are {', '.join(_BUDGETS)}"
+        if name not in BUDGETS:
+            msg = f"budgets: unknown key {name!r}; known are {', '.join(BUDGETS)}"
             raise SpecError(msg)
         if value is None:
             continue

@@ -24,7 +24,7 @@ from airflow_doeks.accounts import (
 from airflow_doeks.compat import AirflowException, AirflowFailException
 from airflow_doeks.hooks.platforms import connect
 from airflow_doeks.hooks.settings import Settings, load_settings
-from airflow_doeks.hooks.task_identity import JOB_KEY, read_context
+from airflow_doeks.hooks.task_identity import JOB_KEY, is_last_try, read_context
 from airflow_doeks.lifecycle import Budgets, Submission, cancel, submit, wait
 from airflow_doeks.model.errors import PlatformError, SpecError
 from airflow_doeks.model.job import SparkJob
@@ -177,8 +177,8 @@ class SparkTask:
         )
 
     def _refused(self, accounts: TaskAccounts, error: SpecError | PlatformError) -> Exception:
-        retryable, ti = isinstance(error, PlatformError) and error.retryable, self.context["ti"]
-        if not retryable or ti.try_number > (ti.max_tries or 0):
+        retryable = isinstance(error, PlatformError) and error.retryable
+        if not retryable or is_last_try(self.context["ti"]):
             category = "platform" if isinstance(error, PlatformError) else "user_code"
             failure = JobFailure(category=category, message=str(error))
             note_refused(self.context, accounts, self.operator.platform, failure)

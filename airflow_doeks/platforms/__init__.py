@@ -10,10 +10,14 @@ TYPES = {  # platform type -> module; imported when used
     "local": "airflow_doeks.platforms.local",
 }
 
-
 CHECKS = {  # platform type -> module with `check_job` and perhaps `check_cost_tags`; imports no pydantic
     "emr_on_eks": "airflow_doeks.platforms.emr_checks",
     "local": "airflow_doeks.platforms.local_checks",
+}
+
+REFS = {  # platform type -> the form of its jobs' refs
+    "emr_on_eks": "emr_on_eks://<account>.<region>/<virtual-cluster>/<job-run>",
+    "local": "local://<host>/<run-dir>",
 }
 
 

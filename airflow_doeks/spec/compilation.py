@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from airflow_doeks.model.plan import Plan, TaskPlan
+from airflow_doeks.model.plan import BUDGETS, Plan, TaskPlan
 from airflow_doeks.spec import checks, policies, times
 from airflow_doeks.spec.diagnostics import MAX_FAULTS, WARNINGS, Diagnostic, Place, more_faults
 from airflow_doeks.spec.graph import Entry, connect, entries
@@ -17,7 +17,6 @@ from airflow_doeks.spec.project import Setting
 from airflow_doeks.spec.structure import check_structure
 from airflow_doeks.spec.text import Document
 
-BUDGETS = ("queue_timeout", "startup_timeout", "run_timeout")
 _WORK = {"main": ("sql",), "sql": ("main", "class"), "jar": ("sql",)}  # what a task runs replaces what it inherits
 
 

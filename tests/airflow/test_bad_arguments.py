@@ -9,8 +9,8 @@ import pytest
 from airflow_doeks.compat import AirflowFailException
 from airflow_doeks.model.errors import SpecError
 from airflow_doeks.operators.spark import SparkJobOperator
-from airflow_doeks.platforms import TYPES
-from airflow_doeks.sensors.job import FORMS, JobSensor
+from airflow_doeks.platforms import REFS, TYPES
+from airflow_doeks.sensors.job import JobSensor
 from tests.airflow.test_emr_task import LAKE, Task, aws  # noqa: F401 - a fixture
 
 ARN = "arn:aws:emr-containers:us-east-1:123456789012:/virtualclusters/abc/jobruns/0000000000000000000"
@@ -46,8 +46,8 @@ def test_a_sensor_refuses_what_is_no_job(aws, ref, deferrable):  # noqa: F811
 
 
 def test_every_platform_type_has_its_form_of_ref():
-    """The sensor knows what the refs of each type look like."""
-    assert set(FORMS) == set(TYPES)
+    """The sensor can tell what the refs of each type look like."""
+    assert set(REFS) == set(TYPES)
 
 
 def spark(budgets):
