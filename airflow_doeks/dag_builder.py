@@ -17,10 +17,10 @@ from urllib.parse import urlsplit
 import pendulum
 
 from airflow_doeks import compat
+from airflow_doeks.language.graph import stem
+from airflow_doeks.language.layers import Sources
 from airflow_doeks.model.errors import SpecError
 from airflow_doeks.model.plan import Plan, TaskPlan, pool_of
-from airflow_doeks.spec.graph import stem
-from airflow_doeks.spec.layers import Sources
 
 _JOB_OPERATORS = {  # kind of task -> the operator that runs its job; imported when a pipeline has one
     "spark": "airflow_doeks.operators.spark:SparkJobOperator",

@@ -17,9 +17,9 @@ from typing import Any
 
 from airflow_doeks import compat
 from airflow_doeks.dag_builder import build_dag
+from airflow_doeks.language import Compiled, compile_file, dag_id_of, file_of, pipeline_files, refuse_doubles
 from airflow_doeks.model.errors import SpecError
 from airflow_doeks.model.plan import Plan
-from airflow_doeks.spec import Compiled, compile_file, dag_id_of, file_of, pipeline_files, refuse_doubles
 
 
 def load_dags(folder: str, namespace: MutableMapping[str, Any], shard: tuple[int, int] | None = None) -> None:

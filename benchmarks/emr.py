@@ -43,7 +43,7 @@ def serve(jobs: int, hold: float, spread: float) -> None:
     sys.path.insert(0, str(ROOT))
     from airflow_doeks.model.identity import JobIdentity
     from airflow_doeks.model.job import SparkJob
-    from airflow_doeks.platforms.emr_on_eks import Config, Platform
+    from airflow_doeks.platforms.emr_on_eks.platform import Config, Platform
     from tests.fakes.aws_http import FakeAws, serving
     from tests.fakes.emr_containers import FakeEmr, Step
 

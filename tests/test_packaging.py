@@ -38,7 +38,7 @@ def test_wheel_is_small_and_pure(wheel):
 
     assert wheel.name.endswith("-py3-none-any.whl")
     assert wheel.stat().st_size < 3_000_000
-    assert "airflow_doeks/spec/pipeline.schema.json" in names
+    assert "airflow_doeks/language/pipeline.schema.json" in names
     assert "airflow_doeks/cli/scaffold/project/.airflowignore" in names
     assert any(name.startswith("airflow_doeks/cost/rate_cards/") for name in names)
     assert {name.split("/")[0].partition("-")[0] for name in names} == {"airflow_doeks"}

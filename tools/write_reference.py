@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from airflow_doeks.spec.codes import codes, explain
-from airflow_doeks.spec.operators import aliases
-from airflow_doeks.spec.rules import VARIABLE, schema
+from airflow_doeks.language.codes import codes, explain
+from airflow_doeks.language.operators import aliases
+from airflow_doeks.language.rules import VARIABLE, schema
 
 DOCS = Path(__file__).parents[1] / "docs"
 _GROUPS = {
@@ -94,7 +94,11 @@ def _plain_type(node: dict[str, Any]) -> str:
 
 def errors_page() -> str:
     """docs/errors.md."""
-    parts = ["# Diagnostics", "", "Generated from `airflow_doeks/spec/codes.yaml`. A code never changes its meaning."]
+    parts = [
+        "# Diagnostics",
+        "",
+        "Generated from `airflow_doeks/language/codes.yaml`. A code never changes its meaning.",
+    ]
     for code in codes():
         if code[3:] == "01":
             parts += ["", f"# {_GROUPS[code[:3]]}"]

@@ -1,7 +1,7 @@
 """Write the JSON Schema 2020-12 of pipelines and of doeks.yaml from the models: `python tools/write_schema.py`.
 
-What it writes, below airflow_doeks/spec/, is what editors and the compiler read. Keys that start with ``x-`` are our
-annotations: ``x-expected`` words an error, ``x-engines`` and ``x-presets`` carry what platforms know.
+What it writes, below airflow_doeks/language/, is what editors and the compiler read. Keys that start with ``x-`` are
+our annotations: ``x-expected`` words an error, ``x-engines`` and ``x-presets`` carry what platforms know.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import language
 import project_language
 
-HERE = Path(__file__).parents[1] / "airflow_doeks" / "spec"
+HERE = Path(__file__).parents[1] / "airflow_doeks" / "language"
 FILES = {"pipeline": HERE / "pipeline.schema.json", "doeks": HERE / "doeks.schema.json"}
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 VARIABLE = {
@@ -31,7 +31,7 @@ _NAMES = {  # pydantic's title of a model -> what the schema calls it
 
 def build(name: str) -> dict[str, Any]:
     """The schema ``pipeline`` or ``doeks``, from the models and the platform types that are built."""
-    from airflow_doeks.platforms.presets import PRESETS
+    from airflow_doeks.platforms.spark.presets import PRESETS
 
     models: dict[str, Any] = {"pipeline": language.Pipeline, "doeks": project_language.Project}
     model = models[name]

@@ -110,7 +110,7 @@ def _end_group(process: subprocess.Popen[bytes]) -> None:
 
 def _plan(file: Path, environment: str | None) -> tuple[Plan, Path | None]:
     """The checked pipeline and its `pipelines/` folder, if it lies in one beside a DAG file."""
-    from airflow_doeks.spec import compile_file
+    from airflow_doeks.language import compile_file
 
     root = next((parent for parent in file.parents if (parent.parent / f"{parent.name}.py").is_file()), None)
     compiled = compile_file(file, environment=environment, root=root)

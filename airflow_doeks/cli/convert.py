@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from airflow_doeks.spec.dag_factory_yaml import convert
+from airflow_doeks.dialects.dag_factory.document import convert
 
 
 @click.command("convert")

@@ -11,9 +11,9 @@ from typing import Any
 
 import click
 
+from airflow_doeks.language import compile_file
+from airflow_doeks.language.layers import leaves
 from airflow_doeks.model.plan import Plan, TaskPlan
-from airflow_doeks.spec import compile_file
-from airflow_doeks.spec.layers import leaves
 
 _SKIPPED = {
     "source",
@@ -78,7 +78,7 @@ def tasks_of(plan: Plan, task: str | None) -> tuple[TaskPlan, ...]:
 
 
 def _explain_code(code: str, as_json: bool) -> None:
-    from airflow_doeks.spec.codes import codes, explain
+    from airflow_doeks.language.codes import codes, explain
 
     text = explain(code)
     if text is None:

@@ -48,5 +48,5 @@ def _files(part: str) -> dict[str, str]:
 
 def _schemas() -> dict[str, str]:
     """What editors check both YAML files against."""
-    folder = files("airflow_doeks.spec")
+    folder = files("airflow_doeks.language")
     return {name: folder.joinpath(name).read_text("utf-8") for name in ("pipeline.schema.json", "doeks.schema.json")}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from airflow_doeks.spec import (
+from airflow_doeks.language import (
     Diagnostic,
     check_file,
     check_project,

@@ -6,7 +6,7 @@ import json
 
 import click
 
-from airflow_doeks.spec.rules import HERE
+from airflow_doeks.language.rules import HERE
 
 
 @click.command()

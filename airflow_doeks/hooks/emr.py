@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_doeks.hooks.aws import resolve_connection
 from airflow_doeks.hooks.kubernetes import core_api
-from airflow_doeks.platforms.emr_calls import AwsCalls, Time, shared_pace
+from airflow_doeks.platforms.aws_calls import AwsCalls, Time, shared_pace
 
 if TYPE_CHECKING:
-    from airflow_doeks.platforms.emr_config import Config
+    from airflow_doeks.platforms.emr_on_eks.config import Config
 
 CONNECT_SECONDS = 10
 READ_SECONDS = 30
@@ -55,7 +55,7 @@ def aws_client(service: str, connection: str | None, region: str | None, endpoin
     config = BotoConfig(
         connect_timeout=CONNECT_SECONDS,
         read_timeout=READ_SECONDS,
-        retries={"total_max_attempts": 1},  # platforms/emr_calls.py repeats
+        retries={"total_max_attempts": 1},  # platforms/aws_calls.py repeats
         user_agent_extra="airflow-doeks",
     )
     own = hook.config.merge(config) if hook.config else config

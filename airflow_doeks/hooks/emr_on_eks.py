@@ -7,7 +7,7 @@ from typing import Any
 from airflow_doeks.compat import BaseHook
 from airflow_doeks.hooks.aws import EMR_ON_EKS
 from airflow_doeks.model.errors import DoeksError
-from airflow_doeks.platforms.emr_virtual_clusters import describe
+from airflow_doeks.platforms.emr_on_eks.virtual_clusters import describe
 from airflow_doeks.provider_info import EMR_FORM, EMR_HOOK_NAME
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from airflow_doeks.compat import AirflowFailException, BaseOperator, BaseSensorOperator
 from airflow_doeks.hooks.emr import virtual_cluster_calls
 from airflow_doeks.model.identity import digest
-from airflow_doeks.platforms import emr_virtual_clusters
+from airflow_doeks.platforms.emr_on_eks import virtual_clusters
 
 _FIELDS = ("virtual_cluster", "region", "connection", "endpoint_url")
 
@@ -48,7 +48,7 @@ class EmrVirtualClusterCreateOperator(BaseOperator):
         """Id of the virtual cluster."""
         ti = context["ti"]
         limits = {"maxConcurrentJobRuns": self.max_concurrent_jobs, "maxInQueueJobRuns": self.max_queued_jobs}
-        return emr_virtual_clusters.create(
+        return virtual_clusters.create(
             virtual_cluster_calls(self.region, self.connection, self.endpoint_url),
             name=self.cluster_name,
             eks_cluster=self.eks_cluster,
@@ -95,7 +95,7 @@ class EmrVirtualClusterDescribeOperator(_OnVirtualCluster, BaseOperator):
 
     def execute(self, context: Any) -> dict[str, Any]:  # noqa: ARG002 - Airflow's signature
         """The description as JSON."""
-        return emr_virtual_clusters.describe(self._calls(), self.virtual_cluster)
+        return virtual_clusters.describe(self._calls(), self.virtual_cluster)
 
 
 class EmrVirtualClusterDeleteOperator(_OnVirtualCluster, BaseOperator):
@@ -122,7 +122,7 @@ class EmrVirtualClusterDeleteOperator(_OnVirtualCluster, BaseOperator):
 
     def execute(self, context: Any) -> None:  # noqa: ARG002 - Airflow's signature
         """Nothing is returned."""
-        emr_virtual_clusters.delete(self._calls(), self.virtual_cluster, wait_seconds=self.wait_seconds)
+        virtual_clusters.delete(self._calls(), self.virtual_cluster, wait_seconds=self.wait_seconds)
 
 
 class EmrVirtualClusterSensor(_OnVirtualCluster, BaseSensorOperator):
@@ -144,8 +144,8 @@ class EmrVirtualClusterSensor(_OnVirtualCluster, BaseSensorOperator):
 
     def poke(self, context: Any) -> bool:  # noqa: ARG002 - Airflow's signature
         """True once it is RUNNING."""
-        shown = emr_virtual_clusters.describe(self._calls(), self.virtual_cluster)
-        if shown["state"] in emr_virtual_clusters.STATES and shown["state"] != "RUNNING":
+        shown = virtual_clusters.describe(self._calls(), self.virtual_cluster)
+        if shown["state"] in virtual_clusters.STATES and shown["state"] != "RUNNING":
             msg = f"virtual cluster {self.virtual_cluster} is {shown['state']}: {shown['meaning']}"
             raise AirflowFailException(msg)
         return bool(shown["state"] == "RUNNING")

@@ -6,13 +6,13 @@ import importlib
 from types import ModuleType
 
 TYPES = {  # platform type -> module; imported when used
-    "emr_on_eks": "airflow_doeks.platforms.emr_on_eks",
-    "local": "airflow_doeks.platforms.local",
+    "emr_on_eks": "airflow_doeks.platforms.emr_on_eks.platform",
+    "local": "airflow_doeks.platforms.local.platform",
 }
 
 CHECKS = {  # platform type -> module with `check_job` and perhaps `check_cost_tags`; imports no pydantic
-    "emr_on_eks": "airflow_doeks.platforms.emr_checks",
-    "local": "airflow_doeks.platforms.local_checks",
+    "emr_on_eks": "airflow_doeks.platforms.emr_on_eks.checks",
+    "local": "airflow_doeks.platforms.local.checks",
 }
 
 REFS = {  # platform type -> the form of its jobs' refs

@@ -8,7 +8,7 @@ import inspect
 import pytest
 
 from airflow_doeks import compat
-from airflow_doeks.spec.operators import _table, aliases
+from airflow_doeks.language.operators import _table, aliases
 
 pytestmark = pytest.mark.airflow
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from airflow_doeks import load_dags
-from airflow_doeks.spec.dag_factory_yaml import convert
+from airflow_doeks.dialects.dag_factory.document import convert
 
 STANDARD = "airflow.providers.standard.operators"
 # The shapes of dag-factory's own examples: chains, fan-in, nested groups, groups as dependencies, mapping, Python.

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from airflow_doeks import load_dags, report_dag_errors
+from airflow_doeks.language.compilation import Compilation
 from airflow_doeks.model.errors import SpecError
-from airflow_doeks.spec.compilation import Compilation
 
 GOOD = """\
 description: A day's orders.

@@ -14,7 +14,7 @@ from airflow_doeks.hooks.emr import virtual_cluster_calls
 from airflow_doeks.hooks.emr_on_eks import EmrOnEksHook
 from airflow_doeks.hooks.platforms import connect
 from airflow_doeks.model.errors import PlatformError
-from airflow_doeks.platforms.emr_virtual_clusters import create
+from airflow_doeks.platforms.emr_on_eks.virtual_clusters import create
 from tests.platforms.harness_emr_on_eks import CLUSTER, ENTRY, World, world
 
 COMMANDS = ("list", "hooks", "links", "triggers", "widgets", "behaviours", "configs")

@@ -110,7 +110,7 @@ def without_december(whole_year, facts_on_disk) -> Run:
 
 def spark_environment() -> dict[str, str]:
     """An environment in which PySpark finds the Java that platform `local` would take."""
-    from airflow_doeks.platforms.local_machine import find_java
+    from airflow_doeks.platforms.local.machine import find_java
 
     java = Path(find_java(None, os.environ)).resolve()
     return {**os.environ, "JAVA_HOME": str(java.parents[1]), "PYSPARK_PYTHON": sys.executable}

@@ -22,9 +22,9 @@ from urllib.parse import unquote, urlsplit
 from airflow_doeks.model.identity import JobIdentity
 from airflow_doeks.model.job import SparkJob
 from airflow_doeks.model.status import JobRef, JobState
-from airflow_doeks.platforms import local
-from airflow_doeks.platforms.emr_request import all_conf
-from airflow_doeks.platforms.spark import OWNED
+from airflow_doeks.platforms.emr_on_eks.request import all_conf
+from airflow_doeks.platforms.local import platform as local
+from airflow_doeks.platforms.spark.conf import OWNED
 from tests.fakes.aws_http import FakeAws, serving
 from tests.fakes.emr_containers import FakeEmr, Step
 from tests.fakes.s3 import FakeS3

@@ -6,7 +6,7 @@ import pytest
 
 from airflow_doeks.model.job import SparkJob
 from airflow_doeks.model.job_view import view
-from tests.spec.seeds import PIPELINE_SEEDS
+from tests.language.seeds import PIPELINE_SEEDS
 
 JOBS = [{}, *(task["spark"] for task in PIPELINE_SEEDS[0]["tasks"].values() if "spark" in task)]
 

@@ -19,8 +19,8 @@ from kubernetes.config import new_client_from_config_dict
 from airflow_doeks.model.identity import JobIdentity
 from airflow_doeks.model.job import SparkJob
 from airflow_doeks.model.status import JobRef
-from airflow_doeks.platforms.emr_calls import Time
-from airflow_doeks.platforms.emr_on_eks import Config, Platform
+from airflow_doeks.platforms.aws_calls import Time
+from airflow_doeks.platforms.emr_on_eks.platform import Config, Platform
 from tests.fakes.aws_http import FakeAws, serving
 from tests.fakes.emr_containers import FakeEmr, Step
 from tests.fakes.kubernetes import FakeKubernetes

@@ -18,7 +18,7 @@ from typing import Any
 from airflow_doeks.model.identity import JobIdentity
 from airflow_doeks.model.job import SparkJob
 from airflow_doeks.model.status import JobRef
-from airflow_doeks.platforms.local import Config, Platform
+from airflow_doeks.platforms.local.platform import Config, Platform
 
 STAND_IN = """#!/bin/sh
 printf '%s\\0' "$@" > argv

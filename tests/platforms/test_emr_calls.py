@@ -11,8 +11,8 @@ from botocore.config import Config as BotoConfig
 
 from airflow_doeks.model.errors import PlatformError
 from airflow_doeks.model.status import JobRef, JobState
-from airflow_doeks.platforms.emr_calls import LONGEST_PAUSE_SECONDS, Pace, Refusal
-from airflow_doeks.platforms.emr_on_eks import Config, Platform
+from airflow_doeks.platforms.aws_calls import LONGEST_PAUSE_SECONDS, Pace, Refusal
+from airflow_doeks.platforms.emr_on_eks.platform import Config, Platform
 from tests.fakes.emr_containers import Fault
 from tests.platforms.harness_emr_on_eks import ENTRY, world
 from tests.platforms.test_emr_on_eks import submit

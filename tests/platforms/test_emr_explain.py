@@ -7,7 +7,7 @@ import gzip
 import pytest
 
 from airflow_doeks.model.job import SparkJob
-from airflow_doeks.platforms import emr_logs
+from airflow_doeks.platforms.emr_on_eks import logs as emr_logs
 from tests.fakes.emr_containers import Fault, Step
 from tests.platforms.harness_emr_on_eks import CLUSTER, world
 

@@ -11,8 +11,8 @@ import pytest
 from airflow_doeks.model.errors import PlatformError
 from airflow_doeks.model.job import SparkJob
 from airflow_doeks.model.status import JobRef, JobState
-from airflow_doeks.platforms.emr_calls import THROTTLES, Pace, Time
-from airflow_doeks.platforms.emr_states import STATES
+from airflow_doeks.platforms.aws_calls import THROTTLES, Pace, Time
+from airflow_doeks.platforms.emr_on_eks.states import STATES
 from tests.fakes.emr_containers import MODEL, Fault, Step
 from tests.platforms.harness_emr_on_eks import CLUSTER, world
 

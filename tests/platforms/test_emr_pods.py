@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from airflow_doeks.model.job import SparkJob
-from airflow_doeks.platforms import emr_explain
+from airflow_doeks.platforms.emr_on_eks import explain as emr_explain
 from tests.fakes.aws_http import serving
 from tests.fakes.emr_containers import Step
 from tests.fakes.kubernetes import FakeKubernetes

@@ -15,7 +15,7 @@ from airflow_doeks.lifecycle.staging import stage
 from airflow_doeks.model.identity import JobIdentity
 from airflow_doeks.model.job import SparkJob
 from airflow_doeks.model.status import JobState
-from airflow_doeks.platforms.emr_on_eks import Config, Platform
+from airflow_doeks.platforms.emr_on_eks.platform import Config, Platform
 from tests.fakes.aws_http import serving
 from tests.fakes.doeks_fake_emr import fake_aws
 from tests.platforms.harness_emr_on_eks import ENTRY, World

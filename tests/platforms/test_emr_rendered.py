@@ -14,7 +14,7 @@ import yaml
 
 from airflow_doeks.model.identity import JobIdentity
 from airflow_doeks.model.job import read_spark_job
-from airflow_doeks.platforms.emr_on_eks import Config, Platform
+from airflow_doeks.platforms.emr_on_eks.platform import Config, Platform
 from tests.fakes.emr_containers import MODEL
 from tests.fakes.shapes import violations
 from tests.platforms.harness_emr_on_eks import ENTRY

@@ -9,8 +9,8 @@ import pytest
 
 from airflow_doeks.model.errors import SpecError
 from airflow_doeks.model.job import SparkJob
-from airflow_doeks.platforms.emr_on_eks import Config, Platform, check_cost_tags, check_job
-from airflow_doeks.platforms.emr_request import all_conf
+from airflow_doeks.platforms.emr_on_eks.platform import Config, Platform, check_cost_tags, check_job
+from airflow_doeks.platforms.emr_on_eks.request import all_conf
 from tests.fakes.emr_containers import MODEL
 from tests.fakes.shapes import violations
 from tests.platforms.harness_emr_on_eks import ENTRY

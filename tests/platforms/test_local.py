@@ -20,9 +20,10 @@ from airflow_doeks.model.errors import PlatformError, SpecError
 from airflow_doeks.model.identity import JobIdentity
 from airflow_doeks.model.job import read_spark_job
 from airflow_doeks.model.status import JobRef, JobState
-from airflow_doeks.platforms import local_supervisor, sql_runner
-from airflow_doeks.platforms.local import Config, Platform, check_job
-from airflow_doeks.platforms.local_machine import cpu_count, find_java, java_major, memory_mib, refuse_short_lived
+from airflow_doeks.platforms.local import supervisor as local_supervisor
+from airflow_doeks.platforms.local.machine import cpu_count, find_java, java_major, memory_mib, refuse_short_lived
+from airflow_doeks.platforms.local.platform import Config, Platform, check_job
+from airflow_doeks.platforms.spark import sql_runner
 from tests.platforms.harness_local import harness as local_harness
 from tests.platforms.harness_local import until
 
@@ -121,7 +122,7 @@ def test_job_survives_its_submitter(jobs, tmp_path):
     script = tmp_path / "worker.py"
     script.write_text(
         "import sys, time\n"
-        "from airflow_doeks.platforms.local import Config, Platform\n"
+        "from airflow_doeks.platforms.local.platform import Config, Platform\n"
         "from airflow_doeks.model.status import Request\n"
         "import json\n"
         "request = json.load(open(sys.argv[1]))\n"
@@ -406,7 +407,7 @@ def test_which_java(tmp_path):
 def test_without_spark(tmp_path):
     """Without pyspark or Java the job is refused in one line that says what to install."""
     code = (
-        "from airflow_doeks.platforms import local_machine as m\n"
+        "from airflow_doeks.platforms.local import machine as m\n"
         "from airflow_doeks.model.errors import PlatformError\n"
         "for find in (m.find_spark_home, lambda: m.find_java(None, {'PATH': ''})):\n"
         "    try:\n        find()\n    except PlatformError as error:\n        print(error)\n"

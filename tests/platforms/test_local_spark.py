@@ -12,8 +12,8 @@ import zstandard
 from airflow_doeks.model.identity import JobIdentity
 from airflow_doeks.model.job import SparkJob
 from airflow_doeks.model.status import JobState
-from airflow_doeks.platforms.local import Config, Platform
-from airflow_doeks.platforms.local_machine import cpu_count, find_java
+from airflow_doeks.platforms.local.machine import cpu_count, find_java
+from airflow_doeks.platforms.local.platform import Config, Platform
 from tests.platforms.harness_local import until
 
 pytestmark = pytest.mark.spark

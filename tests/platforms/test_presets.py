@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 
 from airflow_doeks.model.job import SparkJob
-from airflow_doeks.platforms.pod_template import merged, pod_template
-from airflow_doeks.platforms.presets import (
+from airflow_doeks.platforms.kubernetes.pod_template import merged, pod_template
+from airflow_doeks.platforms.spark.conf import sizing_conf, split_memory
+from airflow_doeks.platforms.spark.presets import (
     PRESETS,
     ROLES,
     Surroundings,
     effect_of,
     preset_findings,
 )
-from airflow_doeks.platforms.spark import sizing_conf, split_memory
 
 AROUND = Surroundings(queue="root.sales")
 

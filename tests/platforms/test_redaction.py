@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_doeks.platforms.redaction import redacted
+from airflow_doeks.model.redaction import redacted
 
 CASES = [  # the text of a log, what may be repeated of it
     ("connect with password=hunter2 now", "connect with password=*** now"),

@@ -13,7 +13,7 @@ from airflow_doeks.model.errors import SpecError
 from airflow_doeks.model.identity import JobIdentity
 from airflow_doeks.model.job import SparkJob
 from airflow_doeks.model.quantities import GIB, MIB
-from airflow_doeks.platforms.spark import (
+from airflow_doeks.platforms.spark.conf import (
     Injection,
     MemorySplit,
     conf_findings,

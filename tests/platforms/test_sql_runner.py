@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_doeks.platforms import sql_runner
+from airflow_doeks.platforms.spark import sql_runner
 
 CASES = {
     "one without an end": ("SELECT 1", ["SELECT 1"]),

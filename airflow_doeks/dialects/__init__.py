@@ -1,0 +1,1 @@
+"""Other YAML for DAGs, read into ours."""

@@ -1,0 +1,1 @@
+"""From dag-factory's YAML to pipelines."""

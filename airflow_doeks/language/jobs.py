@@ -1,0 +1,164 @@
+"""Checks of one merged job: its code, its quantities, its properties, its presets, and what its platform refuses."""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow_doeks.language.diagnostics import suggestion
+from airflow_doeks.language.graph import Entry
+from airflow_doeks.language.rules import schema
+from airflow_doeks.model.plan import TaskPlan
+from airflow_doeks.model.quantities import is_template, parse_cpu, parse_memory
+
+if TYPE_CHECKING:
+    from airflow_doeks.language.compilation import Compilation
+
+_FILES = ("main", "sql", "jar")
+_MANY_FILES = ("py_files", "files", "jars", "archives")
+_PODS = ("driver", "executors", "job_manager", "task_managers")
+_BUCKET_URL = re.compile(r"s3[an]?://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/.+")
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://?")
+RELEASE = re.compile(r"emr-\d+\.\d+\.\d+(-[a-z0-9-]+)?(-latest|-\d{8})?")
+_MEMORY_MIN = 1024**2
+
+
+def check_job(compilation: Compilation, entry: Entry, plan: TaskPlan) -> None:
+    """Note everything wrong with a task's job; paths are as in the YAML."""
+    job = dict(plan.job or {})
+    _check_work(compilation, entry, job)
+    _check_code(compilation, entry, job)
+    _check_quantities(compilation, entry, job)
+    _check_presets(compilation, entry)
+    release = job.get("release")
+    if release is not None and not is_template(release) and not RELEASE.fullmatch(release):
+        message = f'"{release}" is not an EMR release label'
+        compilation.note("DK228", message, entry, (entry.kind, "release"), help="write for example emr-7.9.0-latest")
+    if entry.kind == "spark":
+        if job.get("conf"):
+            from airflow_doeks.language.spark_conf import check_conf
+
+            check_conf(compilation, entry, job)
+        if plan.platform is not None:
+            from airflow_doeks.language.platform_checks import check_on_platform
+
+            check_on_platform(compilation, entry, plan)
+
+
+def _check_work(compilation: Compilation, entry: Entry, job: dict[str, Any]) -> None:
+    one, other = ("main", "sql") if entry.kind == "spark" else ("jar", "sql")
+    if (one in job) == (other in job) and not _was_cut(compilation, entry):
+        what = f"both {one} and {other}" if one in job else f"neither {one} nor {other}"
+        message = f"the job has {what}; exactly one of them is run"
+        compilation.note("DK211", message, entry, (entry.kind,), at_key=True, help=f"write {one}: or {other}:")
+    elif "class" in job and "sql" in job:
+        compilation.note("DK211", "class belongs to a jar, not to sql", entry, (entry.kind, "class"), at_key=True)
+
+
+def _was_cut(compilation: Compilation, entry: Entry) -> bool:
+    """True if the file says more of the job than the schema accepts, which is reported already."""
+    written: Any = compilation.document.data
+    for step in (*entry.path, entry.kind):
+        written = written[step]
+    return set(written) != set(entry.spec[entry.kind])
+
+
+def _check_code(compilation: Compilation, entry: Entry, job: dict[str, Any]) -> None:
+    for key in _FILES:
+        if key in job:
+            _check_file(compilation, entry, job[key], (entry.kind, key))
+    for key in _MANY_FILES:
+        for index, value in enumerate(job.get(key) or ()):
+            _check_file(compilation, entry, value, (entry.kind, key, index))
+
+
+def _check_file(compilation: Compilation, entry: Entry, value: Any, path: tuple[Any, ...]) -> None:
+    if not isinstance(value, str) or is_template(value):
+        return
+    if _URL.match(value):
+        if value.startswith(("s3:", "s3a:", "s3n:")) and not _BUCKET_URL.fullmatch(value):
+            compilation.note("DK220", f'"{value}" is not an S3 URL', entry, path, help="write s3://bucket/path")
+        return
+    name = value.partition("#")[0]
+    file = os.path.normpath(os.path.join(compilation.folder, name))  # noqa: PTH118 - cheap, no I/O
+    root = os.path.abspath(compilation.setting.project.folder or compilation.folder)  # noqa: PTH100
+    if os.path.isabs(name) or not _is_below(os.path.abspath(file), root):  # noqa: PTH100, PTH117
+        message = f'"{value}" is outside the project, the folder of doeks.yaml'
+        compilation.note(
+            "DK212", message, entry, path, help="move the file there, or give a URL such as s3://bucket/job.py"
+        )
+    elif not os.path.isfile(file):  # noqa: PTH113
+        what = "is a folder; zip it" if Path(file).is_dir() else "does not exist"
+        advice = f"looked at {file}; paths start where the YAML stands"
+        compilation.note("DK212", f'"{value}" {what}', entry, path, help=_near_file(file) or advice)
+
+
+def _is_below(file: str, root: str) -> bool:
+    folder, name = os.path.split(file)
+    real = os.path.join(_real(folder), name)  # noqa: PTH118
+    if os.path.islink(real):  # noqa: PTH114
+        real = os.path.realpath(real)
+    return real.startswith(_real(root).rstrip(os.sep) + os.sep)
+
+
+@functools.lru_cache(maxsize=1024)
+def _real(folder: str) -> str:
+    return os.path.realpath(folder)
+
+
+def _near_file(file: str) -> str:
+    folder = Path(file).parent
+    return suggestion(Path(file).name, [one.name for one in folder.iterdir()]) if folder.is_dir() else ""
+
+
+def _check_quantities(compilation: Compilation, entry: Entry, job: dict[str, Any]) -> None:
+    for pod in _PODS:
+        sizes = job.get(pod)
+        if not sizes:
+            continue
+        cpu, memory = sizes.get("cpu"), sizes.get("memory")
+        if cpu is not None and not is_template(cpu) and parse_cpu(cpu) == 0:
+            compilation.note(
+                "DK210", f"{cpu} is no CPU at all", entry, (entry.kind, pod, "cpu"), help="write for example 1 or 500m"
+            )
+        if memory is not None and not is_template(memory) and parse_memory(memory) < _MEMORY_MIN:
+            message = f"{memory} is less than a mebibyte"
+            compilation.note(
+                "DK210",
+                message,
+                entry,
+                (entry.kind, pod, "memory"),
+                help=f"did you mean {memory}Gi?" if memory.isdigit() else "write for example 4Gi",
+            )
+    executors = job.get("executors") or {}
+    least, most = executors.get("min", 1), executors.get("max")
+    if isinstance(least, (int, float)) and isinstance(most, (int, float)) and least > most:
+        where = "min" if "min" in executors else "max"
+        compilation.note(
+            "DK210", f"executors.min {least} is above executors.max {most}", entry, (entry.kind, "executors", where)
+        )
+    if most == 0 or (most is None and least == 0):
+        where = "max" if most == 0 else "min"
+        compilation.note(
+            "DK210", "a job without executors cannot run", entry, (entry.kind, "executors", where), help="at least 1"
+        )
+
+
+def _check_presets(compilation: Compilation, entry: Entry) -> None:
+    declared = compilation.setting.project.declared("presets")
+    for index, name in enumerate(compilation.listed_presets(entry)):
+        if (advice := unknown_preset(name, declared)) is not None:
+            path = (entry.kind, "presets", index)
+            compilation.note("DK216", f'there is no preset "{name}"', entry, path, help=advice)
+
+
+def unknown_preset(name: str, declared: Iterable[str]) -> str | None:
+    """What may have been meant where there is no such preset, ours or ``declared`` in doeks.yaml; None if there is."""
+    known = [*schema("pipeline")["x-presets"], *declared]
+    if name in known:
+        return None
+    return suggestion(name, known) or f"presets are {', '.join(known)}"

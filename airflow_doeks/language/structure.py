@@ -1,0 +1,132 @@
+"""DK1xx: what the JSON Schema rejects, as diagnostics, and the values that are left without what was rejected."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from airflow_doeks.language.diagnostics import MAX_FAULTS, Diagnostic, more_faults, suggestion
+from airflow_doeks.language.layers import MAX_FILLED, Layer, Overfull, origin, substitute, variables_in
+from airflow_doeks.language.leaf_rules import Fault
+from airflow_doeks.language.rules import rule_of
+from airflow_doeks.language.text import Document
+
+_ROUNDS = 8  # what is cut can leave its parent incomplete; the language is five levels deep
+
+
+def check_structure(
+    document: Document,
+    kind: str,
+    variables: Mapping[str, Any],
+    places: tuple[Layer, ...],
+    environment: str | None = None,
+) -> tuple[list[Diagnostic], dict[str, Any]]:
+    """Diagnostics, and the values with variables filled in and everything faulty cut out.
+
+    More than MAX_FAULTS diagnostics are never made; the last one then says how many are missing.
+    ``kind`` is ``pipeline`` or ``doeks``; ``variables`` are the values of ``${name}``, set at ``places``.
+    """
+    data, silent = document.data, set()
+    told: list[Callable[[], Diagnostic]] = []
+    if "${" in document.text:
+        unknown: dict[tuple[tuple[Any, ...], str], None] = {}
+        try:
+            data = substitute(data, variables, unknown)
+        except Overfull as error:
+            message = f"more than {MAX_FILLED:,} characters once variables are filled in"
+            advice = "a long text is repeated by an alias (*name) or a variable; repeat it less"
+            return [document.fault("DK103", message, error.path, help=advice)], {}
+        for path, name in unknown:
+            silent.add(path)
+            if kind == "doeks" and path[:1] == ("environments",) and path[1:2] not in ((), (environment,)):
+                continue  # another environment's own variable
+            told.append(partial(_unset, document, path, name, variables))
+    rule = rule_of(kind)
+    faults = rule(data)
+    told += [partial(_diagnose, document, fault, places) for fault in faults or () if fault.path not in silent]
+    diagnostics = [make() for make in told[:MAX_FAULTS]]
+    if len(told) > MAX_FAULTS:
+        diagnostics.append(more_faults(document.file, document.lines, len(told) - MAX_FAULTS))
+    if not faults:
+        return diagnostics, data
+    data = copy.deepcopy(data)
+    for _ in range(_ROUNDS):
+        for fault in faults:
+            whole = fault.code == "DK109" and fault.at_key  # of two kinds neither is known to be meant
+            _cut(data, fault.path[:-1] if whole else fault.path)
+        faults = rule(data) if isinstance(data, dict) else None
+        if not faults or any(not fault.path for fault in faults):
+            break
+    return diagnostics, data if isinstance(data, dict) else {}
+
+
+def _unset(document: Document, path: tuple[Any, ...], name: str, variables: Mapping[str, Any]) -> Diagnostic:
+    advice = suggestion(name, variables) or "set it under `variables` of the environment, or write $${ for text"
+    task = ".".join(_task_of(path)) or None
+    return document.fault("DK213", f'variable "{name}" is not set', path, help=advice, task_id=task)
+
+
+def _diagnose(document: Document, fault: Fault, places: tuple[Layer, ...]) -> Diagnostic:
+    advice = suggestion(fault.word, fault.known) if fault.word else ""
+    if not advice and fault.code == "DK104" and fault.known:
+        advice = f"known keys are {', '.join(sorted(fault.known))}"
+    node, found = document.find(fault.path)
+    names = variables_in(getattr(node, "value", None)) if found and not fault.at_key else []
+    if names and places:
+        place = origin(places, (names[0],)) or document.place_of(node)
+        message = f"the value of ${{{names[0]}}} does not fit {dotted(fault.path)}: {fault.message}"
+        return Diagnostic("DK214", message, place, help=advice, lines=places[0].document.lines)
+    if fault.path[:1] == ("tasks",):
+        task = _task_of(fault.path)
+        name = dotted(fault.path[len(task) * 2 : -1 if fault.at_key else None])
+        more = {"task_id": ".".join(task)} if len(fault.path) > 1 else {}
+    else:
+        name = dotted(fault.path[:-1] if fault.at_key else fault.path)
+        more = {}
+    message = f"{fault.message} in {name}" if fault.at_key and name else fault.message
+    if not fault.at_key and name:
+        message = f"{name}: {message}"
+    return document.fault(fault.code, message, fault.path, at_key=fault.at_key, help=advice, **more)
+
+
+def _task_of(path: tuple[Any, ...]) -> list[str]:
+    """The names of the groups and the task that a path of a pipeline leads into."""
+    found: list[str] = []
+    while path[:1] == ("tasks",) and len(path) > 1:
+        found.append(str(path[1]))
+        path = path[2:]
+    return found
+
+
+def dotted(path: tuple[Any, ...]) -> str:
+    """A path as people write it: ``tasks.clean.spark.args[1]``."""
+    text = ""
+    for step in path:
+        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else str(step)
+    return text
+
+
+def _cut(data: Any, path: tuple[Any, ...]) -> None:
+    """Take the value at a path out; in a list it becomes harmless rather than shift its neighbours."""
+    *parents, last = path or (None,)
+    for step in parents:
+        if not _has(data, step):
+            return
+        data = data[step]
+    if not _has(data, last):
+        return
+    if isinstance(data, dict):
+        del data[last]
+    else:
+        data[last] = {} if data[last] == _HARMLESS else _HARMLESS
+
+
+def _has(data: Any, step: Any) -> bool:
+    if isinstance(data, dict):
+        return step in data
+    return isinstance(data, list) and isinstance(step, int) and step < len(data)
+
+
+_HARMLESS = "x://x"  # text, name, URI: fits every list of the language but lists of mappings, which get {} instead

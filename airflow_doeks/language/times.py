@@ -1,0 +1,104 @@
+"""Schedules, dates and zones: read and checked without Airflow."""
+
+from __future__ import annotations
+
+import functools
+import re
+from datetime import datetime
+from typing import Any
+
+from airflow_doeks.model.quantities import parse_duration
+
+PRESETS = {  # Airflow's cron presets, airflow.utils.dates.cron_presets
+    "@hourly": "0 * * * *",
+    "@daily": "0 0 * * *",
+    "@weekly": "0 0 * * 0",
+    "@monthly": "0 0 1 * *",
+    "@quarterly": "0 0 1 */3 *",
+    "@yearly": "0 0 1 1 *",
+}
+_FIELDS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 6))
+_SIMPLE = re.compile(r"\*|\d{1,2}|\*/([1-9]\d?)")
+
+seconds = functools.lru_cache(maxsize=512)(parse_duration)
+
+
+@functools.lru_cache(maxsize=1024)
+def cron_of(text: str) -> str:
+    """Five fields of a cron expression or preset. Raises ValueError that says what is wrong."""
+    if text.startswith("@"):
+        if text not in PRESETS:
+            msg = f'"{text}" is not a preset; expected {", ".join(PRESETS)}'
+            raise ValueError(msg)
+        return PRESETS[text]
+    fields = text.split()
+    if len(fields) == len(_FIELDS) and all(map(_is_simple, fields, _FIELDS)):
+        return text
+    if len(fields) != len(_FIELDS):
+        msg = f'"{text}" is not a cron expression: it has {len(fields)} fields, not 5 (minute hour day month weekday)'
+        raise ValueError(msg)
+    from croniter import croniter
+
+    try:
+        croniter.expand(text)
+    except (ValueError, KeyError) as error:
+        msg = f'"{text}" is not a cron expression: {str(error).removeprefix(f"[{text}] ")}'
+        raise ValueError(msg) from error
+    return text
+
+
+def _is_simple(field: str, bounds: tuple[int, int]) -> bool:
+    """True for what needs no library to be known good."""
+    if not _SIMPLE.fullmatch(field):
+        return False
+    return not field.isdigit() or bounds[0] <= int(field) <= bounds[1]
+
+
+@functools.lru_cache(maxsize=1024)
+def date_of(text: str) -> datetime:
+    """The date or time, naive if it names no zone. Raises ValueError for a date that does not exist."""
+    try:
+        return datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError as error:
+        msg = f'"{text}" is not a date that exists; write for example 2026-01-31 or 2026-01-31T06:00'
+        raise ValueError(msg) from error
+
+
+@functools.lru_cache(maxsize=256)
+def is_zone(name: str) -> bool:
+    """True for a name of the IANA time zone database."""
+    if name == "UTC":
+        return True
+    from zoneinfo import ZoneInfo
+
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError):  # ZoneInfoNotFoundError is a KeyError on some versions
+        return False
+    except KeyError:
+        return False
+    return True
+
+
+def near_zones(name: str) -> str:
+    """What may have been meant by an unknown zone."""
+    from zoneinfo import available_timezones
+
+    from airflow_doeks.language.diagnostics import suggestion
+
+    return suggestion(name, available_timezones()) or "use a name such as Europe/Berlin"
+
+
+def schedule_of(value: Any) -> dict[str, Any] | None:
+    """A schedule in the plan's form, its cron still as written."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return {"cron": value, "covers": "previous_interval"}
+    if "assets" in value:
+        return {"assets": {key: list(uris) for key, uris in value["assets"].items()}}
+    return {
+        "cron": value["cron"],
+        "timezone": value.get("timezone"),
+        "covers": value.get("covers") or "previous_interval",
+    }

@@ -1,0 +1,1 @@
+"""Amazon EMR on EKS. Light: `doeks lint` imports this package for its checks."""

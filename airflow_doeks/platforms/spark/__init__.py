@@ -1,0 +1,1 @@
+"""What every platform that runs Spark shares: properties, presets, root causes, the SQL runner."""
