@@ -31,6 +31,7 @@ from airflow_doeks.model.job import SparkJob
 from airflow_doeks.model.record import JobFailure, JobRecord
 from airflow_doeks.model.status import JobState, JobStatus
 from airflow_doeks.operators.rendered_job import read_rendered_job
+from airflow_doeks.platforms.registry import storage_connection
 from airflow_doeks.triggers.job import event_status
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def accounts_of(operator: SparkJobOperator, context: Any, settings: Settings) ->
         reads=tuple(operator.reads),
         writes=tuple(operator.writes),
         rate_card=operator.rate_card,
-        connection=operator.platform.get("connection"),
+        connection=storage_connection(operator.platform),
     )
 
 
