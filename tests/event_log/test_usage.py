@@ -7,10 +7,11 @@ from decimal import Decimal
 
 import pytest
 
-from airflow_doeks.lineage import read_event_log
-from airflow_doeks.lineage.reader import EventLogReading
-from airflow_doeks.lineage.task_end import HEAD, METRICS, parse_task_end
-from airflow_doeks.lineage.usage import Executors, mib
+from airflow_doeks.event_log import EventLogReading
+from airflow_doeks.event_log.executors import Executors, mib
+from airflow_doeks.event_log.task_end import HEAD, METRICS, parse_task_end
+from airflow_doeks.lifecycle.event_logs import read_event_log
+from airflow_doeks.lineage import PlanDatasets
 
 PREFIX = b'{"Event":"SparkListenerTaskEnd",'
 START = 1_700_000_000_000
@@ -18,7 +19,7 @@ START = 1_700_000_000_000
 
 def summary_of(*events: dict):
     """The summary of a log of these events."""
-    reading = EventLogReading()
+    reading = EventLogReading(PlanDatasets())
     text = b"".join(json.dumps(event, separators=(",", ":")).encode() + b"\n" for event in events)
     reading.feed(text, 0, len(text))
     return reading.summary()
@@ -184,10 +185,11 @@ def test_a_real_dynamic_allocation_is_seen_whole(version, kept_logs, folder_stor
 
 def test_cut_numbers_equal_parsed_numbers(kept, plain_log):
     """What is cut out of a Spark task's line is what parsing the whole line gives, on every kept log."""
-    full = EventLogReading(parse_tasks=True)
+    full = EventLogReading(PlanDatasets())
+    full.read_task = full.stages.parse_task
     text = plain_log(kept)
     full.feed(text, 0, len(text))
-    fast = EventLogReading()
+    fast = EventLogReading(PlanDatasets())
     fast.feed(text, 0, len(text))
     assert fast.summary() == full.summary()
 
@@ -196,8 +198,8 @@ def test_events_that_wait_tell_the_same(kept, plain_log, monkeypatch):
     """Events handled many in a row, as large logs are, give what they give one by one between the Spark tasks."""
     text, summaries = plain_log(kept), []
     for waiting in (1 << 20, 0):
-        monkeypatch.setattr("airflow_doeks.lineage.reader._WAITING_BYTES", waiting)
-        reading = EventLogReading()
+        monkeypatch.setattr("airflow_doeks.event_log.reader._WAITING_BYTES", waiting)
+        reading = EventLogReading(PlanDatasets())
         reading.feed(text, 0, len(text))
         summaries.append(reading.summary())
     assert summaries[0] == summaries[1]
@@ -218,7 +220,7 @@ def test_a_spark_task_that_repeats_a_partition_is_waste(plain_log):
     again = line.replace(b'"Stage Attempt ID":0', b'"Stage Attempt ID":1').replace(
         b'"Task ID":%d,' % task.task_id, b'"Task ID":777,'
     )
-    reading = EventLogReading()
+    reading = EventLogReading(PlanDatasets())
     text = line + b"\n" + again
     reading.feed(text, 0, len(text))
     summary = reading.summary()
@@ -247,7 +249,7 @@ def test_a_spark_task_that_ends_before_it_starts_has_no_time(plain_log):
     tasks = [parse_task_end(line, 0, len(line)) for line in lines]
     times = b'"Launch Time":%d,' % tasks[0].launched_ms, b'"Launch Time":%d,' % (tasks[0].finished_ms + 1)
     text = b"\n".join([lines[0].replace(*times), *lines[1:]])
-    reading = EventLogReading()
+    reading = EventLogReading(PlanDatasets())
     reading.feed(text, 0, len(text))
     summary = reading.summary()
     assert summary.slot_ms == sum(task.finished_ms - task.launched_ms for task in tasks[1:])
@@ -260,7 +262,7 @@ def test_events_that_nobody_here_knows_are_passed_over(statistics, plain_log):
 
     def read(*more: bytes):
         text = b"\n".join([*plain_log("4.3.0/join_and_aggregate").splitlines(), *more])
-        reading = EventLogReading(statistics=statistics)
+        reading = EventLogReading(PlanDatasets(), statistics=statistics)
         reading.feed(text, 0, len(text))
         return reading.summary()
 

@@ -4,7 +4,8 @@ from decimal import Decimal
 
 import pytest
 
-from airflow_doeks.cost.advice import advise
+from airflow_doeks.advice import advise
+from airflow_doeks.cost import itemize
 from airflow_doeks.model.event_log import EventLogSummary, StageFacts
 from airflow_doeks.model.quantities import GIB
 
@@ -16,7 +17,12 @@ def ask(card, pod, node):
     def run(kind="m5.xlarge", card=card, pods=None, **summary):
         executors = [pod(uid, 4, 16, role="executor") for uid in ("1", "2")]
         summary = {"slot_ms": 28_800_000} | summary  # 2 executors x 4 slots x 3600 s: all busy
-        given = advise(EventLogSummary(**summary), pods or executors, {}, card, assumed_node=node(kind=kind))
+        lines = itemize(pods or executors, {}, card, assumed_node=node(kind=kind))
+
+        def reprice(pod, node):
+            return itemize([pod.model_copy(update={"node": node.uid})], {node.uid: node}, card)[0]
+
+        given = advise(EventLogSummary(**summary), lines, reprice, card_name=card.name)
         return {advice.code: advice for advice in given}
 
     return run
@@ -88,6 +94,6 @@ def test_spot_and_graviton_are_repriced_for_the_same_time(ask, card):
     assert list(advice) == ["spot", "graviton"]
 
 
-def test_no_facts_no_advice(card):
-    """An empty log and no pods give no advice and no error."""
-    assert advise(EventLogSummary(), (), {}, card) == ()
+def test_no_facts_no_advice():
+    """An empty log and no pods give no advice and no error; nothing is priced for it."""
+    assert advise(EventLogSummary(), (), lambda *_: pytest.fail("nothing to price")) == ()

@@ -5,18 +5,16 @@ Facts are taken in this order: pods that somebody saw, the executors of the even
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from airflow_doeks.cost.advice import Advice, advise
-from airflow_doeks.cost.lines import itemize
-from airflow_doeks.cost.price import total_lines
-from airflow_doeks.cost.rates import RateCard
-from airflow_doeks.cost.series import Run, per_minute
-from airflow_doeks.cost.sharing import share
+from airflow_doeks.advice import Advice, advise
+from airflow_doeks.cost import RateCard, itemize, share, total_lines
+from airflow_doeks.model.bill import Line
 from airflow_doeks.model.event_log import EventLogSummary
 from airflow_doeks.model.lineage import Lineage
+from airflow_doeks.model.minutes import Run, per_minute
 from airflow_doeks.model.noun import Noun
 from airflow_doeks.model.record import Cost, Usage
 from airflow_doeks.model.telemetry import Basis, Node, Pod, Telemetry
@@ -75,9 +73,19 @@ def account(
         usage=usage,
         cost=cost,
         lineage=lineage,
-        advice=advise(summary, pods, nodes, card, assumed_node=assumed) if summary.app_id else (),
+        advice=advise(summary, lines, _repriced(card, summary), card_name=card.name) if summary.app_id else (),
         minutes=per_minute(lines, cost.usd_total),
     )
+
+
+def _repriced(card: RateCard, summary: EventLogSummary) -> Callable[[Pod, Node], Line]:
+    """Gives the line of a pod on a node: what advice asks to price a job otherwise."""
+
+    def line(pod: Pod, node: Node) -> Line:
+        pod = pod.model_copy(update={"node": node.uid})
+        return itemize([pod], {node.uid: node}, card, ended=summary.ended)[0]
+
+    return line
 
 
 def best_pods(facts: Telemetry, summary: EventLogSummary) -> tuple[Basis, Sequence[Pod]]:

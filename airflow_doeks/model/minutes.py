@@ -9,8 +9,7 @@ from datetime import datetime, timedelta
 from decimal import ROUND_DOWN, Decimal
 from typing import NamedTuple
 
-from airflow_doeks.cost.lines import LONGEST_LIFE, Line, Step, seconds
-from airflow_doeks.cost.price import PLACES
+from airflow_doeks.model.bill import LONGEST_LIFE, PLACES, Line, Step, seconds
 from airflow_doeks.model.noun import Amount, Noun, UtcTime
 
 _MINUTE = timedelta(minutes=1)

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from airflow_doeks.cost.lines import Line, itemize
-from airflow_doeks.cost.rates import RateCard
+from airflow_doeks.model.bill import Line
 from airflow_doeks.model.event_log import EventLogSummary
 from airflow_doeks.model.noun import Amount, Noun
 from airflow_doeks.model.quantities import GIB, gib
@@ -29,6 +28,9 @@ GC_SHARE = Decimal("0.1")
 # x86 family -> Graviton family of the same shape and generation
 GRAVITON = {"m5": "m6g", "m6i": "m6g", "m6a": "m6g", "m7i": "m7g", "m7a": "m7g", "c5": "c6g", "c6i": "c6g"}
 GRAVITON |= {"c7i": "c7g", "r5": "r6g", "r6i": "r6g", "r7i": "r7g", "m5d": "m6gd", "c5d": "c6gd", "r5d": "r6gd"}
+
+
+Price = Callable[[Pod, Node], Line]
 
 
 class Advice(Noun):
@@ -57,7 +59,8 @@ class _Case:
     summary: EventLogSummary
     pods: Sequence[Pod]
     workers: Sequence[Line]
-    card: RateCard
+    price: Price
+    card_name: str
 
     def saved(self, change: Callable[[Pod, Node], tuple[Pod, Node]]) -> Decimal | None:
         """Dollars of compute less if every worker and its node were changed; None if that has no price."""
@@ -65,9 +68,7 @@ class _Case:
         for line in self.workers:
             if line.node is None:
                 return None
-            pod, node = change(line.pod, line.node)
-            pod = pod.model_copy(update={"node": node.uid})
-            priced = itemize([pod], {node.uid: node}, self.card, ended=self.summary.ended)[0]
+            priced = self.price(*change(line.pod, line.node))
             if priced.steps is None:
                 return None
             before += _usd(line)
@@ -75,18 +76,14 @@ class _Case:
         return max(before - after, Decimal(0)).quantize(Decimal("1e-6"))
 
 
-def advise(
-    summary: EventLogSummary,
-    pods: Sequence[Pod],
-    nodes: Mapping[str, Node],
-    card: RateCard,
-    *,
-    assumed_node: Node | None = None,
-) -> tuple[Advice, ...]:
-    """Measures worth taking, the most dollars first; those without a price last."""
-    lines = itemize(pods, nodes, card, assumed_node=assumed_node, ended=summary.ended)
+def advise(summary: EventLogSummary, lines: Sequence[Line], price: Price, *, card_name: str = "") -> tuple[Advice, ...]:
+    """Measures worth taking, the most dollars first; those without a price last.
+
+    ``lines`` are the job's bill; ``price`` gives the line of a pod on another node, by the rate card of that name.
+    """
     priced = [line for line in lines if line.steps is not None]
-    case = _Case(summary, pods, [line for line in priced if line.pod.role == "executor"] or priced, card)
+    workers = [line for line in priced if line.pod.role == "executor"] or priced
+    case = _Case(summary, [line.pod for line in lines], workers, price, card_name)
     found = [advice for rule in _RULES for advice in rule(case)]
     return tuple(sorted(found, key=lambda advice: advice.usd or Decimal(-1), reverse=True))
 
@@ -208,7 +205,7 @@ def _spot(case: _Case) -> Iterator[Advice]:
         yield Advice(
             code="spot",
             message="the preset `spot` for executors",
-            evidence=(f"the same pods for the same time at Spot prices of rate card {case.card.name}",),
+            evidence=(f"the same pods for the same time at Spot prices of rate card {case.card_name}",),
             usd=usd,
         )
 

@@ -11,10 +11,11 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_doeks.lineage import read_event_log
-from airflow_doeks.lineage.reader import EventLogReading
+from airflow_doeks.event_log import EventLogReading
+from airflow_doeks.lifecycle.event_logs import read_event_log
+from airflow_doeks.lineage import PlanDatasets
 
-LOGS = Path(__file__).with_name("logs")
+LOGS = Path(__file__).parents[1] / "lineage" / "logs"
 # no overwrites among these: a shorter log can only hold less
 SAMPLES = [f"{v}/{s}" for v in ("3.5.9", "4.3.0") for s in ("executors", "join_and_aggregate", "file_stream", "jdbc")]
 THOUSAND = settings(max_examples=1000, deadline=None, database=None)
@@ -35,7 +36,7 @@ def plain(kept: str) -> bytes:
 
 def summary_of(text: bytes, *, statistics: bool = True):
     """The summary of a log with this text."""
-    reading = EventLogReading(statistics=statistics)
+    reading = EventLogReading(PlanDatasets(), statistics=statistics)
     reading.feed(text, 0, len(text))
     return reading.summary()
 

@@ -5,11 +5,10 @@ from decimal import Decimal
 
 import pytest
 
-from airflow_doeks.cost.facet import cost_run_facet
-from airflow_doeks.cost.totals import GROUPINGS, dataset_label, report
 from airflow_doeks.model.lineage import Dataset, Lineage
 from airflow_doeks.model.record import Attempt, Cost, JobFacts, JobRecord, Times, Usage
 from airflow_doeks.model.status import JobState
+from airflow_doeks.report import GROUPINGS, dataset_label, report
 
 
 @pytest.fixture
@@ -119,12 +118,3 @@ def test_an_empty_ledger_has_an_empty_report():
     """No records: no lines, a total of zero and no share."""
     result = report([], "team")
     assert (result.lines, result.total.usd, result.total.jobs) == ((), 0, 0)
-
-
-def test_the_run_facet_carries_the_cost_as_text(record):
-    """An OpenLineage consumer finds producer, schema, cost and each output's dollars; unknown stays null."""
-    facet = cost_run_facet(record(0, Decimal("0.10"), outputs={"/a": Decimal("0.05"), "/b": None}, basis="pods"))
-    assert facet["_schemaURL"] == "urn:airflow-doeks:schema:doeks_costRun:1-0-0"
-    assert facet["cost"]["usd_total"] == "0.10"
-    assert facet["cost"]["usd_idle"] is None
-    assert [output["usd"] for output in facet["outputs"]] == ["0.05", None]

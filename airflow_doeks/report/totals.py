@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Literal, NamedTuple, get_args
 
-from airflow_doeks.cost.series import Run, evenly
 from airflow_doeks.model.lineage import Dataset
+from airflow_doeks.model.minutes import Run, evenly
 from airflow_doeks.model.noun import Amount, Noun
 from airflow_doeks.model.record import JobRecord
 from airflow_doeks.model.status import JobState

@@ -8,9 +8,10 @@ import re
 import pytest
 import zstandard
 
-from airflow_doeks.cost import account, load_rate_card
-from airflow_doeks.lineage import read_event_log
-from airflow_doeks.lineage.log_files import find_files
+from airflow_doeks.cost import load_rate_card
+from airflow_doeks.event_log.log_files import find_files
+from airflow_doeks.lifecycle.account import account
+from airflow_doeks.lifecycle.event_logs import read_event_log
 from airflow_doeks.model.telemetry import Node, Telemetry
 
 KEPT = "4.3.0/tables"

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_doeks.lineage.task_end import HEAD, METRICS, NO_MEMORY, memory_at, parse_task_end
+from airflow_doeks.event_log.task_end import HEAD, METRICS, NO_MEMORY, memory_at, parse_task_end
 from airflow_doeks.model.event_log import StageFacts
 
 MAX_STAGES = 2_000  # listed in the summary: the ones with the most slot time

@@ -12,17 +12,13 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from airflow_doeks.lineage.datasets import Counts, Datasets
-from airflow_doeks.lineage.executions import FAULTS, Executions
-from airflow_doeks.lineage.log_files import find_files, whole_lines
-from airflow_doeks.lineage.names import Name, dataset_name, without_partitions
-from airflow_doeks.lineage.plans import Scan
-from airflow_doeks.lineage.stages import Stages, accumulables
-from airflow_doeks.lineage.streams import Streams
-from airflow_doeks.lineage.task_end import peak_memory
-from airflow_doeks.lineage.usage import Executors, moment
+from airflow_doeks.event_log.executors import Executors, moment
+from airflow_doeks.event_log.log_files import find_files, whole_lines
+from airflow_doeks.event_log.stages import Stages, accumulables
+from airflow_doeks.event_log.task_end import peak_memory
 from airflow_doeks.model.event_log import EventLogSummary
 from airflow_doeks.model.lineage import Lineage
+from airflow_doeks.model.plan_reader import FAULTS, PlanReader
 from airflow_doeks.model.stores import ByteStore
 
 _STAGE = re.compile(
@@ -33,20 +29,20 @@ _START = b'{"Event":"'
 _TASK = b'{"Event":"SparkListenerTask'
 _T, _E = b"TE"  # of SparkListenerTaskEnd; no other event that Spark logs has a T there
 _SECRET = re.compile(r"secret|password|token|access[.]?key|credential|redacted", re.IGNORECASE)
-_FILE_RDDS = re.compile(r'"(textFile|hadoopFile|newAPIHadoopFile|sequenceFile|objectFile|wholeTextFiles|binaryFiles)"')
 _MAX_WHY = 20
 _WAITING_BYTES = 1 << 20
 
 
-def read_event_log(store: ByteStore, name: str = "", *, statistics: bool = True) -> EventLogSummary:
+def read(store: ByteStore, name: str, plans: PlanReader, *, statistics: bool = True) -> EventLogSummary:
     """What the event log ``name`` tells; "" is the only application at the store's root.
 
+    ``plans`` takes what the log tells of SQL and gives the lineage.
     ``statistics=False`` passes over Spark tasks: cost and lineage several times faster; slot time is then that of
     completed stages as their executors measured it, and waste is unknown.
     Raises FileNotFoundError if there is no such log, and OSError if its first byte cannot be read.
     """
     files = find_files(store, name)
-    reading = EventLogReading(statistics=statistics)
+    reading = EventLogReading(plans, statistics=statistics)
     reading.gaps = files.why
     for text, begin, end in whole_lines(store, files.names, reading.why):
         reading.feed(text, begin, end)
@@ -54,9 +50,10 @@ def read_event_log(store: ByteStore, name: str = "", *, statistics: bool = True)
 
 
 class EventLogReading:
-    """An event log as far as it was fed. ``parse_tasks`` is for tests: it parses every Spark task whole."""
+    """An event log as far as it was fed; what it tells of SQL goes to ``plans``."""
 
-    def __init__(self, *, statistics: bool = True, parse_tasks: bool = False) -> None:
+    def __init__(self, plans: PlanReader, *, statistics: bool = True) -> None:
+        self.plans = plans
         self.statistics = statistics
         self.why: list[str] = []
         self.gaps: tuple[str, ...] = ()
@@ -70,10 +67,7 @@ class EventLogReading:
         self.waiting_bytes = 0
         self.executors = Executors()
         self.stages = Stages()
-        self.read_task = self.stages.parse_task if parse_tasks else self.stages.read_task
-        self.datasets = Datasets()
-        self.streams = Streams(self.datasets)
-        self.executions = Executions(self.datasets, self.streams)
+        self.read_task = self.stages.read_task
         self.handlers: dict[bytes, Callable[[Mapping[str, Any]], None]] = {
             b"SparkListenerLogStart": self._log_start,
             b"SparkListenerApplicationStart": self._application_start,
@@ -85,15 +79,11 @@ class EventLogReading:
             b"SparkListenerStageExecutorMetrics": self._stage_metrics,
             b"SparkListenerExecutorMetricsUpdate": self._executor_metrics,
             b"SparkListenerStageCompleted": self._stage_completed,
-            b"SparkListenerSQLExecutionStart": self.executions.started,
-            b"SparkListenerSQLExecutionEnd": self._execution_end,
-            b"SparkListenerDriverAccumUpdates": self.executions.updated,
-            b"StreamingQueryListener$QueryProgressEvent": self.streams.progressed,
+            **plans.parsed,
         }
-
         self.unparsed: dict[bytes, Callable[[bytes], None]] = {
-            b"SparkListenerSQLAdaptiveExecutionUpdate": self.executions.adapted,
             b"SparkListenerStageSubmitted": self._stage_submitted,
+            **plans.unparsed,
         }
 
     def feed(self, text: bytes, begin: int, end: int) -> None:
@@ -159,7 +149,8 @@ class EventLogReading:
     def _environment(self, event: Mapping[str, Any]) -> None:
         properties = {str(key): str(value) for key, value in dict(event["Spark Properties"]).items()}
         self.conf.update(properties)
-        self.executors.conf = self.executions.conf = self.conf
+        self.executors.conf = self.conf
+        self.plans.configured(self.conf)
 
     def _executor(self, handler: Callable[[Mapping[str, Any]], None]) -> Callable[[Mapping[str, Any]], None]:
         def handle(event: Mapping[str, Any]) -> None:
@@ -189,41 +180,16 @@ class EventLogReading:
         stage = self.stages.get(int(ids[1]), int(ids[2]))
         if execution is not None:
             root = _number_after(_ROOT, line)
-            self.executions.stage_submitted(stage, execution, execution if root is None else root)
+            self.plans.stage_submitted(stage, execution, execution if root is None else root)
         self.executors.uses_python = self.executors.uses_python or b"Python" in line
 
     def _stage_completed(self, event: Mapping[str, Any]) -> None:
         info = event["Stage Info"]
         stage = self.stages.get(int(info["Stage ID"]), int(info["Stage Attempt ID"]))
         values = accumulables(info)
-        self.executions.stage_completed(stage, values)
-        if stage.execution is None and not stage.is_completed:
-            self._rdds(info, values, stage.attempt)
+        self.plans.stage_completed(stage, info, values)
         self.stages.completed(stage, values, with_totals=not self.statistics)
         self._seen(info.get("Completion Time"))
-
-    def _rdds(self, info: Mapping[str, Any], values: list[tuple[int, str, int]], attempt: int) -> None:
-        """Stages without SQL: an RDD's name is the path it reads; what it writes stands nowhere."""
-        totals = {name: value for _, name, value in values}
-        paths = [
-            str(rdd["Name"])
-            for rdd in info["RDD Info"]
-            if _FILE_RDDS.search(str(rdd.get("Scope"))) and "/" in str(rdd.get("Name"))
-        ]
-        names = {dataset_name(without_partitions(path)) for text in paths for path in text.split(",")}
-        read = totals.get("internal.metrics.input.recordsRead") if attempt == 0 else None
-        for name in names:
-            scan = Scan((name,), key=f"rdd {name}", format="rdd")
-            self.datasets.read(scan, Counts(rows=read if len(names) == 1 else None))
-        rows = totals.get("internal.metrics.output.recordsWritten")
-        if rows:
-            self.datasets.why.append(
-                f"an RDD wrote {rows} records to a place that is not in the log; declare it under `writes`"
-            )
-
-    def _execution_end(self, event: Mapping[str, Any]) -> None:
-        self._seen(event["time"])
-        self.executions.finished(event)
 
     def _seen(self, epoch_ms: Any) -> None:
         if moment(epoch_ms) is not None and epoch_ms > self.last_ms:
@@ -232,7 +198,6 @@ class EventLogReading:
     def summary(self) -> EventLogSummary:
         """What is known; call once, after the last line."""
         self._handle_waiting()
-        self.executions.close()
         started, ended = moment(self.started_ms), moment(self.ended_ms)
         if ended is None:
             self.why.append("the log does not hold the application's end")
@@ -242,11 +207,11 @@ class EventLogReading:
             self.why.append(f"{self.stages.clock_faults} Spark tasks end before they start; their time is left out")
         if self.stages.count > len(self.stages.found):
             self.why.append(f"only the heaviest of {self.stages.count} stages are listed")
-        is_whole = not self.gaps and not self.why and not self.datasets.why
         pods = self.executors.pods(started, ended, self.why)
         has_stages = bool(self.stages.count)
         slot_ms = self.stages.slot_ms if has_stages or ended else None
-        inputs, outputs = self.datasets.listed(slot_ms)
+        found = self.plans.found(slot_ms)
+        is_whole = not self.gaps and not self.why and not found.why
         last = moment(max(self.last_ms, self.stages.last_finished_ms)) or moment(self.last_ms)
         return EventLogSummary(
             **self.facts,
@@ -255,16 +220,16 @@ class EventLogReading:
             ended_cleanly=ended is not None,
             conf={key: "***" if _SECRET.search(key) else value for key, value in self.conf.items()},
             pods=pods,
-            lineage=Lineage(inputs=inputs, outputs=outputs, complete=is_whole),
+            lineage=Lineage(inputs=found.inputs, outputs=found.outputs, complete=is_whole),
             slot_ms=slot_ms,
             slot_ms_wasted=self.stages.wasted_ms if self.statistics and slot_ms is not None else None,
-            slot_ms_unattributed=None if slot_ms is None else max(0, round(slot_ms - self.datasets.attributed_ms)),
+            slot_ms_unattributed=None if slot_ms is None else max(0, round(slot_ms - found.attributed_ms)),
             shuffle_remote_bytes=self.stages.shuffle_remote_bytes,
             stages=self.stages.facts() if self.statistics else (),
             peak_memory_bytes=dict(self.stages.memory),
             uses_python=self.executors.uses_python if has_stages else None,
             gaps=self.gaps,
-            why=tuple(dict.fromkeys([*self.gaps, *self.why, *self.datasets.why]))[:_MAX_WHY],
+            why=tuple(dict.fromkeys([*self.gaps, *self.why, *found.why]))[:_MAX_WHY],
         )
 
 
@@ -276,6 +241,3 @@ def _number_after(mark: bytes, line: bytes) -> int | None:
 
 def _not_before(started: datetime | None, ended: datetime | None) -> datetime | None:
     return None if started and ended and ended < started else ended
-
-
-__all__ = ["EventLogReading", "Name", "read_event_log"]
