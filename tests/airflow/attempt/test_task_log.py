@@ -20,7 +20,7 @@ from tests.lifecycle.test_submission import FIRST, run
 
 pytestmark = pytest.mark.airflow
 
-LOG = Path(__file__).parents[1] / "lineage" / "logs" / "4.3.0" / "join_and_aggregate.zstd"
+LOG = Path(__file__).parents[2] / "lineage" / "logs" / "4.3.0" / "join_and_aggregate.zstd"
 
 
 class Logging(MemoryPlatform):
