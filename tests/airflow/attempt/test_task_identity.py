@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from airflow_doeks.attempt.identity import read_context
 from airflow_doeks.compat import IS_AIRFLOW_3, runs_in_dag_processor
-from airflow_doeks.hooks.task_identity import read_context
 from airflow_doeks.model.identity import JobIdentity
 
 STARTED = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.airflow.processes import Airflow, running_airflow, within
-from tests.airflow.test_bad_days import DAGS, ended, records, run_dirs
+from tests.airflow.processes.running import Airflow, running_airflow, within
+from tests.airflow.processes.test_interrupted_tasks import DAGS, ended, records, run_dirs
 
 pytestmark = [pytest.mark.airflow, pytest.mark.spark, pytest.mark.slow]
 SOON = {  # Airflow notices after half a minute that nobody watches over a task; names of Airflow 3 and of Airflow 2

@@ -1,4 +1,4 @@
-"""What a SparkJobOperator does with its job: submit, wait or resume, explain, settle.
+"""What a job operator does with its job: submit, wait or resume, explain, settle.
 
 Apart from the operator, so that building a DAG of a thousand tasks imports none of this.
 """
@@ -6,13 +6,13 @@ Apart from the operator, so that building a DAG of a thousand tasks imports none
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-from airflow_doeks.accounts import (
+from airflow_doeks.attempt.accounts import (
     TIMED_OUT,
     JobInHand,
     TaskAccounts,
@@ -21,20 +21,17 @@ from airflow_doeks.accounts import (
     pull_job,
     settle_quietly,
 )
+from airflow_doeks.attempt.identity import JOB_KEY, is_last_try, read_context
+from airflow_doeks.attempt.job import read_rendered_job
 from airflow_doeks.compat import AirflowException, AirflowFailException
 from airflow_doeks.hooks.platforms import connect
 from airflow_doeks.hooks.settings import Settings, load_settings
-from airflow_doeks.hooks.task_identity import JOB_KEY, is_last_try, read_context
 from airflow_doeks.lifecycle import Budgets, Submission, cancel, submit, wait
 from airflow_doeks.model.errors import PlatformError, SpecError
 from airflow_doeks.model.job import SparkJob
 from airflow_doeks.model.record import JobFailure, JobRecord
 from airflow_doeks.model.status import JobState, JobStatus
-from airflow_doeks.operators.rendered_job import read_rendered_job
 from airflow_doeks.triggers.job import event_status
-
-if TYPE_CHECKING:
-    from airflow_doeks.operators.spark import SparkJobOperator
 
 # Categories that another try will not mend; `retry_on` says otherwise.
 NOT_RETRIED = frozenset({"user_code", "cancelled"})
@@ -44,7 +41,29 @@ _CANCEL_WAIT_SECONDS = 20.0
 _LOG_TAIL_LINES = 200
 
 
-def accounts_of(operator: SparkJobOperator, context: Any, settings: Settings) -> TaskAccounts:
+class JobTask(Protocol):
+    """What an attempt asks of its operator; templates are rendered."""
+
+    log: logging.Logger
+    job: Mapping[str, Any]
+    platform: Mapping[str, Any]
+    cost_tags: Mapping[str, str]
+    reads: Sequence[str]
+    writes: Sequence[str]
+    budgets: Mapping[str, Any]
+    retry_on: Sequence[str] | None
+    rate_card: Mapping[str, Any]
+    folder: str
+    source: Mapping[str, str]
+    execution_timeout: timedelta | None
+    job_in_hand: JobInHand | None
+    record: JobRecord | None
+
+    def render_template(self, content: Any, context: Any) -> Any:
+        """Airflow's rendering of a text."""
+
+
+def accounts_of(operator: JobTask, context: Any, settings: Settings) -> TaskAccounts:
     """What this attempt's record is made from."""
     identity = read_context(context, instance=settings.instance, cost_tags=operator.cost_tags).identity
     return TaskAccounts(
@@ -58,17 +77,16 @@ def accounts_of(operator: SparkJobOperator, context: Any, settings: Settings) ->
 
 
 @dataclass(frozen=True)
-class SparkTask:
+class TaskAttempt:
     """One attempt: the operator, its templates rendered, and Airflow's context."""
 
-    operator: SparkJobOperator
+    operator: JobTask
     context: Any
 
     @property
     def log(self) -> logging.Logger:
         """The task's log."""
-        log: logging.Logger = self.operator.log
-        return log
+        return self.operator.log
 
     def submit(self) -> JobInHand:
         """The job of this attempt, adopted or new; raises Airflow's exceptions."""

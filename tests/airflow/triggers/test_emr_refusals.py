@@ -12,7 +12,7 @@ import pytest
 from airflow_doeks.compat import AirflowException, AirflowFailException, TaskDeferred
 from airflow_doeks.lifecycle import Clock, waiting
 from airflow_doeks.triggers import job as triggers
-from tests.airflow.test_emr_task import Task
+from tests.airflow.operators.test_emr_task import Task
 from tests.fakes.emr_containers import Fault, Step
 from tests.platforms.harness_emr_on_eks import world
 

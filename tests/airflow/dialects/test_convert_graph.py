@@ -55,7 +55,7 @@ print(json.dumps({name: {task: sorted(dag.get_task(task).upstream_task_ids) for 
 def dag_factory() -> str:
     """A Python that has dag-factory: this one, or the one that `make bench` made."""
     here = sys.executable if importlib.util.find_spec("dagfactory") else ""
-    made = Path(__file__).parents[2] / ".venvs" / "dag-factory" / "bin" / "python"
+    made = Path(__file__).parents[3] / ".venvs" / "dag-factory" / "bin" / "python"
     found = os.environ.get("DOEKS_DAG_FACTORY_PYTHON") or here or (str(made) if made.exists() else "")
     if not found:
         pytest.skip("dag-factory is not installed; set DOEKS_DAG_FACTORY_PYTHON, or let `make bench` install it")

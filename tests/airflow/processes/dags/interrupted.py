@@ -10,7 +10,7 @@ from pathlib import Path
 
 from airflow_doeks.callbacks import record_cost_and_lineage
 from airflow_doeks.compat import DAG
-from airflow_doeks.operators.spark import SparkJobOperator
+from airflow_doeks.operators.job import SparkJobOperator
 
 FOLDER = str(Path(__file__).parent)
 LAPTOP = {"name": "laptop", "type": "local", "priced_as": "m7g.xlarge"}

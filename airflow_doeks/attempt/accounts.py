@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from airflow_doeks.attempt.identity import JOB_KEY, is_last_try
 from airflow_doeks.compat import AirflowFailException, Asset, runs_in_dag_processor
 from airflow_doeks.hooks.platforms import connect
 from airflow_doeks.hooks.settings import Settings, load_settings, open_ledger
-from airflow_doeks.hooks.task_identity import JOB_KEY, is_last_try
 from airflow_doeks.lifecycle import (
     Accounting,
     Settled,

@@ -8,10 +8,10 @@ import pytest
 
 from airflow_doeks.compat import AirflowFailException
 from airflow_doeks.model.errors import SpecError
-from airflow_doeks.operators.spark import SparkJobOperator
+from airflow_doeks.operators.job import SparkJobOperator
 from airflow_doeks.platforms import REFS, TYPES
 from airflow_doeks.sensors.job import JobSensor
-from tests.airflow.test_emr_task import LAKE, Task, aws  # noqa: F401 - a fixture
+from tests.airflow.operators.test_emr_task import LAKE, Task, aws  # noqa: F401 - a fixture
 
 ARN = "arn:aws:emr-containers:us-east-1:123456789012:/virtualclusters/abc/jobruns/0000000000000000000"
 

@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 
-from tests.airflow.processes import NO_RETRY_AFTER_SIGKILL, Airflow, running_airflow, within
+from tests.airflow.processes.running import NO_RETRY_AFTER_SIGKILL, Airflow, running_airflow, within
 from tests.fakes.aws_http import FakeAws, serving
 from tests.fakes.emr_containers import FakeEmr, Job, Step
 from tests.fakes.s3 import FakeS3
 from tests.platforms.harness_emr_on_eks import CLUSTER, ENTRY
 
 pytestmark = [pytest.mark.airflow, pytest.mark.slow]
-DAGS = Path(__file__).parent / "dags_bad_days"
+DAGS = Path(__file__).parent / "dags"
 
 
 @dataclass

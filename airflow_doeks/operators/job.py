@@ -1,4 +1,4 @@
-"""Runs one Spark job on a platform: submitted once, waited for without a worker, explained, counted."""
+"""Runs one job on a platform: submitted once, waited for without a worker, explained, counted."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from airflow_doeks.model.quantities import parse_duration
 from airflow_doeks.operators.links import LINKS
 
 if TYPE_CHECKING:
-    from airflow_doeks.accounts import JobInHand, TaskAccounts
+    from airflow_doeks.attempt.accounts import JobInHand, TaskAccounts
+    from airflow_doeks.attempt.attempt import TaskAttempt
     from airflow_doeks.hooks.settings import Settings
     from airflow_doeks.model.record import JobRecord
-    from airflow_doeks.operators.spark_task import SparkTask
 
 
-class SparkJobOperator(BaseOperator):
-    """One Spark job.
+class JobOperator(BaseOperator):
+    """One job; its subclass names the engine.
 
     Args:
         job: the job as plain JSON (``main`` or ``sql``, ``args``, ``conf``, ``driver``, ``executors`` ...), a template.
@@ -135,14 +135,14 @@ class SparkJobOperator(BaseOperator):
 
     def accounts(self, context: Any, settings: Settings) -> TaskAccounts:
         """What this attempt's record is made from; the callback asks for it."""
-        from airflow_doeks.operators.spark_task import accounts_of
+        from airflow_doeks.attempt.attempt import accounts_of
 
         return accounts_of(self, context, settings)
 
-    def _announce(self, task: SparkTask, job: JobInHand) -> None:
+    def _announce(self, task: TaskAttempt, job: JobInHand) -> None:
         task.announce(job)
 
-    def _follow(self, task: SparkTask, job: JobInHand, *, is_second: bool = False) -> None:
+    def _follow(self, task: TaskAttempt, job: JobInHand, *, is_second: bool = False) -> None:
         """Leave the worker and wait in the triggerer: raises TaskDeferred."""
         from airflow_doeks.triggers.job import JobTrigger
 
@@ -155,10 +155,14 @@ class SparkJobOperator(BaseOperator):
             kwargs={"submission": carried} | ({"is_second": True} if is_second else {}),
         )
 
-    def _task(self, context: Any) -> SparkTask:
-        from airflow_doeks.operators.spark_task import SparkTask
+    def _task(self, context: Any) -> TaskAttempt:
+        from airflow_doeks.attempt.attempt import TaskAttempt
 
-        return SparkTask(self, context)
+        return TaskAttempt(self, context)
+
+
+class SparkJobOperator(JobOperator):
+    """One Spark job."""
 
 
 def _in_seconds(budgets: Mapping[str, Any]) -> dict[str, Any]:

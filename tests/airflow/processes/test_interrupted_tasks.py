@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from tests.airflow.processes import NO_RETRY_AFTER_SIGKILL, Airflow, running_airflow, within
+from tests.airflow.processes.running import NO_RETRY_AFTER_SIGKILL, Airflow, running_airflow, within
 
 pytestmark = [pytest.mark.airflow, pytest.mark.spark, pytest.mark.slow]
-DAGS = Path(__file__).parent / "dags_bad_days"
+DAGS = Path(__file__).parent / "dags"
 
 
 @pytest.fixture(scope="module")

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from airflow_doeks.compat import AIRFLOW_VERSION, IS_AIRFLOW_3
-from tests.airflow.processes import AIRFLOW
+from tests.airflow.processes.running import AIRFLOW
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 GOOD = """\
 schedule: "@daily"
 start_date: 2026-01-01

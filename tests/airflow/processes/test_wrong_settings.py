@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.airflow.processes import running_airflow
-from tests.airflow.test_bad_days import DAGS, run_dirs
+from tests.airflow.processes.running import running_airflow
+from tests.airflow.processes.test_interrupted_tasks import DAGS, run_dirs
 
 pytestmark = [pytest.mark.airflow, pytest.mark.spark, pytest.mark.slow]
 

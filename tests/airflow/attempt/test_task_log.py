@@ -10,17 +10,17 @@ from typing import Any
 
 import pytest
 
-from airflow_doeks.accounts import JobInHand, TaskAccounts
+from airflow_doeks.attempt.accounts import JobInHand, TaskAccounts
+from airflow_doeks.attempt.attempt import TaskAttempt
 from airflow_doeks.hooks.settings import load_settings
 from airflow_doeks.model.status import JobRef
 from airflow_doeks.model.telemetry import Telemetry
-from airflow_doeks.operators.spark_task import SparkTask
 from tests.fakes.memory_platform import MemoryPlatform
 from tests.lifecycle.test_submission import FIRST, run
 
 pytestmark = pytest.mark.airflow
 
-LOG = Path(__file__).parents[1] / "lineage" / "logs" / "4.3.0" / "join_and_aggregate.zstd"
+LOG = Path(__file__).parents[2] / "lineage" / "logs" / "4.3.0" / "join_and_aggregate.zstd"
 
 
 class Logging(MemoryPlatform):
@@ -40,7 +40,7 @@ def test_a_difference_from_the_declared_is_told(tmp_path: Path, caplog: pytest.L
     job = JobInHand(accounts, platform, run(platform, FIRST))
     platform.tick(100)
     context: Any = {"ti": SimpleNamespace(xcom_push=lambda **_: None, state="running", task_id="t")}
-    task: Any = SparkTask(SimpleNamespace(log=logging.getLogger("task"), record=None), context)
+    task: Any = TaskAttempt(SimpleNamespace(log=logging.getLogger("task"), record=None), context)
     with caplog.at_level(logging.WARNING, logger="task"):
         record = task._finish(job, platform.observe(job.submission.ref), None)
     told = [message.removeprefix("Lineage: ") for message in caplog.messages if message.startswith("Lineage: ")]

@@ -15,7 +15,7 @@ import pytest
 
 from airflow_doeks.compat import DAG, AirflowException, AirflowFailException, AirflowSkipException, TaskDeferred
 from airflow_doeks.operators import links
-from airflow_doeks.operators.spark import SparkJobOperator
+from airflow_doeks.operators.job import SparkJobOperator
 from airflow_doeks.sensors.job import JobSensor
 from tests.fakes.emr_containers import Step
 from tests.platforms.harness_emr_on_eks import CLUSTER, ENTRY, world
