@@ -23,7 +23,7 @@ from airflow_doeks.model.errors import SpecError
 from airflow_doeks.model.plan import Plan, TaskPlan, pool_of
 
 _JOB_OPERATORS = {  # kind of task -> the operator that runs its job; imported when a pipeline has one
-    "spark": "airflow_doeks.operators.spark:SparkJobOperator",
+    "spark": "airflow_doeks.operators.job:SparkJobOperator",
 }
 _TIMETABLES = {  # `covers` of a schedule -> timetable; named, because Airflow 2 and 3 choose differently for a cron
     "previous_interval": "CronDataIntervalTimetable",
