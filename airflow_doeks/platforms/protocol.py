@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:  # `doeks lint` reads `Finding` here and must not pay for building models
+    from airflow_doeks.model.engine import Engine
     from airflow_doeks.model.identity import JobIdentity
     from airflow_doeks.model.job import SparkJob
     from airflow_doeks.model.record import JobFailure
-    from airflow_doeks.model.status import Engine, JobRef, JobStatus, Request, Scope
+    from airflow_doeks.model.status import JobRef, JobStatus, Request, Scope
     from airflow_doeks.model.telemetry import Telemetry
 
 

@@ -9,11 +9,12 @@ from datetime import datetime, timedelta, timezone
 
 from pydantic import BaseModel
 
+from airflow_doeks.model.engine import SPARK, Engine
 from airflow_doeks.model.errors import PlatformError
 from airflow_doeks.model.identity import JobIdentity, digest
 from airflow_doeks.model.job import SparkJob
 from airflow_doeks.model.record import JobFailure
-from airflow_doeks.model.status import Engine, JobRef, JobState, JobStatus, Request, Scope
+from airflow_doeks.model.status import JobRef, JobState, JobStatus, Request, Scope
 from airflow_doeks.model.telemetry import Telemetry
 
 START = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
@@ -43,7 +44,7 @@ class MemoryPlatform:
         (60, JobState.SUCCEEDED),
     )
     cancel_takes: float = 5.0
-    engines: frozenset[Engine] = frozenset({Engine.SPARK})
+    engines: frozenset[Engine] = frozenset({SPARK})
 
     def __post_init__(self) -> None:
         self.jobs: dict[str, JobStatus] = {}

@@ -13,12 +13,13 @@ from datetime import datetime, timezone
 from decimal import Decimal
 from typing import Any
 
+from airflow_doeks.model.engine import SPARK
 from airflow_doeks.model.errors import DoeksBug
 from airflow_doeks.model.identity import CLOCK_SKEW, PREFIX, JobIdentity
 from airflow_doeks.model.job import SparkJob
 from airflow_doeks.model.quantities import MIB, gib, parse_memory
 from airflow_doeks.model.record import JobFailure
-from airflow_doeks.model.status import Engine, JobRef, JobStatus, Request, Scope
+from airflow_doeks.model.status import JobRef, JobStatus, Request, Scope
 from airflow_doeks.model.telemetry import CapacityType, Node, Pod, Role, Telemetry
 from airflow_doeks.platforms.aws_calls import AwsCalls, Pace, Refusal, Time, shared_pace
 from airflow_doeks.platforms.emr_on_eks.checks import check_cost_tags, check_job
@@ -44,7 +45,7 @@ class Platform:
             ``inject_*``; ``in_thread`` that runs them for a feed; for tests a ``time``.
     """
 
-    engines = frozenset({Engine.SPARK})
+    engines = frozenset({SPARK})
 
     def __init__(self, config: Config, name: str, clients: Mapping[str, Any]) -> None:
         self.config, self.name = config, name

@@ -23,13 +23,14 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from airflow_doeks.model.engine import SPARK
 from airflow_doeks.model.errors import PlatformError, SpecError
 from airflow_doeks.model.identity import PREFIX, JobIdentity, slug
 from airflow_doeks.model.job import SparkJob
 from airflow_doeks.model.quantities import GIB, MIB
 from airflow_doeks.model.record import JobFailure
 from airflow_doeks.model.redaction import redacted
-from airflow_doeks.model.status import Engine, JobRef, JobState, JobStatus, Request, Scope
+from airflow_doeks.model.status import JobRef, JobState, JobStatus, Request, Scope
 from airflow_doeks.model.telemetry import Node, Pod, Telemetry
 from airflow_doeks.platforms.local import launch, runs
 from airflow_doeks.platforms.local.checks import NO_SECRETS, check_job
@@ -80,7 +81,7 @@ class Config(BaseModel):
 class Platform:
     """This machine; ``clients`` holds ``local_dir`` and the ``inject_*`` switches, and may hold ``now`` (a clock)."""
 
-    engines = frozenset({Engine.SPARK})
+    engines = frozenset({SPARK})
 
     def __init__(self, config: Config, name: str, clients: Mapping[str, Any]) -> None:
         self.config = config
