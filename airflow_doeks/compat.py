@@ -37,9 +37,7 @@ _PATHS: dict[str, tuple[tuple[tuple[int, int], str], ...]] = {
     "BaseTrigger": (((2, 0), "airflow.triggers.base:BaseTrigger"),),
     "TriggerEvent": (((2, 0), "airflow.triggers.base:TriggerEvent"),),
     "BaseHook": (((3, 1), f"{_SDK}:BaseHook"), ((2, 0), "airflow.hooks.base:BaseHook")),
-    "Param": (((3, 0), f"{_SDK}:Param"), ((2, 0), "airflow.models.param:Param")),
     "TaskGroup": (((3, 0), f"{_SDK}:TaskGroup"), ((2, 0), "airflow.utils.task_group:TaskGroup")),
-    "TriggerRule": (((3, 1), f"{_SDK}:TriggerRule"), ((2, 0), "airflow.utils.trigger_rule:TriggerRule")),
     "XCom": (((3, 0), "airflow.sdk.execution_time.xcom:XCom"), ((2, 0), "airflow.models.xcom:XCom")),
     "XComArg": (((3, 0), f"{_SDK}:XComArg"), ((2, 0), "airflow.models.xcom_arg:XComArg")),
     "AirflowException": (
@@ -61,7 +59,6 @@ _PATHS: dict[str, tuple[tuple[tuple[int, int], str], ...]] = {
     ),
     "TaskDeferred": (((3, 2), f"{_SDK}.exceptions:TaskDeferred"), ((2, 0), "airflow.exceptions:TaskDeferred")),
     "get_parsing_context": (
-        ((3, 1), f"{_SDK}:get_parsing_context"),
         ((3, 0), f"{_SDK}:get_parsing_context"),
         ((2, 0), "airflow.utils.dag_parsing_context:get_parsing_context"),
     ),

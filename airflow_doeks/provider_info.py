@@ -100,7 +100,7 @@ def get_provider_info() -> dict[str, Any]:
         "operators": [
             {
                 "integration-name": "Data on EKS",
-                "python-modules": ["airflow_doeks.operators.emr_virtual_cluster", "airflow_doeks.operators.spark"],
+                "python-modules": ["airflow_doeks.operators.emr_virtual_cluster", "airflow_doeks.operators.job"],
             },
         ],
         "hooks": [

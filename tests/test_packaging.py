@@ -85,7 +85,7 @@ def test_importing_the_package_is_free():
 def test_operators_leave_providers_alone():
     """Importing the operators and the sensor imports no provider beyond what Airflow itself imports."""
     loaded = modules_after(
-        "import airflow_doeks.operators.spark, airflow_doeks.dag_factory",
+        "import airflow_doeks.operators.job, airflow_doeks.dag_factory",
         beyond="from airflow_doeks.compat import DAG, BaseOperator, BaseOperatorLink, XCom, conf",
     )
 

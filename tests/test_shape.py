@@ -17,7 +17,7 @@ NAMES = {*ENGINES, *TYPES}
 ROWS = ("model/engine.py", "platforms/registry.py", *(f"platforms/{name}" for name in NAMES))
 SAID_ELSEWHERE = {  # file -> the literal, and what it means there
     "lineage/names.py": "spark: the OpenLineage namespace of tables in a catalog without an address",
-    "lineage/stages.py": "local: bytes that a shuffle read on its own host, Spark's word",
+    "event_log/stages.py": "local: bytes that a shuffle read on its own host, Spark's word",
     "provider_info.py": "emr_on_eks: Airflow's connection type, whose name outlives ours",
     "hooks/aws.py": "emr_on_eks: the same",
 }

@@ -14,12 +14,12 @@ from typing import Any
 from rich.console import Console
 
 from airflow_doeks import compat
-from airflow_doeks.accounts import RECORD_KEY, TaskAccounts
+from airflow_doeks.attempt.accounts import RECORD_KEY, TaskAccounts
+from airflow_doeks.attempt.identity import JOB_KEY
 from airflow_doeks.cli.run_view import Progress, TaskView, total_usd
 from airflow_doeks.dag_builder import build_dag
 from airflow_doeks.hooks.platforms import connect
 from airflow_doeks.hooks.settings import load_settings, open_ledger
-from airflow_doeks.hooks.task_identity import JOB_KEY
 from airflow_doeks.lifecycle import Submission, cancel, settle
 from airflow_doeks.model.identity import PREFIX, JobIdentity
 from airflow_doeks.model.plan import Plan

@@ -18,7 +18,7 @@ from airflow_doeks.model.status import JobState, JobStatus
 from airflow_doeks.model.telemetry import Telemetry
 
 if TYPE_CHECKING:
-    from airflow_doeks.cost import Account
+    from airflow_doeks.lifecycle.account import Account
 
 _KEPT_DATASETS = (50, 25, 12, 6, 3, 1, 0)  # in the record, the first that fits; all of them stand in its detail
 MAX_RECORD_BYTES = 8192

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from airflow_doeks.attempt.identity import JOB_KEY
 from airflow_doeks.compat import BaseOperatorLink, xcom_page
-from airflow_doeks.hooks.task_identity import JOB_KEY
 
 
 class _JobLink(BaseOperatorLink):

@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from airflow_doeks.accounts import settle_again
+from airflow_doeks.attempt.accounts import settle_again
+from airflow_doeks.attempt.identity import read_context
 from airflow_doeks.compat import DAG, AirflowFailException
 from airflow_doeks.hooks.platforms import connect
 from airflow_doeks.hooks.settings import load_settings
-from airflow_doeks.hooks.task_identity import read_context
 from airflow_doeks.lifecycle import submit
 from airflow_doeks.model.job import SparkJob
-from airflow_doeks.operators.spark import SparkJobOperator
+from airflow_doeks.operators.job import SparkJobOperator
 from tests.fakes.emr_containers import Step
 from tests.platforms.harness_emr_on_eks import ENTRY, World, world
 

@@ -7,7 +7,7 @@ import pytest
 from airflow_doeks.language import check_file
 from airflow_doeks.language.operators import is_allowed
 
-SPARK = "airflow_doeks.operators.spark.SparkJobOperator"
+SPARK = "airflow_doeks.operators.job.SparkJobOperator"
 
 
 @pytest.mark.parametrize("allowed", ["'*'", "airflow_doeks.*", SPARK])
