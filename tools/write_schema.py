@@ -6,7 +6,6 @@ our annotations: ``x-expected`` words an error, ``x-engines`` and ``x-presets`` 
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import sys
 from pathlib import Path
@@ -48,17 +47,16 @@ def build(name: str) -> dict[str, Any]:
 
 def _platforms(schema: dict[str, Any]) -> dict[str, Any]:
     """Each built type's own Config, told apart by ``type``."""
-    from airflow_doeks import platforms
+    from airflow_doeks.platforms.registry import TYPES
 
-    types = [name for name, path in sorted(platforms.TYPES.items()) if importlib.util.find_spec(path)]
-    for name in types:
-        module = platforms.module(name)
+    for name, row in sorted(TYPES.items()):
+        module = row.load()
         config = module.Config.model_json_schema(by_alias=True, ref_template="#/$defs/{model}")
         schema["$defs"] |= config.pop("$defs", {})
-        config["x-engines"] = sorted(engine.name for engine in module.Platform.engines)
+        config["x-engines"] = sorted(engine.name for engine in row.engines)
         config["required"] = sorted({"type", *config.get("required", [])})
         schema["$defs"][f"platform_{name}"] = config
-    entry = {"oneOf": [{"$ref": f"#/$defs/platform_{name}"} for name in types]}
+    entry = {"oneOf": [{"$ref": f"#/$defs/platform_{name}"} for name in sorted(TYPES)]}
     platforms_node: dict[str, Any] = schema["properties"]["platforms"]
     return platforms_node | {"patternProperties": {_name_pattern(schema): entry}}
 

@@ -12,12 +12,13 @@ from airflow_doeks.language.diagnostics import MAX_FAULTS, Diagnostic, more_faul
 from airflow_doeks.language.graph import Entry
 from airflow_doeks.language.layers import leaves
 from airflow_doeks.model.plan import Plan, TaskPlan
+from airflow_doeks.platforms.registry import EMBEDDED
 
 if TYPE_CHECKING:
     from airflow_doeks.language.compilation import Compilation
     from airflow_doeks.language.project import Project, Setting
 
-_LOCAL = {"local": {"type": "local", "name": "local"}}  # what there is without a doeks.yaml
+_LOCAL = {EMBEDDED: {"type": EMBEDDED, "name": EMBEDDED}}  # what there is without a doeks.yaml
 _ARN = re.compile(r"arn:aws[a-z-]*:[a-z0-9-]+:[a-z0-9-]*:(\d{12})?:\S+")
 _BUCKET = re.compile(r"s3[an]?://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?")
 _JINJA = re.compile(r"\{\{|\}\}|\{%|%\}")

@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from click.testing import CliRunner
 from airflow_doeks.cli import main
 from airflow_doeks.language import check_file, compile_file, rules
 from airflow_doeks.model.engine import ENGINES
-from airflow_doeks.platforms.local import platform as local
+from airflow_doeks.platforms.registry import EMBEDDED, TYPES
 from tests.fakes.trial_engine import TRIAL, TrialOperator
 
 TOOLS = Path(__file__).parents[2] / "tools"
@@ -31,7 +32,8 @@ tasks:
 def tools(tmp_path, monkeypatch):
     """The generators as `make` runs them, with the row of a trial engine that platform type local runs."""
     monkeypatch.setitem(ENGINES, TRIAL.name, TRIAL)
-    monkeypatch.setattr(local.Platform, "engines", frozenset({*local.Platform.engines, TRIAL}))
+    row = TYPES[EMBEDDED]
+    monkeypatch.setitem(TYPES, EMBEDDED, replace(row, engines=row.engines | {TRIAL}))
     monkeypatch.syspath_prepend(str(TOOLS))
     names = ("language", "project_language", "write_schema", "write_reference")
     for name in names:

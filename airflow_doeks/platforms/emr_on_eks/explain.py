@@ -16,11 +16,12 @@ from typing import Any
 from airflow_doeks.model.record import FailureCategory, JobFailure
 from airflow_doeks.model.redaction import redacted
 from airflow_doeks.model.status import JobRef
-from airflow_doeks.platforms.aws_calls import AwsCalls, Refusal
+from airflow_doeks.platforms.aws_calls import AwsCalls
 from airflow_doeks.platforms.emr_on_eks.config import Config
 from airflow_doeks.platforms.emr_on_eks.logs import CALL_SECONDS, CONTAINERS, job_links, no_log, read_logs
 from airflow_doeks.platforms.emr_on_eks.request import EXECUTOR_PREFIX, all_conf
 from airflow_doeks.platforms.kubernetes.pods import WORDS, PodFact, commonest, pod_facts
+from airflow_doeks.platforms.patience import Refusal
 from airflow_doeks.platforms.spark.root_cause import root_cause
 
 log = logging.getLogger(__name__)
@@ -60,13 +61,13 @@ class _Found:
 
 @dataclass(frozen=True)
 class Sources:
-    """Where an explanation is read from; ``kubernetes`` gives a `CoreV1Api`, None where it cannot be asked."""
+    """Where an explanation is read from; ``kubernetes`` gives the API client of a connection."""
 
     config: Config
     emr: AwsCalls
     s3: AwsCalls
     logs: AwsCalls
-    kubernetes: Callable[[], Any] | None = None
+    kubernetes: Callable[[str], Any]
 
 
 def explain(ref: JobRef, sources: Sources) -> JobFailure:
@@ -115,7 +116,7 @@ def _read_job(ref: JobRef, sources: Sources, found: _Found) -> None:
 
 def _read_logs(ref: JobRef, sources: Sources, found: _Found) -> None:
     """One log after the other until one tells why."""
-    most, has_log = len(CONTAINERS) - (sources.kubernetes is not None), False
+    most, has_log = len(CONTAINERS) - bool(sources.config.kubernetes), False
     for log_read in read_logs(ref, sources.config, sources.s3, sources.logs, most):
         has_log = True
         category, message = root_cause(log_read.lines)
@@ -130,9 +131,12 @@ def _read_logs(ref: JobRef, sources: Sources, found: _Found) -> None:
 
 def _read_pods(ref: JobRef, sources: Sources, found: _Found) -> None:
     """Pods by EMR's label; events by the names of pods that are gone, too."""
-    if sources.kubernetes is None:
+    if not sources.config.kubernetes:
         return
-    api, job_run, namespace = sources.kubernetes(), ref.path[1], sources.config.namespace
+    from kubernetes.client import CoreV1Api
+
+    api = CoreV1Api(sources.kubernetes(sources.config.kubernetes))
+    job_run, namespace = ref.path[1], sources.config.namespace
     plain = {"_request_timeout": CALL_SECONDS, "_preload_content": False}  # JSON, alike on every client
     answer = api.list_namespaced_pod(namespace, label_selector=f"{JOB_LABEL}={job_run}", **plain)
     pods = json.loads(answer.data)["items"]

@@ -24,6 +24,7 @@ from airflow_doeks.platforms.spark.presets import ROLES, Effect, Surroundings, e
 
 if TYPE_CHECKING:
     from airflow_doeks.model.job import SparkJob
+    from airflow_doeks.platforms.clients import Injection
     from airflow_doeks.platforms.emr_on_eks.config import Config
 
 PROPERTIES_MAX = 100
@@ -41,7 +42,7 @@ _EXECUTOR_PREFIX_MAX = 47  # Spark 3.2 and older refuse more (Config.scala); 237
 _TEMPLATE_FILE = "spark.kubernetes.{}.podTemplateFile"
 
 
-def render(config: Config, platform: str, job: SparkJob, identity: JobIdentity, injection: spark.Injection) -> Request:
+def render(config: Config, platform: str, job: SparkJob, identity: JobIdentity, injection: Injection) -> Request:
     """The StartJobRun of an attempt, and the objects that must exist in S3 before it.
 
     The body is ``{"start_job_run": parameters, "uploads": {url: text}}``. Raises SpecError for a job beyond the limits.
@@ -88,7 +89,7 @@ class _Work:
         self,
         config: Config,
         job: SparkJob,
-        injection: spark.Injection,
+        injection: Injection,
         *,
         labels: Mapping[str, str],
         event_log: str | None,

@@ -19,6 +19,7 @@ from airflow_doeks.platforms.protocol import Finding
 
 if TYPE_CHECKING:
     from airflow_doeks.model.job import Driver, SparkJob
+    from airflow_doeks.platforms.clients import Injection
 
 SQL_RUNNER_NAME = "sql_runner.py"
 OVERHEAD_MIN_MIB = 384  # spark.{driver,executor}.minMemoryOverhead
@@ -47,20 +48,6 @@ OWNED = {
     "spark.master": "the platform is chosen by `platform`; remove it",
     "spark.submit.deployMode": "the platform is chosen by `platform`; remove it",
 }
-
-
-@dataclass(frozen=True)
-class Injection:
-    """What is added to every Spark job; each part has a switch in the `[doeks]` section."""
-
-    event_log: bool = True
-    plan_metadata: bool = True
-    identity: bool = True
-
-    @classmethod
-    def from_clients(cls, clients: Mapping[str, Any]) -> Injection:
-        """The switches among a platform's clients (``inject_event_log`` ...); what is missing is on."""
-        return cls(**{name: bool(clients.get(f"inject_{name}", True)) for name in cls.__dataclass_fields__})
 
 
 @dataclass(frozen=True)
