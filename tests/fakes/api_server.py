@@ -259,6 +259,9 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 512
 
+    def handle_error(self, *_: Any) -> None:
+        """A client that left is no news."""
+
 
 @contextmanager
 def serving(server: ApiServer, port: int = 0) -> Iterator[ApiServer]:

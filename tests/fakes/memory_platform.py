@@ -10,11 +10,12 @@ from datetime import datetime, timedelta, timezone
 
 from pydantic import BaseModel
 
+from airflow_doeks.model.engine import SPARK
 from airflow_doeks.model.errors import PlatformError
 from airflow_doeks.model.identity import JobIdentity, digest, label_value
 from airflow_doeks.model.job import SparkJob
 from airflow_doeks.model.record import JobFailure
-from airflow_doeks.model.status import Engine, JobRef, JobState, JobStatus, Request, Scope
+from airflow_doeks.model.status import JobRef, JobState, JobStatus, Request, Scope
 from airflow_doeks.model.telemetry import Sighting, Telemetry
 from airflow_doeks.platforms.registry import PlatformType
 
@@ -162,7 +163,7 @@ class Config(BaseModel):
 MEMORY = PlatformType(  # its row of the registry, in tests
     module=__name__,
     checks="airflow_doeks.platforms.local.checks",
-    engines=frozenset({Engine.SPARK}),
+    engines=frozenset({SPARK}),
     ref="memory://<host>/<name>",
 )
 PLACES: dict[str, MemoryPlatform] = {}

@@ -16,11 +16,12 @@ from typing import Any
 from airflow_doeks.model.record import FailureCategory, JobFailure
 from airflow_doeks.model.redaction import redacted
 from airflow_doeks.model.status import JobRef, JobState, JobStatus
-from airflow_doeks.platforms.kubernetes.pods import WORDS, PodFact, commonest, pod_facts
+from airflow_doeks.platforms.kubernetes.pods import WORDS, PodFact, pod_facts
 from airflow_doeks.platforms.kubernetes.resources import Resources
 from airflow_doeks.platforms.kubernetes.server import EVENTS, PODS
 from airflow_doeks.platforms.kubernetes.sightings import CONTAINERS
 from airflow_doeks.platforms.spark.root_cause import root_cause
+from airflow_doeks.platforms.spark.verdict import Cause, verdict
 
 log = logging.getLogger(__name__)
 
@@ -37,8 +38,6 @@ SAID: tuple[tuple[str, FailureCategory], ...] = (
     (r"StartTimedOut|timed out", "timeout"),
     (r"failed to run spark-submit", "user_code"),  # what it was given cannot be submitted
 )
-_LOST_EXECUTOR = re.compile(r"ExecutorLostFailure|FetchFailed|executor \S+ exited|Lost executor|Max number of executor")
-_WAITED_OUT = {"unschedulable", "quota"}  # Spark goes on with the executors that it has
 
 
 @dataclass
@@ -47,7 +46,7 @@ class _Found:
 
     status: JobStatus | None = None
     pods: list[PodFact] = field(default_factory=list)
-    logged: tuple[FailureCategory, str] | None = None
+    logged: Cause | None = None
     tail: tuple[str, ...] = ()
     evidence: list[str] = field(default_factory=list)
 
@@ -132,31 +131,16 @@ def _role(pod: Mapping[str, Any]) -> str:
     return str((pod["metadata"].get("labels") or {}).get("spark-role", ""))
 
 
-def _verdict(found: _Found, title: str) -> tuple[FailureCategory, str]:
-    """How the driver's pod ended goes before what its log says, and that before what befell other pods."""
+def _verdict(found: _Found, title: str) -> Cause:
+    """What the driver's end, its log and other pods tell goes before what the operator says of it."""
     status = found.status
     if status is not None and status.state is JobState.CANCELLED:
         return "cancelled", status.reason or "the job was cancelled"
     logged = found.logged if found.logged and found.logged[0] != "unknown" else None
-    driver = next((fact for fact in found.pods if fact.role == "driver"), None)
-    if driver is None:
-        return _without_driver(found, logged) or _said(found, title)
-    if logged and logged[0] != driver.category:
-        found.evidence.append(f"the log says: {logged[1]}")
-    return logged if logged and logged[0] == driver.category else (driver.category, driver.text)
+    return verdict(found.pods, logged, None, found.evidence) or _said(found, title)
 
 
-def _without_driver(found: _Found, logged: tuple[FailureCategory, str] | None) -> tuple[FailureCategory, str] | None:
-    """From the log and from what befell other pods."""
-    lost = commonest([fact for fact in found.pods if fact.role == "executor" and fact.category not in _WAITED_OUT])
-    if logged and not (lost and _LOST_EXECUTOR.search(logged[1])):
-        return logged
-    other = next((fact for fact in found.pods if fact.role == "other"), None)
-    fact = lost if logged else other or lost
-    return (fact.category, fact.text) if fact else None
-
-
-def _said(found: _Found, title: str) -> tuple[FailureCategory, str]:
+def _said(found: _Found, title: str) -> Cause:
     """From what the operator says, where nothing else tells."""
     reason = found.status.reason if found.status else ""
     said = next((category for pattern, category in SAID if re.search(pattern, reason)), None)

@@ -10,26 +10,24 @@ from airflow_doeks.model.job_view import has_templated_pods, view
 from airflow_doeks.model.quantities import is_template
 from airflow_doeks.platforms.kubernetes.spark_work import spark_version, surroundings
 from airflow_doeks.platforms.protocol import Finding
+from airflow_doeks.platforms.spark.checks import code_findings, pod_name_findings
 from airflow_doeks.platforms.spark.conf import conf_findings
+from airflow_doeks.platforms.spark.pods import TEMPLATE_FILE
 from airflow_doeks.platforms.spark.presets import ROLES, effect_of, preset_findings
 
 if TYPE_CHECKING:
     from airflow_doeks.platforms.kubernetes.config import KubernetesConfig
 
-_MANY = ("py_files", "files", "jars", "archives")
-_FIXED_NAMES = ("spark.kubernetes.driver.pod.name", "spark.kubernetes.executor.podNamePrefix")
-_TEMPLATE_FILE = "spark.kubernetes.{}.podTemplateFile"
+_LOCAL = "pods cannot read a file of this machine"
 
 
 def check_spark_job(config: KubernetesConfig, job: Mapping[str, Any]) -> list[Finding]:
     """Everything that would be refused or that would break two runs at once; templates are left for later."""
-    found = [*conf_findings(job), *_code_findings(config, job), *_image_findings(config, job)]
-    conf = job.get("conf") or {}
-    text = "a fixed pod name makes two runs at once collide"
-    found += [Finding(f"conf.{key}", text, "remove it") for key in _FIXED_NAMES if key in conf]
+    found = [*conf_findings(job), *code_findings(job, config.code, _LOCAL), *pod_name_findings(job)]
+    found += _image_findings(config, job)
     for role in ROLES:
-        key = _TEMPLATE_FILE.format(role)
-        if key in conf:
+        key = TEMPLATE_FILE.format(role)
+        if key in (job.get("conf") or {}):
             found.append(Finding(f"conf.{key}", f"the resource brings a pod template of the {role}", "use presets"))
     if job.get("release"):
         found.append(Finding("release", "releases are EMR's; here the image says what runs", "write `image`"))
@@ -55,14 +53,3 @@ def _image_findings(config: KubernetesConfig, job: Mapping[str, Any]) -> list[Fi
         path, message = str(error).split(": ", 1)
         return [Finding(path, message)]
     return []
-
-
-def _code_findings(config: KubernetesConfig, job: Mapping[str, Any]) -> list[Finding]:
-    places = [(field, job.get(field)) for field in ("main", "sql")]
-    for field in _MANY:
-        places += [(f"{field}[{number}]", value) for number, value in enumerate(job.get(field) or ())]
-    return [
-        Finding(path, "pods cannot read a file of this machine", "set `code` of the platform in doeks.yaml")
-        for path, value in places
-        if isinstance(value, str) and "://" not in value and not is_template(value) and not config.code
-    ]

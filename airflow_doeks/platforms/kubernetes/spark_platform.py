@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from airflow_doeks.model.identity import JobIdentity
 from airflow_doeks.model.record import JobFailure
-from airflow_doeks.model.status import Engine, JobRef, JobStatus, Request, Scope
+from airflow_doeks.model.status import JobRef, JobStatus, Request, Scope
 from airflow_doeks.model.telemetry import Node, Sighting, Telemetry
 from airflow_doeks.platforms.clients import Clients
 from airflow_doeks.platforms.kubernetes.calls import KubeCalls
@@ -28,8 +28,6 @@ NODES_MAX = 200  # that are asked for by one telemetry
 
 class SparkPlatform:
     """A namespace that an operator watches. Nothing is called before a method needs it."""
-
-    engines = frozenset({Engine.SPARK})
 
     def __init__(self, config: KubernetesConfig, name: str, clients: Clients, operator: Operator) -> None:
         self.config, self.name, self.clients = config, name, clients

@@ -15,6 +15,7 @@ from airflow_doeks.model.errors import SpecError
 from airflow_doeks.model.identity import JobIdentity
 from airflow_doeks.platforms.kubernetes.pod_template import PodPatch, pod_template
 from airflow_doeks.platforms.spark import conf as spark
+from airflow_doeks.platforms.spark.pods import EXECUTOR_PREFIX, pod_conf
 from airflow_doeks.platforms.spark.presets import ROLES, Surroundings, effect_of
 
 if TYPE_CHECKING:
@@ -79,10 +80,10 @@ def spark_work(
         **effect.conf,
         **spark.work_conf(job, injection, event_log_dir=log),
         **spark.sizing_conf(job),
-        **_pod_conf(job),
+        **pod_conf(job),
     }
     if identity is not None:
-        conf |= {**spark.identity_conf(identity, injection), "spark.kubernetes.executor.podNamePrefix": identity.name}
+        conf |= {**spark.identity_conf(identity, injection), EXECUTOR_PREFIX: identity.name}
     templates = {role: pod_template(role, (_ALWAYS[role], *effect.pods.get(role, ()))) or {} for role in ROLES}
     many = {"jars": job.jars, "pyFiles": job.py_files, "files": job.files, "archives": job.archives}
     deps = {field: [in_pod(url) for url in urls] for field, urls in many.items() if urls}
@@ -132,20 +133,3 @@ def event_log_of(config: KubernetesConfig, name: str) -> str | None:
 def _uses_s3(config: KubernetesConfig, job: SparkJob) -> bool:
     urls = [config.code, config.event_logs, job.main, *job.py_files, *job.files, *job.jars, *job.archives]
     return any(url.startswith("s3://") for url in urls if url)
-
-
-def _pod_conf(job: SparkJob) -> dict[str, str]:
-    """CPU requests, GPUs, environment and secrets, which Spark writes into the pods."""
-    conf = {
-        "spark.kubernetes.driver.request.cores": f"{int(job.driver.vcpu * 1000)}m",
-        "spark.kubernetes.executor.request.cores": f"{int(job.executors.vcpu * 1000)}m",
-    }
-    if int(job.executors.gpu):
-        conf["spark.executor.resource.gpu.amount"] = str(job.executors.gpu)
-        conf["spark.executor.resource.gpu.vendor"] = "nvidia.com"
-    for name, value in job.env.items():
-        conf |= {f"spark.kubernetes.driverEnv.{name}": value, f"spark.executorEnv.{name}": value}
-    for name, secret in job.secrets.items():
-        where = secret.k8s.replace("/", ":", 1)
-        conf |= {f"spark.kubernetes.{role}.secretKeyRef.{name}": where for role in ROLES}
-    return conf
