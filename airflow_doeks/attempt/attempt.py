@@ -31,6 +31,7 @@ from airflow_doeks.model.errors import PlatformError, SpecError
 from airflow_doeks.model.job import SparkJob
 from airflow_doeks.model.record import JobFailure, JobRecord
 from airflow_doeks.model.status import JobState, JobStatus
+from airflow_doeks.platforms.registry import storage_connection
 from airflow_doeks.triggers.job import event_status
 
 # Categories that another try will not mend; `retry_on` says otherwise.
@@ -72,7 +73,7 @@ def accounts_of(operator: JobTask, context: Any, settings: Settings) -> TaskAcco
         reads=tuple(operator.reads),
         writes=tuple(operator.writes),
         rate_card=operator.rate_card,
-        connection=operator.platform.get("connection"),
+        connection=storage_connection(operator.platform),
     )
 
 
