@@ -9,7 +9,6 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 from typing import Any, Protocol
 
 from airflow_doeks.attempt.accounts import (
@@ -54,11 +53,13 @@ class JobTask(Protocol):
     budgets: Mapping[str, Any]
     retry_on: Sequence[str] | None
     rate_card: Mapping[str, Any]
-    folder: str
     source: Mapping[str, str]
     execution_timeout: timedelta | None
     job_in_hand: JobInHand | None
     record: JobRecord | None
+
+    def code_folder(self) -> str:
+        """Where relative paths of the job start."""
 
     def render_template(self, content: Any, context: Any) -> Any:
         """Airflow's rendering of a text."""
@@ -186,10 +187,9 @@ class TaskAttempt:
 
     def _read_job(self) -> SparkJob:
         operator = self.operator
-        fileloc = getattr(getattr(operator, "dag", None), "fileloc", None)
         return read_rendered_job(
             operator.job,
-            folder=str(Path(fileloc).parent / operator.folder if fileloc else Path(operator.folder)),
+            folder=operator.code_folder(),
             source=operator.source,
             platform=operator.platform,
             render=lambda text: str(operator.render_template(text, self.context)),
