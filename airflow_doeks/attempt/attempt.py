@@ -9,7 +9,6 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 from typing import Any, Protocol
 
 from airflow_doeks.attempt.accounts import (
@@ -31,6 +30,7 @@ from airflow_doeks.model.errors import PlatformError, SpecError
 from airflow_doeks.model.job import SparkJob
 from airflow_doeks.model.record import JobFailure, JobRecord
 from airflow_doeks.model.status import JobState, JobStatus
+from airflow_doeks.platforms.registry import storage_connection
 from airflow_doeks.triggers.job import event_status
 
 # Categories that another try will not mend; `retry_on` says otherwise.
@@ -53,11 +53,13 @@ class JobTask(Protocol):
     budgets: Mapping[str, Any]
     retry_on: Sequence[str] | None
     rate_card: Mapping[str, Any]
-    folder: str
     source: Mapping[str, str]
     execution_timeout: timedelta | None
     job_in_hand: JobInHand | None
     record: JobRecord | None
+
+    def code_folder(self) -> str:
+        """Where relative paths of the job start."""
 
     def render_template(self, content: Any, context: Any) -> Any:
         """Airflow's rendering of a text."""
@@ -72,7 +74,7 @@ def accounts_of(operator: JobTask, context: Any, settings: Settings) -> TaskAcco
         reads=tuple(operator.reads),
         writes=tuple(operator.writes),
         rate_card=operator.rate_card,
-        connection=operator.platform.get("connection"),
+        connection=storage_connection(operator.platform),
     )
 
 
@@ -185,10 +187,9 @@ class TaskAttempt:
 
     def _read_job(self) -> SparkJob:
         operator = self.operator
-        fileloc = getattr(getattr(operator, "dag", None), "fileloc", None)
         return read_rendered_job(
             operator.job,
-            folder=str(Path(fileloc).parent / operator.folder if fileloc else Path(operator.folder)),
+            folder=operator.code_folder(),
             source=operator.source,
             platform=operator.platform,
             render=lambda text: str(operator.render_template(text, self.context)),

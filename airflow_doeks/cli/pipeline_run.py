@@ -24,6 +24,7 @@ from airflow_doeks.lifecycle import Submission, cancel, settle
 from airflow_doeks.model.identity import PREFIX, JobIdentity
 from airflow_doeks.model.plan import Plan
 from airflow_doeks.model.record import JobFailure, JobRecord
+from airflow_doeks.platforms.registry import storage_connection
 
 _POLL_SECONDS = 0.5
 _CANCEL_SECONDS = 30.0
@@ -154,7 +155,7 @@ class PipelineRun:
             attempt_id="",
             cost_tags={key.removeprefix(tag): value for key, value in job["tags"].items() if key.startswith(tag)},
         )
-        accounts = TaskAccounts(identity, settings, rate_card=self.plan.rate_card, connection=entry.get("connection"))
+        accounts = TaskAccounts(identity, settings, rate_card=self.plan.rate_card, connection=storage_connection(entry))
         status = cancel(platform, submission.ref, wait_seconds=_CANCEL_SECONDS)
         failure = JobFailure(category="cancelled", message="`doeks run` was interrupted")
         settled = settle(platform, submission, identity, status, accounts.accounting(), failure=failure)

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from airflow_doeks.lifecycle.clock import Clock
-from airflow_doeks.lifecycle.records import Settled, attempt_of, first_bytes, fit, job_facts, record_id, times_of
+from airflow_doeks.lifecycle.record_size import first_bytes
+from airflow_doeks.lifecycle.records import Settled, attempt_of, fit, job_facts, record_id, times_of
 from airflow_doeks.lifecycle.submission import Submission
 from airflow_doeks.model.errors import DoeksError, PlatformError
 from airflow_doeks.model.event_log import EventLogSummary
@@ -21,7 +22,8 @@ from airflow_doeks.model.telemetry import Telemetry
 from airflow_doeks.platforms.protocol import Platform
 
 if TYPE_CHECKING:
-    from airflow_doeks.cost import Account, RateCard
+    from airflow_doeks.cost import RateCard
+    from airflow_doeks.lifecycle.account import Account
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +103,7 @@ def _read_log(telemetry: Telemetry, accounting: Accounting, why: list[str]) -> E
 
     def read() -> None:
         try:
-            from airflow_doeks.lineage import read_event_log
+            from airflow_doeks.lifecycle.event_logs import read_event_log
 
             answer.append(read_event_log(*accounting.open_log(url)))
         except BaseException as error:  # noqa: BLE001 - carried to the waiting thread, raised or told there
@@ -126,7 +128,7 @@ def _read_log(telemetry: Telemetry, accounting: Accounting, why: list[str]) -> E
 def _account(
     telemetry: Telemetry, summary: EventLogSummary, accounting: Accounting, why: list[str], *, succeeded: bool
 ) -> Account:
-    from airflow_doeks.cost import Account, account
+    from airflow_doeks.lifecycle.account import Account, account
 
     try:
         card = accounting.rate_card()

@@ -10,10 +10,11 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from airflow_doeks.lifecycle.cancellation import cancel
 from airflow_doeks.lifecycle.clock import Clock
+from airflow_doeks.model.engine import SPARK
 from airflow_doeks.model.errors import PlatformError
 from airflow_doeks.model.identity import CLOCK_SKEW, PREFIX, JobIdentity, label_value
 from airflow_doeks.model.job import SparkJob
@@ -40,7 +41,7 @@ class Submission:
     try_number: int
     submitted: datetime
     adopted: bool = False
-    engine: Literal["spark", "flink"] = "spark"
+    engine: str = SPARK.name
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON for triggers and XCom."""

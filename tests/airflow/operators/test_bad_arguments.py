@@ -9,7 +9,6 @@ import pytest
 from airflow_doeks.compat import AirflowFailException
 from airflow_doeks.model.errors import SpecError
 from airflow_doeks.operators.job import SparkJobOperator
-from airflow_doeks.platforms import REFS, TYPES
 from airflow_doeks.sensors.job import JobSensor
 from tests.airflow.operators.test_emr_task import LAKE, Task, aws  # noqa: F401 - a fixture
 
@@ -43,11 +42,6 @@ def test_a_sensor_refuses_what_is_no_job(aws, ref, deferrable):  # noqa: F811
         "job. That task must have run before this one."
     )
     assert aws.aws.connections == 0
-
-
-def test_every_platform_type_has_its_form_of_ref():
-    """The sensor can tell what the refs of each type look like."""
-    assert set(REFS) == set(TYPES)
 
 
 def spark(budgets):

@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 
-from airflow_doeks import compat, platforms
+from airflow_doeks import compat
 from airflow_doeks.lifecycle import Budgets
 from airflow_doeks.model.errors import PlatformError
 from airflow_doeks.model.status import JobRef, JobState
+from airflow_doeks.platforms.registry import TYPES
 from airflow_doeks.triggers import job as triggers
 from airflow_doeks.triggers.job import JobTrigger, event_status
-from tests.fakes.memory_platform import PLACES, START, MemoryPlatform, VirtualTime
+from tests.fakes.memory_platform import MEMORY, PLACES, START, MemoryPlatform, VirtualTime
 from tests.lifecycle.test_following import jobs
 from tests.lifecycle.test_submission import FIRST, FOR_EVER, run
 
@@ -28,7 +29,7 @@ ENTRY = {"name": "memory", "type": "memory", "place": "here"}
 @pytest.fixture
 def platform(monkeypatch: pytest.MonkeyPatch) -> MemoryPlatform:
     """A platform that the registry knows."""
-    monkeypatch.setitem(platforms.TYPES, "memory", "tests.fakes.memory_platform")
+    monkeypatch.setitem(TYPES, "memory", MEMORY)
     monkeypatch.setitem(PLACES, "here", MemoryPlatform())
     return PLACES["here"]
 
