@@ -19,12 +19,10 @@ import pendulum
 from airflow_doeks import compat
 from airflow_doeks.language.graph import stem
 from airflow_doeks.language.layers import Sources
+from airflow_doeks.model.engine import ENGINES
 from airflow_doeks.model.errors import SpecError
 from airflow_doeks.model.plan import Plan, TaskPlan, pool_of
 
-_JOB_OPERATORS = {  # kind of task -> the operator that runs its job; imported when a pipeline has one
-    "spark": "airflow_doeks.operators.job:SparkJobOperator",
-}
 _TIMETABLES = {  # `covers` of a schedule -> timetable; named, because Airflow 2 and 3 choose differently for a cron
     "previous_interval": "CronDataIntervalTimetable",
     "trigger_time": "CronTriggerTimetable",
@@ -118,10 +116,11 @@ class _Builder:
             operator.as_teardown(setups=[self.operators[setup] for setup in setups])
 
     def _make(self, task: TaskPlan) -> Any:
+        operator = operator_class(task, self.plan)
         if task.kind == "uses":
-            operator, arguments = _import(str(task.operator)), {**task.arguments, **self._common(task)}
+            arguments = {**task.arguments, **self._common(task)}
         else:
-            operator, arguments = _import(_job_operator(task, self.plan)), {**self._common(task), **self._job(task)}
+            arguments = {**self._common(task), **self._job(task)}
         if task.expand is None:
             return operator(**arguments)
         items = task.expand
@@ -177,13 +176,14 @@ def _source(task: TaskPlan, home: Path) -> Mapping[str, str]:
     return places if task.expand is None else dict(places)
 
 
-def _job_operator(task: TaskPlan, plan: Plan) -> str:
-    path = _JOB_OPERATORS.get(task.kind)
+def operator_class(task: TaskPlan, plan: Plan) -> Any:
+    """The operator of a task: the one it names, or its engine's. SpecError if the engine has none yet."""
+    path = task.operator if task.kind == "uses" else ENGINES[task.kind].operator
     if path is None:
         where = task.source.get(task.kind, task.source.get("", plan.file))
         msg = f"{where}: task {task.task_id!r} is a {task.kind} job, which no platform of this version can run yet"
         raise SpecError(msg)
-    return path
+    return _import(path)
 
 
 def _import(path: str) -> Any:

@@ -43,6 +43,7 @@ def serve(jobs: int, hold: float, spread: float) -> None:
     sys.path.insert(0, str(ROOT))
     from airflow_doeks.model.identity import JobIdentity
     from airflow_doeks.model.job import SparkJob
+    from airflow_doeks.platforms.clients import Clients
     from airflow_doeks.platforms.emr_on_eks.platform import Config, Platform
     from tests.fakes.aws_http import FakeAws, serving
     from tests.fakes.emr_containers import FakeEmr, Step
@@ -61,7 +62,7 @@ def serve(jobs: int, hold: float, spread: float) -> None:
     emr = FakeEmr(clock=now)
     config = Config.model_validate({key: value for key, value in ENTRY.items() if key != "name"})
     identity = JobIdentity("bench", "d", "r", "t", -1, 1, now(), "a", {"team": "sales"})
-    request = Platform(config, "lake", {}).render(SparkJob(main="s3://c/m.py"), identity).body["start_job_run"]
+    request = Platform(config, "lake", Clients()).render(SparkJob(main="s3://c/m.py"), identity).body["start_job_run"]
     with serving(Watched(emr)) as aws:
         emr.script = lambda _: (Step(0, "RUNNING"), Step(hold + spread * len(emr.jobs) / max(jobs, 1), "COMPLETED"))
         for number in range(jobs):
@@ -83,7 +84,7 @@ def measure(who: str, url: str, jobs: int, delay: float, rate: float) -> None:  
     refs = [f"emr_on_eks://123456789012.us-east-1/{CLUSTER}/{number:019d}" for number in range(jobs)]
     from airflow.providers.amazon.aws.triggers.emr import EmrContainerTrigger
 
-    import airflow_doeks.hooks.emr
+    import airflow_doeks.triggers.job
     from airflow_doeks.hooks.platforms import connect
     from airflow_doeks.triggers.job import JobTrigger
 

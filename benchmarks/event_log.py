@@ -102,7 +102,7 @@ def parse_every_line(log: Path, loads) -> int:
 
 
 def read(log: Path, *, statistics: bool):
-    from airflow_doeks.lineage import read_event_log
+    from airflow_doeks.lifecycle.event_logs import read_event_log
 
     return read_event_log(Folder(log.parent), log.name, statistics=statistics)
 
@@ -124,9 +124,11 @@ def best(works: dict) -> dict[str, float]:
 
 def equal_to_full_parse(log: Path) -> bool:
     """The reader's summary against the one whose every Spark task was parsed whole."""
-    from airflow_doeks.lineage.reader import EventLogReading
+    from airflow_doeks.event_log import EventLogReading
+    from airflow_doeks.lineage import PlanDatasets
 
-    reading, rest = EventLogReading(parse_tasks=True), b""
+    reading, rest = EventLogReading(PlanDatasets()), b""
+    reading.read_task = reading.stages.parse_task
     for block in blocks(log):
         text = rest + block
         end = text.rfind(b"\n") + 1

@@ -6,7 +6,6 @@ our annotations: ``x-expected`` words an error, ``x-engines`` and ``x-presets`` 
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import sys
 from pathlib import Path
@@ -14,6 +13,8 @@ from typing import Any
 
 import language
 import project_language
+
+from airflow_doeks.model.engine import ENGINES
 
 HERE = Path(__file__).parents[1] / "airflow_doeks" / "language"
 FILES = {"pipeline": HERE / "pipeline.schema.json", "doeks": HERE / "doeks.schema.json"}
@@ -31,8 +32,6 @@ _NAMES = {  # pydantic's title of a model -> what the schema calls it
 
 def build(name: str) -> dict[str, Any]:
     """The schema ``pipeline`` or ``doeks``, from the models and the platform types that are built."""
-    from airflow_doeks.platforms.spark.presets import PRESETS
-
     models: dict[str, Any] = {"pipeline": language.Pipeline, "doeks": project_language.Project}
     model = models[name]
     schema = model.model_json_schema(by_alias=True)
@@ -42,22 +41,22 @@ def build(name: str) -> dict[str, Any]:
         schema["properties"]["platforms"] = _platforms(schema)
     schema = {key: _tidy(value) if key != "$defs" else value for key, value in schema.items()}
     schema["$defs"] = {key: value if key == "Variable" else _tidy(value) for key, value in schema["$defs"].items()}
-    return {"$schema": DIALECT, **schema, "title": _NAMES[model.__name__], "x-presets": sorted(PRESETS)}
+    presets = {row.name: row.preset_names() for row in ENGINES.values()}
+    return {"$schema": DIALECT, **schema, "title": _NAMES[model.__name__], "x-presets": presets}
 
 
 def _platforms(schema: dict[str, Any]) -> dict[str, Any]:
     """Each built type's own Config, told apart by ``type``."""
-    from airflow_doeks import platforms
+    from airflow_doeks.platforms.registry import TYPES
 
-    types = [name for name, path in sorted(platforms.TYPES.items()) if importlib.util.find_spec(path)]
-    for name in types:
-        module = platforms.module(name)
+    for name, row in sorted(TYPES.items()):
+        module = row.load()
         config = module.Config.model_json_schema(by_alias=True, ref_template="#/$defs/{model}")
         schema["$defs"] |= config.pop("$defs", {})
-        config["x-engines"] = sorted(engine.value for engine in module.Platform.engines)
+        config["x-engines"] = sorted(engine.name for engine in row.engines)
         config["required"] = sorted({"type", *config.get("required", [])})
         schema["$defs"][f"platform_{name}"] = config
-    entry = {"oneOf": [{"$ref": f"#/$defs/platform_{name}"} for name in types]}
+    entry = {"oneOf": [{"$ref": f"#/$defs/platform_{name}"} for name in sorted(TYPES)]}
     platforms_node: dict[str, Any] = schema["properties"]["platforms"]
     return platforms_node | {"patternProperties": {_name_pattern(schema): entry}}
 

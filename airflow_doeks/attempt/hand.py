@@ -14,6 +14,7 @@ from airflow_doeks.lifecycle import Accounting, Submission
 from airflow_doeks.model.identity import JobIdentity
 from airflow_doeks.model.record import JobRecord
 from airflow_doeks.platforms.protocol import Platform
+from airflow_doeks.platforms.registry import storage_connection
 
 
 @dataclass(frozen=True)
@@ -81,5 +82,5 @@ def books_of(task: JobTask, context: Any, settings: Settings) -> Books:
         reads=tuple(task.reads),
         writes=tuple(task.writes),
         rate_card=task.rate_card,
-        connection=task.platform.get("connection"),
+        connection=storage_connection(task.platform),
     )

@@ -12,6 +12,7 @@ from airflow_doeks.hooks.stores import open_store
 from airflow_doeks.lifecycle.staging import stage
 from airflow_doeks.model.errors import PlatformError, SpecError
 from airflow_doeks.model.job import SparkJob, read_spark_job
+from airflow_doeks.platforms.registry import storage_connection
 
 
 def read_rendered_job(
@@ -38,7 +39,7 @@ def read_rendered_job(
             raise SpecError(msg)
         job = job.model_copy(update={"sql_text": render(path.read_text("utf-8"))})
     code = platform.get("code")
-    store = open_store(code, platform.get("connection")) if code else None
+    store = open_store(code, storage_connection(platform)) if code else None
     try:
         return stage(job, folder, store)
     except OSError as error:

@@ -11,14 +11,15 @@ from pydantic import ValidationError
 from rich.table import Table
 
 from airflow_doeks.cli.figures import console, count, hours, percent, size, usd
-from airflow_doeks.cost import Account, account, load_rate_card
+from airflow_doeks.cost import load_rate_card
 from airflow_doeks.cost.price import COMPONENTS
-from airflow_doeks.cost.totals import dataset_label
+from airflow_doeks.lifecycle.account import Account, account
 from airflow_doeks.model.errors import DoeksError
 from airflow_doeks.model.event_log import EventLogSummary
 from airflow_doeks.model.lineage import Dataset
 from airflow_doeks.model.record import Cost
 from airflow_doeks.model.telemetry import Node, Telemetry
+from airflow_doeks.report import dataset_label
 
 _MILLION = 10**6
 _GB = 10**9
@@ -93,7 +94,7 @@ def lineage(event_log: str, as_json: bool) -> None:
 
 def _read_log(url: str) -> EventLogSummary:
     from airflow_doeks.hooks.stores import open_log
-    from airflow_doeks.lineage import read_event_log
+    from airflow_doeks.lifecycle.event_logs import read_event_log
 
     try:
         summary: EventLogSummary = read_event_log(*open_log(url))

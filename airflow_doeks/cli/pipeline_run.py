@@ -27,6 +27,7 @@ from airflow_doeks.lifecycle.endings import Ending
 from airflow_doeks.model.identity import PREFIX, JobIdentity
 from airflow_doeks.model.plan import Plan
 from airflow_doeks.model.record import JobRecord
+from airflow_doeks.platforms.registry import storage_connection
 
 _POLL_SECONDS = 0.5
 _CANCEL_SECONDS = 30.0
@@ -157,5 +158,5 @@ class PipelineRun:
             attempt_id="",
             cost_tags={key.removeprefix(tag): value for key, value in job["tags"].items() if key.startswith(tag)},
         )
-        books = Books(identity, settings, rate_card=self.plan.rate_card, connection=entry.get("connection"))
+        books = Books(identity, settings, rate_card=self.plan.rate_card, connection=storage_connection(entry))
         return close(JobInHand(books, platform, submission), Ending.INTERRUPTED, cancel_seconds=_CANCEL_SECONDS).record

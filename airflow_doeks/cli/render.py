@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import Any
 
 import click
@@ -32,11 +31,12 @@ def render(file: str, task: str | None, env: str | None) -> None:
 def _rendered(plan: Plan, task: TaskPlan) -> dict[str, Any]:
     if task.job is None or task.platform is None:
         return {"operator": task.operator, "arguments": dict(task.arguments), "expand": task.expand}
-    from airflow_doeks import platforms
     from airflow_doeks.lifecycle.staging import plan_staging
     from airflow_doeks.model.errors import SpecError
     from airflow_doeks.model.identity import JobIdentity
     from airflow_doeks.model.job import SparkJob
+    from airflow_doeks.platforms.clients import Clients
+    from airflow_doeks.platforms.registry import TYPES
 
     identity = JobIdentity(
         instance="placeholder",
@@ -49,9 +49,9 @@ def _rendered(plan: Plan, task: TaskPlan) -> dict[str, Any]:
         attempt_id="placeholder",
         cost_tags=task.cost_tags,
     )
-    module = platforms.module(task.platform["type"])
+    module = TYPES[task.platform["type"]].load()
     config = module.Config.model_validate({key: value for key, value in task.platform.items() if key != "name"})
-    platform = module.Platform(config, task.platform["name"], {"local_dir": Path(".doeks")})
+    platform = module.Platform(config, task.platform["name"], Clients(local_dir=".doeks"))
     try:
         job = SparkJob.model_validate(dict(task.job))
         staged = plan_staging(job, plan.folder, task.platform.get("code")).job

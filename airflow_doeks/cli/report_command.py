@@ -13,10 +13,10 @@ import click
 from rich.table import Table
 
 from airflow_doeks.cli.figures import console, count, decimal, percent, usd
-from airflow_doeks.cost.series import Run
-from airflow_doeks.cost.totals import GROUPINGS, By, Report, Total, report
 from airflow_doeks.ledger import Ledger
+from airflow_doeks.model.minutes import Run
 from airflow_doeks.model.record import JobRecord
+from airflow_doeks.report import GROUPINGS, By, Report, Total, report
 
 log = logging.getLogger(__name__)
 _DAYS = re.compile(r"(\d+)d")

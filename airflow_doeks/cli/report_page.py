@@ -8,8 +8,8 @@ from decimal import Decimal
 from html import escape
 
 from airflow_doeks.cli.figures import count, decimal, percent, usd
-from airflow_doeks.cost.totals import By, Report, Total, report
 from airflow_doeks.model.record import JobRecord
+from airflow_doeks.report import By, Report, Total, report
 
 _SECTIONS: dict[By, str] = {
     "pipeline": "Pipelines",

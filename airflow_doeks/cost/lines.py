@@ -7,61 +7,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 
 from airflow_doeks.cost.fargate import fargate_size
 from airflow_doeks.cost.rates import RateCard
+from airflow_doeks.model.bill import LONGEST_LIFE, Line, Step, seconds
 from airflow_doeks.model.telemetry import CapacityType, Node, Pod
 
-HOUR = Decimal(3600)
-LONGEST_LIFE = timedelta(days=400)  # of a pod or a job; a longer one is the work of a broken timestamp
-_MICROSECOND = timedelta(microseconds=1)
 _NEVER = datetime.max.replace(tzinfo=timezone.utc)
 Prices = tuple[tuple[datetime, datetime, Decimal], ...]  # since, until, USD per hour
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """Dollars per hour that hold from one instant to another."""
-
-    start: datetime
-    end: datetime
-    usd_per_hour: Decimal
-
-    @property
-    def usd(self) -> Decimal:
-        """Dollars of the whole step."""
-        return self.usd_per_hour * seconds(self.start, self.end) / HOUR
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One pod's bill for compute.
-
-    Attributes:
-        node: where it ran, with capacity filled in from the rate card; None on Fargate or when unknown.
-        is_assumed: the node is the one the platform declares, not one that was seen.
-        seconds: how long it held its requests; None if nobody knows.
-        steps: None if it could not be priced.
-        is_left_out: its time cannot be known any more; the job is priced without it.
-        why: what is missing.
-    """
-
-    pod: Pod
-    node: Node | None = None
-    is_assumed: bool = False
-    capacity_type: CapacityType | None = None
-    seconds: Decimal | None = None
-    steps: tuple[Step, ...] | None = None
-    is_left_out: bool = False
-    why: str = ""
-
-
-def seconds(start: datetime, end: datetime) -> Decimal:
-    """Seconds between two instants, exact to the microsecond."""
-    return Decimal((end - start) // _MICROSECOND) / 1_000_000
 
 
 def billed_seconds(held: Decimal, minimum: int) -> int:

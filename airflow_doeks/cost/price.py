@@ -7,49 +7,20 @@ said so.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timezone
 from decimal import Decimal
 from typing import Literal
 
-from airflow_doeks.cost.lines import HOUR, Line, billed_seconds, itemize, pod_rate, unit_rates
+from airflow_doeks.cost.lines import billed_seconds, pod_rate, unit_rates
 from airflow_doeks.cost.rates import RateCard
+from airflow_doeks.model.bill import HOUR, PLACES, Line
 from airflow_doeks.model.quantities import gib
 from airflow_doeks.model.record import Cost, Usage, UsageAmounts
-from airflow_doeks.model.telemetry import Basis, CapacityType, Node, Pod
+from airflow_doeks.model.telemetry import Basis, CapacityType, Node
 
 MONTH = Decimal(30 * 86400)  # Amazon EBS pricing examples: 86,400 s/day x 30-day month, read November 2026
-PLACES = Decimal("1e-10")
 COMPONENTS = ("compute", "uplift", "storage", "transfer", "shared", "idle")
-
-
-def price(
-    pods: Sequence[Pod],
-    nodes: Mapping[str, Node],
-    card: RateCard,
-    *,
-    basis: Basis,
-    assumed_node: Node | None = None,
-    started: datetime | None = None,
-    ended: datetime | None = None,
-    now: datetime | None = None,
-    remote_bytes: int | None = None,
-) -> tuple[Usage, Cost]:
-    """Usage and cost of a job's pods.
-
-    Args:
-        pods: several pods of one ``uid`` are one pod in several stretches of time.
-        nodes: by the name that ``Pod.node`` holds.
-        card: the prices.
-        basis: what the pods were learned from.
-        assumed_node: stands in for a node that nobody saw; the cost then says ``priced_as``.
-        started: start of the job.
-        ended: end of the job; closes pods whose own end is unknown.
-        now: closes what still runs; also ``priced_at``.
-        remote_bytes: shuffle bytes that executors fetched from other hosts; needed for transfer between zones.
-    """
-    lines = itemize(pods, nodes, card, assumed_node=assumed_node, started=started, ended=ended, now=now)
-    return total_lines(lines, card, basis=basis, assumed_node=assumed_node, now=now, remote_bytes=remote_bytes)
 
 
 def total_lines(
@@ -62,9 +33,16 @@ def total_lines(
     remote_bytes: int | None = None,
     gaps: Sequence[str] = (),
 ) -> tuple[Usage, Cost]:
-    """Usage and cost of lines that ``itemize`` made; arguments as of ``price``.
+    """Usage and cost of a job by the lines that ``itemize`` made of its pods.
 
-    ``gaps`` tell why there may be pods without a line; like pods that were left out they lower the confidence.
+    Args:
+        lines: several of one ``uid`` are one pod in several stretches of time.
+        card: the prices.
+        basis: what the pods were learned from.
+        assumed_node: stood in for a node that nobody saw; the cost then says ``priced_as``.
+        now: ``priced_at``.
+        remote_bytes: shuffle bytes that executors fetched from other hosts; needed for transfer between zones.
+        gaps: why there may be pods without a line; like pods that were left out they lower the confidence.
     """
     timed = [line for line in lines if line.seconds is not None]
     parts = {

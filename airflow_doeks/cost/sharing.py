@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from decimal import ROUND_DOWN, Decimal
 
-from airflow_doeks.cost.price import PLACES
+from airflow_doeks.model.bill import PLACES
 from airflow_doeks.model.event_log import EventLogSummary
 from airflow_doeks.model.lineage import Lineage
 from airflow_doeks.model.record import Cost

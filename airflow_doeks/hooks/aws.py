@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from airflow_doeks.model.errors import PlatformError
 
 DEFAULT_CONNECTION = "aws_default"
 EMR_ON_EKS = "emr_on_eks"  # connection type, see hooks/emr_on_eks.py
+EMR_SERVICE = "emr-containers"
 
 
 @dataclass(frozen=True)
@@ -15,7 +17,7 @@ class AwsConnection:
     """``name`` is a connection of the amazon provider, None for boto3's own search for credentials."""
 
     name: str | None
-    endpoint_url: str | None = None  # of EMR containers, unless the platform names one
+    endpoints: Mapping[str, str] = field(default_factory=dict)  # service -> URL, unless the platform names one
 
 
 def resolve_connection(name: str | None) -> AwsConnection:
@@ -37,4 +39,5 @@ def resolve_connection(name: str | None) -> AwsConnection:
     if found.conn_type != EMR_ON_EKS:
         return AwsConnection(name)
     extra = found.extra_dejson
-    return AwsConnection(extra.get("aws_conn_id") or DEFAULT_CONNECTION, extra.get("endpoint_url") or None)
+    endpoints = {EMR_SERVICE: extra["endpoint_url"]} if extra.get("endpoint_url") else {}
+    return AwsConnection(extra.get("aws_conn_id") or DEFAULT_CONNECTION, endpoints)

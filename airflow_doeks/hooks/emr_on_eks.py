@@ -5,10 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from airflow_doeks.compat import BaseHook
-from airflow_doeks.hooks.aws import EMR_ON_EKS
+from airflow_doeks.hooks.aws import EMR_ON_EKS, EMR_SERVICE
+from airflow_doeks.hooks.clients import clients
 from airflow_doeks.model.errors import DoeksError
+from airflow_doeks.platforms.aws_calls import AwsCalls, aws_calls
 from airflow_doeks.platforms.emr_on_eks.virtual_clusters import describe
 from airflow_doeks.provider_info import EMR_FORM, EMR_HOOK_NAME
+
+_CALLS_PER_SECOND = 2.0
+
+
+def virtual_cluster_calls(region: str | None, connection: str | None, endpoint_url: str | None) -> AwsCalls:
+    """Paced calls for what concerns virtual clusters, not jobs."""
+    where: dict[str, Any] = {"region": region, "connection": connection, "endpoint_url": endpoint_url}
+    return aws_calls(clients(), EMR_SERVICE, per_second=_CALLS_PER_SECOND, **where)
 
 
 class EmrOnEksHook(BaseHook):
@@ -48,14 +58,10 @@ class EmrOnEksHook(BaseHook):
 
     def get_conn(self) -> Any:
         """A boto3 client of EMR containers."""
-        from airflow_doeks.hooks.emr import aws_client
-
-        return aws_client("emr-containers", self.emr_on_eks_conn_id, self._extra("region_name"), None)
+        return clients().aws(EMR_SERVICE, connection=self.emr_on_eks_conn_id, region=self._extra("region_name"))
 
     def test_connection(self) -> tuple[bool, str]:
         """The form's Test button: one DescribeVirtualCluster."""
-        from airflow_doeks.hooks.emr import virtual_cluster_calls
-
         virtual_cluster = self._extra("virtual_cluster")
         if not virtual_cluster:
             return False, "name a virtual cluster to test the connection with"

@@ -7,10 +7,11 @@ from typing import Any, cast
 
 from pydantic import ValidationError
 
-from airflow_doeks import platforms
+from airflow_doeks.hooks.clients import clients
 from airflow_doeks.hooks.settings import Settings, load_settings
 from airflow_doeks.model.errors import SpecError
 from airflow_doeks.platforms.protocol import Platform
+from airflow_doeks.platforms.registry import TYPES
 
 
 def connect(entry: Mapping[str, Any], settings: Settings | None = None) -> Platform:
@@ -18,36 +19,19 @@ def connect(entry: Mapping[str, Any], settings: Settings | None = None) -> Platf
 
     Nothing is called yet: a client is made when it is first used. Raises SpecError for an entry that its type refuses.
     """
-    settings = settings or load_settings()
     values = dict(entry)
     name = values.pop("name", values.get("type", ""))
-    if values.get("type") not in platforms.TYPES:
-        msg = f"platform {name!r}: unknown type {values.get('type')!r}; known are {', '.join(sorted(platforms.TYPES))}"
+    row = TYPES.get(values.get("type", ""))
+    if row is None:
+        msg = f"platform {name!r}: unknown type {values.get('type')!r}; known are {', '.join(sorted(TYPES))}"
         raise SpecError(msg)
-    module = platforms.module(values["type"])
+    module = row.load()
     try:
         config = module.Config.model_validate(values)
     except ValidationError as error:
         msg = f"platform {name!r}: {'; '.join(_line(item) for item in error.errors())}"
         raise SpecError(msg) from error
-    return cast("Platform", module.Platform(config, name, _clients(values["type"], config, settings)))
-
-
-def _clients(platform_type: str, config: Any, settings: Settings) -> Mapping[str, Any]:
-    from airflow_doeks.compat import in_thread
-
-    shared = {
-        "local_dir": settings.local_dir,
-        "inject_event_log": settings.inject_event_log,
-        "inject_plan_metadata": settings.inject_plan_metadata,
-        "inject_identity": settings.inject_identity,
-        "in_thread": in_thread,
-    }
-    if platform_type == "emr_on_eks":
-        from airflow_doeks.hooks.emr import emr_clients
-
-        return {**shared, **emr_clients(config)}
-    return shared
+    return cast("Platform", module.Platform(config, name, clients(settings or load_settings())))
 
 
 def _line(item: Mapping[str, Any]) -> str:

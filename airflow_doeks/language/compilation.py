@@ -15,9 +15,8 @@ from airflow_doeks.language.operators import resolve_uses
 from airflow_doeks.language.project import Setting
 from airflow_doeks.language.structure import check_structure
 from airflow_doeks.language.text import Document
+from airflow_doeks.model.engine import ENGINES
 from airflow_doeks.model.plan import BUDGETS, Plan, TaskPlan
-
-_WORK = {"main": ("sql",), "sql": ("main", "class"), "jar": ("sql",)}  # what a task runs replaces what it inherits
 
 
 class Compilation:
@@ -146,7 +145,7 @@ class Compilation:
                 presets = merge(presets, self.setting.data["presets"][name].get(entry.kind) or {})
             job = merge(presets, job)
         if job:
-            replaced = {gone for key in own if key in _WORK for gone in _WORK[key]}
+            replaced = {gone for key in own for gone in ENGINES[entry.kind].replaced_by(key)}
             job = merge({key: value for key, value in job.items() if key not in replaced}, own)
         else:
             job = own
@@ -176,7 +175,7 @@ class Compilation:
             }
         plan = TaskPlan(
             task_id=entry.id,
-            kind=entry.kind,  # type: ignore[arg-type]
+            kind=entry.kind,
             job=job,
             platform=platform,
             operator=operator,
@@ -217,7 +216,7 @@ class Compilation:
             return None
 
     def _sources(self, entry: Entry, job: dict[str, Any] | None, tags: dict[str, str]) -> Sources:
-        shared = {key: value for key, value in self.base.items() if key not in {"spark", "flink"}}
+        shared = {key: value for key, value in self.base.items() if key not in ENGINES}
         own: dict[str, Any] = {"cost_tags": tags}
         if job is not None:
             own[entry.kind] = job

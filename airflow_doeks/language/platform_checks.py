@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from airflow_doeks.language.layers import steps_of
 from airflow_doeks.language.rules import schema
 from airflow_doeks.model.plan import TaskPlan
 from airflow_doeks.model.quantities import GIB, parse_cpu, parse_memory
+from airflow_doeks.platforms.registry import TYPES
 
 if TYPE_CHECKING:
     from airflow_doeks.language.compilation import Compilation
@@ -45,7 +45,7 @@ def check_on_platform(compilation: Compilation, entry: Entry, plan: TaskPlan) ->
 def _check_node(compilation: Compilation, entry: Entry, job: Mapping[str, Any], platform: Mapping[str, Any]) -> None:
     """Pods against the node that the platform names; type local cuts its executors to the machine."""
     size = node_size(platform.get("priced_as") or "")
-    if size is None or platform["type"] == "local":
+    if size is None or TYPES[platform["type"]].runs_here:
         return
     vcpu, gib = size
     for pod in ("driver", "executors"):
@@ -88,9 +88,7 @@ def _checks(compilation: Compilation, platform: Mapping[str, Any]) -> tuple[Chec
 
 
 def _load(platform: Mapping[str, Any]) -> tuple[Check | None, Check | None]:
-    from airflow_doeks import platforms
-
-    module = importlib.import_module(platforms.CHECKS[platform["type"]])
+    module = TYPES[platform["type"]].load_checks()
     config = _Entry(platform)
     seen: dict[str, list[Any]] = {}
 

@@ -1,7 +1,9 @@
 """One feed for all jobs of a scope: a thousand triggers in one event loop share one watch or one paged list.
 
-A follower that comes late is given the last state at once; one that is slow holds up nobody; when the last one leaves,
-the feed ends. Feeds are shared per event loop, never across loops: clients and locks belong to a loop.
+A follower that comes late is given the last state at once, the end of its job included; one that is slow holds up
+nobody; when the last one leaves, the feed ends. Whatever goes wrong in a feed tells its followers that a worker must
+look, and says nothing of their jobs. Feeds are shared per event loop, never across loops: clients and locks belong to
+a loop.
 """
 
 from __future__ import annotations
@@ -11,17 +13,22 @@ import contextlib
 import logging
 import random
 import weakref
-from collections.abc import AsyncGenerator
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 
 from airflow_doeks.model.errors import PlatformError
 from airflow_doeks.model.status import JobRef, JobStatus, Scope
+from airflow_doeks.model.telemetry import Sighting
 from airflow_doeks.platforms.protocol import Platform
 
 log = logging.getLogger(__name__)
 
 _FIRST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 60.0
+_REMEMBERED = 2000  # last states kept of jobs that nobody follows: of who left, or has not come yet
+
+Sink = Callable[[Sighting], None]
 
 _of_loop: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Followers] = weakref.WeakKeyDictionary()
 
@@ -30,7 +37,9 @@ _of_loop: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Followers] = weak
 class _Feed:
     platform: Platform
     scope: Scope
-    last: dict[JobRef, JobStatus] = field(default_factory=dict)
+    sink: Sink | None = None
+    last: OrderedDict[JobRef, JobStatus] = field(default_factory=OrderedDict)
+    wanted: set[JobRef] = field(default_factory=set)
     inboxes: dict[JobRef, list[asyncio.Queue[JobStatus | BaseException]]] = field(default_factory=dict)
     task: asyncio.Task[None] | None = None
 
@@ -38,26 +47,48 @@ class _Feed:
         pause = _FIRST_PAUSE_SECONDS
         while True:
             try:
-                async for status in self.platform.feed(self.scope):
+                async for told in self.platform.feed(self.scope, self.wanted):
                     pause = _FIRST_PAUSE_SECONDS
-                    self.deliver(status)
+                    if isinstance(told, Sighting):
+                        self.hand_over(told)
+                    else:
+                        self.deliver(told)
             except PlatformError as error:
                 if not error.retryable:
                     self.fail(error)
                     return
                 log.warning("Following %s is interrupted, trying again: %s", self.scope.endpoint, error)
             except Exception as error:
-                self.fail(error)
-                raise
+                log.exception("The feed of %s broke; report this", self.scope.endpoint)
+                text = f"the feed of {self.scope.endpoint} broke ({type(error).__name__}: {error}); a worker must look"
+                self.fail(PlatformError(text))
+                return
             await asyncio.sleep(random.uniform(0, pause))  # noqa: S311 - jitter, not a secret
             pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
 
     def deliver(self, status: JobStatus) -> None:
-        if status.ref not in self.inboxes or self.last.get(status.ref) == status:
+        if self.last.get(status.ref) == status:
             return
         self.last[status.ref] = status
-        for inbox in self.inboxes[status.ref]:
+        self.last.move_to_end(status.ref)
+        for inbox in self.inboxes.get(status.ref, ()):
             inbox.put_nowait(status)
+        if len(self.last) > len(self.wanted) + _REMEMBERED:
+            self.forget()
+
+    def forget(self) -> None:
+        """The older half of what is remembered of jobs that nobody follows."""
+        unwanted = [ref for ref in self.last if ref not in self.wanted]
+        for ref in unwanted[: len(unwanted) // 2]:
+            del self.last[ref]
+
+    def hand_over(self, sighting: Sighting) -> None:
+        if self.sink is None:
+            return
+        try:
+            self.sink(sighting)
+        except Exception:
+            log.exception("A sighting of %s was not kept; its cost will rest on less", sighting.ref)
 
     def fail(self, error: BaseException) -> None:
         for inboxes in self.inboxes.values():
@@ -81,12 +112,16 @@ class Followers:
         """How many feeds are open."""
         return len(self._feeds)
 
-    async def follow(self, platform: Platform, ref: JobRef) -> AsyncGenerator[JobStatus, None]:
+    async def follow(
+        self, platform: Platform, ref: JobRef, *, sink: Sink | None = None
+    ) -> AsyncGenerator[JobStatus, None]:
         """Every change of one job, its present state first; ends after a terminal state.
 
-        Raises PlatformError when the feed cannot go on, for example without permission.
+        ``sink`` is given the sightings of the whole feed, on the event loop: it must not block. Raises PlatformError
+        when the feed cannot go on, for example without permission: a worker must look, the job may be well.
         """
         feed = self._join(platform, ref)
+        feed.sink = feed.sink or sink
         inbox: asyncio.Queue[JobStatus | BaseException] = asyncio.Queue()
         feed.inboxes.setdefault(ref, []).append(inbox)
         if ref in feed.last:
@@ -107,8 +142,7 @@ class Followers:
         feed = self._feeds.get(scope)
         if feed is None:
             feed = self._feeds[scope] = _Feed(platform, scope)
-        if ref not in feed.inboxes:
-            feed.platform.follow(ref)
+        feed.wanted.add(ref)
         if feed.task is None or feed.task.done():
             feed.task = asyncio.create_task(feed.run(), name=f"doeks feed {scope.endpoint}")
         return feed
@@ -117,8 +151,7 @@ class Followers:
         feed.inboxes[ref].remove(inbox)
         if not feed.inboxes[ref]:
             del feed.inboxes[ref]
-            feed.last.pop(ref, None)
-            feed.platform.unfollow(ref)
+            feed.wanted.discard(ref)
         if feed.inboxes or self._feeds.get(feed.scope) is not feed:
             return
         del self._feeds[feed.scope]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_doeks.lifecycle.clock import Clock
 from airflow_doeks.lifecycle.submission import Submission
+from airflow_doeks.model.engine import SPARK
 from airflow_doeks.model.event_log import EventLogSummary
 from airflow_doeks.model.identity import JobIdentity
 from airflow_doeks.model.record import Attempt, Cost, JobFacts, JobFailure, JobRecord, Times
@@ -17,7 +18,7 @@ from airflow_doeks.model.status import JobState, JobStatus
 from airflow_doeks.model.telemetry import Telemetry
 
 if TYPE_CHECKING:
-    from airflow_doeks.cost import Account
+    from airflow_doeks.lifecycle.account import Account
 
 _KEPT_DATASETS = (50, 25, 12, 6, 3, 1, 0)  # in the record, the first that fits; all of them stand in its detail
 MAX_RECORD_BYTES = 8192
@@ -100,7 +101,7 @@ def fit(record: JobRecord, account: Account, summary: EventLogSummary) -> Settle
         "minutes": [run.model_dump(mode="json") for run in account.minutes],
         "advice": [measure.model_dump(mode="json") for measure in account.advice],
         "pods": [pod.model_dump(mode="json", exclude_none=True) for pod in summary.pods],
-        "spark": {"app_id": summary.app_id, "version": summary.spark_version, "slot_ms": summary.slot_ms},
+        SPARK.name: {"app_id": summary.app_id, "version": summary.spark_version, "slot_ms": summary.slot_ms},
     }
     record = record.model_copy(
         update={"detail": f"{record.record_id}.detail.json.zst", "failure": shortened(record.failure)}
@@ -144,7 +145,7 @@ def refused_record(
             ref=None,
             platform=str(entry.get("name", entry.get("type", ""))),
             type=str(entry.get("type", "")),
-            engine="spark",
+            engine=SPARK.name,
             name=identity.name,
             state=JobState.FAILED,
         ),

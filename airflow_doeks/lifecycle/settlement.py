@@ -21,7 +21,8 @@ from airflow_doeks.model.telemetry import Telemetry
 from airflow_doeks.platforms.protocol import Platform
 
 if TYPE_CHECKING:
-    from airflow_doeks.cost import Account, RateCard
+    from airflow_doeks.cost import RateCard
+    from airflow_doeks.lifecycle.account import Account
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +102,7 @@ def _read_log(telemetry: Telemetry, accounting: Accounting, why: list[str]) -> E
 
     def read() -> None:
         try:
-            from airflow_doeks.lineage import read_event_log
+            from airflow_doeks.lifecycle.event_logs import read_event_log
 
             answer.append(read_event_log(*accounting.open_log(url)))
         except BaseException as error:  # noqa: BLE001 - carried to the waiting thread, raised or told there
@@ -126,7 +127,7 @@ def _read_log(telemetry: Telemetry, accounting: Accounting, why: list[str]) -> E
 def _account(
     telemetry: Telemetry, summary: EventLogSummary, accounting: Accounting, why: list[str], *, succeeded: bool
 ) -> Account:
-    from airflow_doeks.cost import Account, account
+    from airflow_doeks.lifecycle.account import Account, account
 
     try:
         card = accounting.rate_card()

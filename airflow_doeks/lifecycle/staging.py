@@ -14,7 +14,7 @@ from airflow_doeks.model.errors import SpecError
 from airflow_doeks.model.job import SparkJob
 from airflow_doeks.model.stores import ByteStore
 
-SQL_RUNNER = Path(__file__).parent.parent / "platforms" / "spark" / "sql_runner.py"
+SQL_RUNNER = Path(__file__).parents[1] / "platforms/spark/sql_runner.py"
 PROJECT_FILE = "doeks.yaml"
 _MANY = ("py_files", "files", "jars", "archives")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://?")

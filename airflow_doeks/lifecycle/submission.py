@@ -10,10 +10,11 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from airflow_doeks.lifecycle.cancellation import cancel
 from airflow_doeks.lifecycle.clock import Clock
+from airflow_doeks.model.engine import SPARK
 from airflow_doeks.model.errors import PlatformError
 from airflow_doeks.model.identity import CLOCK_SKEW, PREFIX, JobIdentity, label_value
 from airflow_doeks.model.job import SparkJob
@@ -43,7 +44,7 @@ class Submission:
     try_number: int
     submitted: datetime
     adopted: bool = False
-    engine: Literal["spark", "flink"] = "spark"
+    engine: str = SPARK.name
     tags: Mapping[str, str] = field(default_factory=dict)
     unknown: Mapping[str, Any] = field(default_factory=dict)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from airflow_doeks.lineage.names import Name, dataset_name, without_partitions
+from airflow_doeks.lineage.names import SPARK_CATALOG, Name, dataset_name, without_partitions
 from airflow_doeks.model.lineage import Dataset, Lineage
 
-_PLACELESS = frozenset({"kafka", "jdbc", "spark"})  # namespaces of data whose server the log does not name
+_PLACELESS = frozenset({"kafka", "jdbc", SPARK_CATALOG})  # namespaces of data whose server the log does not name
 _FILES = frozenset(  # schemes of files: never those of a topic or a database table
     {"file", "s3", "gs", "abfs", "abfss", "wasb", "wasbs", "adl", "oss", "hdfs", "viewfs", "dbfs"}
 )
@@ -71,7 +71,11 @@ def _is_same(dataset: Dataset, name: Name) -> bool:
 def _is_alike(dataset: Dataset, name: Name) -> bool:
     """True if a dataset without a server has the declared name, and the declared place may hold it."""
     scheme = name.namespace.partition(":")[0]
-    if dataset.namespace not in _PLACELESS or scheme == "file" or (dataset.namespace != "spark" and scheme in _FILES):
+    if (
+        dataset.namespace not in _PLACELESS
+        or scheme == "file"
+        or (dataset.namespace != SPARK_CATALOG and scheme in _FILES)
+    ):
         return False
     return dataset.name == _dotted(name)
 

@@ -18,11 +18,10 @@ from airflow_doeks.lineage.datasets import Counts, Datasets, total
 from airflow_doeks.lineage.names import Name
 from airflow_doeks.lineage.plan_reading import read_plan
 from airflow_doeks.lineage.plans import Metrics, PlanFacts, Scan, Write
-from airflow_doeks.lineage.stages import Stage
 from airflow_doeks.lineage.streams import Streams
 from airflow_doeks.model.lineage import Column
+from airflow_doeks.model.plan_reader import FAULTS, StageWork
 
-FAULTS = (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError, RecursionError)
 FOLD_AFTER = 32  # ended roots that wait for late numbers
 _ADAPTIVE = re.compile(rb'.{0,120}?SparkListenerSQLAdaptiveExecutionUpdate","executionId":(\d+),', re.DOTALL)
 _BATCH = re.compile(r"\bid = (\S+)\s+runId = \S+\s+batch = \d+")
@@ -47,7 +46,7 @@ class _Root:
     accumulators: dict[int, int] = field(default_factory=dict)
     retried: set[int] = field(default_factory=set)  # accumulators that a repeated stage added to twice
     driver_updates: list[list[int]] = field(default_factory=list)
-    stages: list[Stage] = field(default_factory=list)
+    stages: list[StageWork] = field(default_factory=list)
     records_written: int | None = None  # by Spark tasks
     bytes_written: int | None = None
     query: str | None = None  # the streaming query that it is a batch of
@@ -108,7 +107,7 @@ class Executions:
         if ids and tuple(key - ids[0] for key in ids) == _SINK_METRICS and ids not in root.driver_updates:
             root.driver_updates.append(ids)
 
-    def stage_submitted(self, stage: Stage, execution: int | None, root: int | None) -> None:
+    def stage_submitted(self, stage: StageWork, execution: int | None, root: int | None) -> None:
         """A stage of an execution starts."""
         found = self._root(execution, root) if execution is not None and root is not None else None
         if found is not None and stage not in found.stages:
@@ -116,7 +115,7 @@ class Executions:
             stage.root = found.number
             found.stages.append(stage)
 
-    def stage_completed(self, stage: Stage, values: Iterable[tuple[int, str, int]]) -> None:
+    def stage_completed(self, stage: StageWork, values: Iterable[tuple[int, str, int]]) -> None:
         """The accumulators of a stage attempt: (id, name, value so far)."""
         root = self._root(stage.root, stage.root) if stage.root is not None else None
         if root is None or stage.is_completed:

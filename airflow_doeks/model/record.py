@@ -8,10 +8,11 @@ null only when compute is.
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
+from airflow_doeks.model.engine import ENGINES
 from airflow_doeks.model.lineage import Lineage
 from airflow_doeks.model.noun import Amount, OpenNoun, UtcTime
 from airflow_doeks.model.status import JobState
@@ -70,7 +71,7 @@ class JobFacts(OpenNoun):
     ref: str | None
     platform: str
     type: str
-    engine: Literal["spark", "flink"]
+    engine: Annotated[str, Field(json_schema_extra={"enum": sorted(ENGINES)})]
     name: str
     state: JobState
 

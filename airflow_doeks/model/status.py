@@ -9,13 +9,6 @@ from datetime import datetime
 from typing import Any
 
 
-class Engine(str, enum.Enum):
-    """What executes the job."""
-
-    SPARK = "spark"
-    FLINK = "flink"
-
-
 class JobState(str, enum.Enum):
     """The state of a job in our words; each platform type maps its own words by a table."""
 

@@ -78,3 +78,15 @@ class Telemetry(Noun):
     started: UtcTime | None = None
     ended: UtcTime | None = None
     why: tuple[str, ...] = ()
+
+
+class Sighting(Noun):
+    """A pod seen while it lived, which is gone when its job ends, and the node it was on, once that is known.
+
+    ``ref`` is the job whose pod it is, ``seen`` the moment; a later sighting of the same pod replaces what it says.
+    """
+
+    ref: str
+    seen: UtcTime
+    pod: Pod
+    node: Node | None = None

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from airflow_doeks.compat import AirflowFailException, BaseOperator, BaseSensorOperator
-from airflow_doeks.hooks.emr import virtual_cluster_calls
+from airflow_doeks.hooks.emr_on_eks import virtual_cluster_calls
 from airflow_doeks.model.identity import digest
 from airflow_doeks.platforms.emr_on_eks import virtual_clusters
 

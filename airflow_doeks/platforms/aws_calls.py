@@ -1,23 +1,17 @@
-"""Calls to AWS that pace themselves: a token bucket, full jitter, one retry loop, errors named by what helps.
+"""Calls to AWS through one client a service, made anew when its credentials ended; errors named by what helps.
 
-botocore's own retries are off for these clients (hooks/emr.py): two loops that know nothing of each other multiply.
+botocore's own retries are off for these clients (hooks/clients.py): two loops that know nothing of each other multiply.
 """
 
 from __future__ import annotations
 
-import asyncio
-import functools
-import logging
-import random
 import threading
-import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from typing import Any
 
-from airflow_doeks.model.errors import PlatformError
-
-log = logging.getLogger(__name__)
+from airflow_doeks.platforms.clients import Clients
+from airflow_doeks.platforms.patience import Paging, Patience, Refusal, Time, pages, pages_of_feed, shared_pace
 
 # Error codes; emr-containers service model 2020-10-01 and botocore's retry handler, read November 2026.
 THROTTLES = frozenset(
@@ -49,90 +43,6 @@ RENEWED = EXPIRIES | {"UnrecognizedClientException", "InvalidClientTokenId"}
 OUTAGES = frozenset({"IDPCommunicationError"})
 GONE = frozenset({"ResourceNotFoundException", "NoSuchKey", "NoSuchBucket", "404"})
 
-SLOWEST_PER_SECOND = 0.1
-# AWS meters an API by a bucket that refills at a rate and holds a burst. The numbers of EMR on EKS are not published
-# per action where we could read them (developer guide, "service endpoints and quotas", November 2026): what is saved up
-# is small, and a throttled call empties it and halves the rate.
-BURST_SECONDS = 10.0
-LONGEST_PAUSE_SECONDS = 60.0
-MOST_DOUBLINGS = 6  # of a second: more than the longest pause, and 2.0**1024 is no float any more
-# No credentials are found: for good, or their source (a role's token, instance metadata) is away for a moment. A worker
-# tells soon and its task is tried again; a feed holds the jobs of many and asks longer.
-CREDENTIALS_SECONDS, FEED_CREDENTIALS_SECONDS = 15.0, 600.0
-
-
-class Refusal(PlatformError):
-    """A call that did not succeed.
-
-    Attributes:
-        kind: ``throttled``, ``unavailable``, ``no_credentials`` may be repeated; ``denied``, ``gone``, ``refused`` not.
-    """
-
-    def __init__(self, kind: str, message: str) -> None:
-        super().__init__(message, retryable=kind in {"throttled", "unavailable", "no_credentials"})
-        self.kind = kind
-
-
-@dataclass(frozen=True)
-class Time:
-    """The clock and both ways to wait; seconds."""
-
-    monotonic: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], None] = time.sleep
-    asleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-
-
-class Pace:
-    """A token bucket whose rate halves when the service throttles and grows back when it answers; thread-safe.
-
-    It holds the calls of ``BURST_SECONDS``: a list of many pages after a rest goes at once, the average is the rate.
-    """
-
-    def __init__(self, per_second: float, clock: Time | None = None) -> None:
-        self._most = self.per_second = per_second
-        self._clock = clock or Time()
-        self._tokens, self._at = self._burst(), self._clock.monotonic()
-        self._refusals = 0
-        self._lock = threading.Lock()
-
-    def reserve(self) -> float:
-        """Seconds to wait before the next call may go; the call is counted."""
-        with self._lock:
-            self._refill()
-            self._tokens -= 1
-            return max(0.0, -self._tokens / self.per_second)
-
-    def answered(self) -> None:
-        """The service answered: a little faster, up to the configured rate."""
-        with self._lock:
-            self._refusals = 0
-            self.per_second = min(self._most, self.per_second + self._most / 20)
-
-    def refused(self, *, throttled: bool) -> float:
-        """Seconds to pause (full jitter) after a refusal; throttling halves the rate and spends what was saved up."""
-        with self._lock:
-            self._refusals += 1
-            if throttled:
-                self._refill()
-                self.per_second = max(SLOWEST_PER_SECOND, self.per_second / 2)
-                self._tokens = min(self._tokens, 0.0)
-            longest = min(LONGEST_PAUSE_SECONDS, 2.0 ** min(self._refusals, MOST_DOUBLINGS))
-            return random.uniform(0, longest)  # noqa: S311 - jitter
-
-    def _refill(self) -> None:
-        now = self._clock.monotonic()
-        self._tokens = min(self._burst(), self._tokens + (now - self._at) * self.per_second)
-        self._at = now
-
-    def _burst(self) -> float:
-        return max(1.0, self.per_second * BURST_SECONDS)
-
-
-@functools.lru_cache(maxsize=64)
-def shared_pace(region: str, connection: str | None, per_second: float) -> Pace:  # noqa: ARG001 - the key
-    """One pace for all platforms of this process that share an account and region."""
-    return Pace(per_second)
-
 
 class AwsCalls:
     """One service's client, made when first needed and made anew when its credentials expired, changed or are missing.
@@ -140,21 +50,17 @@ class AwsCalls:
     Args:
         make: gives a boto3 client; slow, never called on the event loop.
         identity: gives the caller's ARN for the message of a denial; may raise.
-        in_thread: runs a function in a thread from which ``make`` may be called.
     """
 
-    def __init__(
-        self,
-        make: Callable[[], Any],
-        identity: Callable[[], str],
-        pace: Pace,
-        clock: Time,
-        in_thread: Callable[..., Awaitable[dict[str, Any]]] = asyncio.to_thread,
-    ) -> None:
-        self._make, self._identity, self._pace, self.clock = make, identity, pace, clock
-        self._in_thread = in_thread
+    def __init__(self, make: Callable[[], Any], identity: Callable[[], str], patience: Patience) -> None:
+        self._make, self._identity, self.patience = make, identity, patience
         self._client: Any = None
         self._lock = threading.Lock()
+
+    @property
+    def clock(self) -> Time:
+        """The clock that its waits go by."""
+        return self.patience.clock
 
     def once(self, action: str, **parameters: Any) -> dict[str, Any]:
         """One call, not paced; raises Refusal. Expired and replaced credentials are renewed once."""
@@ -174,48 +80,20 @@ class AwsCalls:
         raise AssertionError  # pragma: no cover - the loop returns or raises
 
     def patiently(self, action: str, seconds: float = 60.0, **parameters: Any) -> dict[str, Any]:
-        """One paced call, repeated while the service throttles or is away, for about ``seconds``; blocks.
-
-        Without credentials it is repeated for CREDENTIALS_SECONDS at most.
-        """
-        began = self.clock.monotonic()
-        while True:
-            self.clock.sleep(self._pace.reserve())
-            try:
-                answer = self.once(action, **parameters)
-            except Refusal as refusal:
-                pause = self._pace.refused(throttled=refusal.kind == "throttled")
-                most = min(seconds, CREDENTIALS_SECONDS) if refusal.kind == "no_credentials" else seconds
-                if not refusal.retryable or self.clock.monotonic() + pause > began + most:
-                    raise
-                log.info("%s, again in %.1f s", refusal, pause)
-                self.clock.sleep(pause)
-            else:
-                self._pace.answered()
-                return answer
+        """One paced call, repeated while the service throttles or is away, for about ``seconds``; blocks."""
+        return self.patience.call(partial(self.once, action, **parameters), seconds)
 
     async def forever(self, action: str, **parameters: Any) -> dict[str, Any]:
-        """One paced call in a thread, repeated until the service answers or refuses for good.
+        """One paced call in a thread, repeated until the service answers or refuses for good."""
+        return await self.patience.forever(partial(self.once, action, **parameters))
 
-        To have no credentials for FEED_CREDENTIALS_SECONDS is for good: perhaps only this process has none.
-        """
-        warned, began = False, self.clock.monotonic()
-        while True:
-            await self.clock.asleep(self._pace.reserve())
-            try:
-                answer = await self._in_thread(self.once, action, **parameters)
-            except Refusal as refusal:
-                if not refusal.retryable:
-                    raise
-                if refusal.kind == "no_credentials" and self.clock.monotonic() - began > FEED_CREDENTIALS_SECONDS:
-                    raise Refusal(kind="denied", message=str(refusal)) from refusal
-                if not warned:
-                    log.warning("%s; it is tried again until it answers", refusal)
-                warned = True
-                await self.clock.asleep(self._pace.refused(throttled=refusal.kind == "throttled"))
-            else:
-                self._pace.answered()
-                return answer
+    def pages(self, action: str, entries: str, **parameters: Any) -> Iterator[Any]:
+        """The ``entries`` of all pages of a list, patiently."""
+        return pages(partial(self.patiently, action, **parameters), Paging(entries))
+
+    def pages_of_feed(self, action: str, entries: str, **parameters: Any) -> AsyncIterator[Any]:
+        """The same for a feed."""
+        return pages_of_feed(partial(self.forever, action, **parameters), Paging(entries))
 
     def _connected(self) -> Any:
         with self._lock:
@@ -238,6 +116,25 @@ class AwsCalls:
             return self._identity()
         except Exception as error:  # noqa: BLE001 - a denial must be told whatever else fails
             return f"an identity that could not be asked for ({type(error).__name__})"
+
+
+def aws_calls(
+    clients: Clients,
+    service: str,
+    *,
+    connection: str | None,
+    region: str | None,
+    per_second: float,
+    endpoint_url: str | None = None,
+) -> AwsCalls:
+    """Paced calls of a service through one connection; nothing is made yet."""
+
+    def identity() -> str:
+        return str(clients.aws("sts", connection=connection, region=region).get_caller_identity()["Arn"])
+
+    pace = shared_pace(f"{service} {region} {endpoint_url} {connection}", per_second, clients.time)
+    make = partial(clients.aws, service, connection=connection, region=region, endpoint_url=endpoint_url)
+    return AwsCalls(make, identity, Patience(pace, clients.time, clients.in_thread))
 
 
 def error_code(error: Exception) -> str | None:

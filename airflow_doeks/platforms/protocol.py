@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -10,8 +11,8 @@ if TYPE_CHECKING:  # `doeks lint` reads `Finding` here and must not pay for buil
     from airflow_doeks.model.identity import JobIdentity
     from airflow_doeks.model.job import SparkJob
     from airflow_doeks.model.record import JobFailure
-    from airflow_doeks.model.status import Engine, JobRef, JobStatus, Request, Scope
-    from airflow_doeks.model.telemetry import Telemetry
+    from airflow_doeks.model.status import JobRef, JobStatus, Request, Scope
+    from airflow_doeks.model.telemetry import Sighting, Telemetry
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,6 @@ class Platform(Protocol):
     Every method may raise PlatformError (``retryable`` or not).
     """
 
-    engines: frozenset[Engine]
-
     def render(self, job: SparkJob, identity: JobIdentity) -> Request:
         """Exactly what would be sent; pure: no I/O, the same answer every time."""
 
@@ -40,20 +39,22 @@ class Platform(Protocol):
     def find(self, identity: JobIdentity) -> list[JobStatus]:
         """Jobs of this task (all tries, living and ended) with their identity tags, newest first."""
 
+    def living(self, instance: str) -> Iterator[JobStatus]:
+        """Every job that lives and carries this Airflow's ``instance`` (any form of it), with its identity tags."""
+
     def observe(self, ref: JobRef) -> JobStatus:
         """One look; never waits. A job that nobody knows is LOST."""
 
     def scope(self, ref: JobRef) -> Scope:
         """The feed that covers this job."""
 
-    def feed(self, scope: Scope) -> AsyncIterator[JobStatus]:
-        """One watch, or one paged list, for all jobs of a scope: current states first, then every change, for ever."""
+    def feed(self, scope: Scope, wanted: AbstractSet[JobRef]) -> AsyncIterator[JobStatus | Sighting]:
+        """ONE watch, or one paged list, for all jobs of a scope: present states first, then every change, for ever.
 
-    def follow(self, ref: JobRef) -> None:
-        """Tell the feed that someone waits for this job; a feed reports at least every job that is followed."""
-
-    def unfollow(self, ref: JobRef) -> None:
-        """The last one who waited has left."""
+        ``wanted`` lives: refs come and go while the feed runs, on its own event loop. Each is told its present state
+        soon after it came, ended or not, and every change; a feed may tell of other jobs and may repeat itself. One
+        odd entry of an answer hides no other. Pods seen while they live are told as sightings between the states.
+        """
 
     def cancel(self, ref: JobRef) -> None:
         """Ask for the end of the job and remove its resource; idempotent; an ended or unknown job is fine."""

@@ -11,7 +11,7 @@ from airflow_doeks.compat import AirflowException, AirflowFailException, Airflow
 from airflow_doeks.hooks.platforms import connect
 from airflow_doeks.lifecycle import Budgets
 from airflow_doeks.model.status import JobRef, JobState, JobStatus
-from airflow_doeks.platforms import REFS
+from airflow_doeks.platforms.registry import TYPES
 from airflow_doeks.triggers.job import JobTrigger, event_status
 
 
@@ -59,7 +59,7 @@ class JobSensor(BaseSensorOperator):
 
     def _job(self) -> JobRef:
         """The ref after rendering; a template that finds nothing renders to None or to nothing."""
-        form = REFS[self.platform["type"]]
+        form = TYPES[self.platform["type"]].ref
         if not re.fullmatch(re.sub("<[^>]+>", r"[^/\\s]+", form.replace(".", r"\.")), str(self.ref)):
             msg = (
                 f"ref: {str(self.ref)[:200]!r} is no job of platform {self.platform.get('name')!r}; expected {form}, "

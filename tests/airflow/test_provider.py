@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_doeks.hooks.emr import virtual_cluster_calls
-from airflow_doeks.hooks.emr_on_eks import EmrOnEksHook
+from airflow_doeks.hooks.emr_on_eks import EmrOnEksHook, virtual_cluster_calls
 from airflow_doeks.hooks.platforms import connect
 from airflow_doeks.model.errors import PlatformError
 from airflow_doeks.platforms.emr_on_eks.virtual_clusters import create

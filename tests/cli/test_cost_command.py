@@ -10,7 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from airflow_doeks.cli.cost_commands import cost
-from airflow_doeks.cost import account, load_rate_card
+from airflow_doeks.cost import load_rate_card
+from airflow_doeks.lifecycle.account import account
 from airflow_doeks.model.event_log import EventLogSummary
 from airflow_doeks.model.lineage import Dataset, Lineage
 from airflow_doeks.model.telemetry import Node, Pod, Telemetry

@@ -8,9 +8,9 @@ from html.parser import HTMLParser
 import pytest
 
 from airflow_doeks.cli.report_page import page
-from airflow_doeks.cost.totals import report
 from airflow_doeks.model.record import Attempt, Cost, JobFacts, JobRecord, Times
 from airflow_doeks.model.status import JobState
+from airflow_doeks.report import report
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
 EVIL = '"><script>alert(1)</script>&'

@@ -1,4 +1,4 @@
-"""Worked examples of price(): the arithmetic stands beside each number."""
+"""Worked examples of a job's price: the arithmetic stands beside each number."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -6,10 +6,10 @@ from decimal import Decimal
 import pytest
 from pydantic import ValidationError
 
-from airflow_doeks.cost import price
 from airflow_doeks.cost.fargate import fargate_size
 from airflow_doeks.cost.rates import SpotPrice
 from airflow_doeks.model.telemetry import Node, Pod
+from tests.cost.pricing import price
 
 
 def test_a_local_job_is_priced_as_the_instance_its_platform_names(card, pod, node):

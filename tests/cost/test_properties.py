@@ -6,11 +6,11 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_doeks.cost import load_rate_card, price, share
-from airflow_doeks.cost.advice import advise
-from airflow_doeks.cost.lines import itemize
+from airflow_doeks.advice import advise
+from airflow_doeks.cost import itemize, load_rate_card, share
 from airflow_doeks.model.event_log import EventLogSummary, StageFacts
 from airflow_doeks.model.telemetry import Node, Pod
+from tests.cost.pricing import price
 
 CARD = load_rate_card()
 NOON = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
@@ -83,7 +83,11 @@ def test_advice_and_waste_never_exceed_what_was_spent(pods, summary, has_assumed
     card = CARD.model_copy(update={"spot_share_of_on_demand": Decimal("0.4")})
     lines = itemize(pods, NODES, card, assumed_node=assumed, ended=summary.ended)
     compute = sum((step.usd for line in lines for step in line.steps or ()), Decimal(0))
-    for measure in advise(summary, pods, NODES, card, assumed_node=assumed):
+
+    def reprice(pod, node):
+        return itemize([pod.model_copy(update={"node": node.uid})], {node.uid: node}, card, ended=summary.ended)[0]
+
+    for measure in advise(summary, lines, reprice):
         assert measure.evidence
         assert measure.usd is None or 0 <= measure.usd <= compute + Decimal("1e-6")
     _, cost = price(pods, NODES, card, basis="event_log", assumed_node=assumed, now=NOON)

@@ -4,10 +4,10 @@ from decimal import Decimal
 
 import pytest
 
-from airflow_doeks.cost import price
 from airflow_doeks.cost.lines import unit_rates
 from airflow_doeks.cost.rates import PodRates
 from airflow_doeks.model.telemetry import Node
+from tests.cost.pricing import price
 
 CENT = Decimal("0.01")
 

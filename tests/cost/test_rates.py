@@ -4,9 +4,10 @@ from decimal import Decimal
 
 import pytest
 
-from airflow_doeks.cost import load_rate_card, price
+from airflow_doeks.cost import load_rate_card
 from airflow_doeks.cost.rates import bundled_regions
 from airflow_doeks.model.errors import SpecError
+from tests.cost.pricing import price
 
 
 @pytest.mark.parametrize("region", sorted(bundled_regions()))

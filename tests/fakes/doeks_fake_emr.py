@@ -22,6 +22,7 @@ from urllib.parse import unquote, urlsplit
 from airflow_doeks.model.identity import JobIdentity
 from airflow_doeks.model.job import SparkJob
 from airflow_doeks.model.status import JobRef, JobState
+from airflow_doeks.platforms.clients import Clients
 from airflow_doeks.platforms.emr_on_eks.request import all_conf
 from airflow_doeks.platforms.local import platform as local
 from airflow_doeks.platforms.spark.conf import OWNED
@@ -136,7 +137,7 @@ def _identity(request: dict[str, Any]) -> JobIdentity:
 def fake_aws(folder: Path) -> FakeAws:
     """A fake AWS on real time whose jobs really run; S3 is ``<folder>/s3``."""
     s3 = FakeS3(folder / "s3")
-    platform = local.Platform(local.Config(type="local"), "fake-emr", {"local_dir": str(folder / "runs")})
+    platform = local.Platform(local.Config(type="local"), "fake-emr", Clients(local_dir=str(folder / "runs")))
     now = lambda: datetime.now(timezone.utc)  # noqa: E731 - a clock
     return FakeAws(FakeEmr(runner=SparkRunner(s3, platform), clock=now, cancel_seconds=2), s3)
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 
 from pydantic import BaseModel
 
+from airflow_doeks.model.engine import SPARK
 from airflow_doeks.model.errors import PlatformError
-from airflow_doeks.model.identity import JobIdentity, digest
+from airflow_doeks.model.identity import JobIdentity, digest, label_value
 from airflow_doeks.model.job import SparkJob
 from airflow_doeks.model.record import JobFailure
-from airflow_doeks.model.status import Engine, JobRef, JobState, JobStatus, Request, Scope
-from airflow_doeks.model.telemetry import Telemetry
+from airflow_doeks.model.status import JobRef, JobState, JobStatus, Request, Scope
+from airflow_doeks.model.telemetry import Sighting, Telemetry
+from airflow_doeks.platforms.registry import PlatformType
 
 START = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
 
@@ -43,7 +46,6 @@ class MemoryPlatform:
         (60, JobState.SUCCEEDED),
     )
     cancel_takes: float = 5.0
-    engines: frozenset[Engine] = frozenset({Engine.SPARK})
 
     def __post_init__(self) -> None:
         self.jobs: dict[str, JobStatus] = {}
@@ -51,7 +53,7 @@ class MemoryPlatform:
         self.cancelled: dict[JobRef, datetime] = {}
         self.submits = 0
         self.feeds = 0
-        self.followed: set[JobRef] = set()
+        self.wanted: AbstractSet[JobRef] = frozenset()
         self.fail_submit_after_commit = False
         self.feed_faults: list[Exception] = []
         self.changed = asyncio.Event()
@@ -85,6 +87,11 @@ class MemoryPlatform:
         found = [self._now(job) for job in self.jobs.values() if job.tags["airflow-doeks/task-key"] == key]
         return sorted(found, key=lambda job: job.submitted or START, reverse=True)
 
+    def living(self, instance: str) -> Iterator[JobStatus]:
+        for job in map(self._now, self.jobs.values()):
+            if not job.state.is_terminal and job.tags["airflow-doeks/instance"] == label_value(instance):
+                yield job
+
     def observe(self, ref: JobRef) -> JobStatus:
         for job in self.jobs.values():
             if job.ref == ref:
@@ -94,14 +101,9 @@ class MemoryPlatform:
     def scope(self, ref: JobRef) -> Scope:
         return Scope("memory", ref.authority, "me", "default")
 
-    def follow(self, ref: JobRef) -> None:
-        self.followed.add(ref)
-
-    def unfollow(self, ref: JobRef) -> None:
-        self.followed.discard(ref)
-
-    async def feed(self, scope: Scope) -> AsyncIterator[JobStatus]:
+    async def feed(self, scope: Scope, wanted: AbstractSet[JobRef]) -> AsyncIterator[JobStatus | Sighting]:
         del scope
+        self.wanted = wanted
         self.loop = asyncio.get_running_loop()
         self.feeds += 1
         while True:
@@ -159,6 +161,12 @@ class Config(BaseModel):
     place: str
 
 
+MEMORY = PlatformType(  # its row of the registry, in tests
+    module=__name__,
+    checks="airflow_doeks.platforms.local.checks",
+    engines=frozenset({SPARK}),
+    ref="memory://<host>/<name>",
+)
 PLACES: dict[str, MemoryPlatform] = {}
 
 

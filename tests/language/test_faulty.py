@@ -11,8 +11,8 @@ from airflow_doeks.language.codes import codes
 
 FAULTY = Path(__file__).parent / "faulty"
 FILES = sorted(str(file.relative_to(FAULTY)) for file in FAULTY.glob("*/**/*.yaml"))
-# Need several files, thousands of lines, an environment or a bug; shown in test_environments.py, test_many_faults.py
-# and test_bugs.py.
+# Need several files, thousands of lines, an environment or a bug; shown in test_environments.py, test_fault_limit.py
+# and test_broken_file.py.
 ELSEWHERE = {"DK113", "DK215", "DK223", "DK901"}
 
 

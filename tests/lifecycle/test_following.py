@@ -43,7 +43,7 @@ async def test_a_thousand_followers_share_one_feed() -> None:
     await settle_loop()
     platform.tick(60)
     assert await asyncio.gather(*tasks) == [[JobState.QUEUED, JobState.RUNNING, JobState.SUCCEEDED]] * 1000
-    assert (platform.feeds, Followers.of_running_loop().feeds, platform.followed) == (1, 0, set())
+    assert (platform.feeds, Followers.of_running_loop().feeds, platform.wanted) == (1, 0, set())
 
 
 async def test_a_late_follower_is_given_the_last_state() -> None:
@@ -65,7 +65,7 @@ async def test_a_follower_sees_only_its_own_changes() -> None:
     ref, other = jobs(platform, 2)
     task = asyncio.create_task(states(platform, ref))
     await settle_loop()
-    assert platform.followed == {ref}
+    assert platform.wanted == {ref}
     for _ in range(3):
         platform.tick(1)
         await settle_loop()

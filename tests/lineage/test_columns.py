@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_doeks.lineage import read_event_log
+from airflow_doeks.lifecycle.event_logs import read_event_log
 from airflow_doeks.lineage.columns import written_columns
 
 LAKE = "file//tmp/doeks-lake"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from airflow_doeks.lineage import read_event_log
+from airflow_doeks.lifecycle.event_logs import read_event_log
 
 PAGE = Path(__file__).parents[2] / "docs" / "lineage.md"
 

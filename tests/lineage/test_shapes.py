@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from airflow_doeks.lineage import read_event_log
-from airflow_doeks.lineage.reader import EventLogReading
+from airflow_doeks.event_log import EventLogReading
+from airflow_doeks.lifecycle.event_logs import read_event_log
+from airflow_doeks.lineage import PlanDatasets
 
 INCOMPLETE = {"failed_write", "kafka", "many_paths_cut", "rdd"}  # shapes whose log cannot tell everything
 
@@ -61,7 +62,7 @@ def test_lineage_is_the_same_without_statistics(kept, kept_logs, folder_store):
 
 def lineage_of(text: bytes):
     """The lineage of a log's text."""
-    reading = EventLogReading()
+    reading = EventLogReading(PlanDatasets())
     reading.feed(text, 0, len(text))
     return reading.summary().lineage
 

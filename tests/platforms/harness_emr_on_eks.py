@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -13,14 +13,15 @@ from typing import Any
 
 import boto3
 from botocore.config import Config as BotoConfig
-from kubernetes.client import CoreV1Api
+from kubernetes.client import ApiClient
 from kubernetes.config import new_client_from_config_dict
 
 from airflow_doeks.model.identity import JobIdentity
 from airflow_doeks.model.job import SparkJob
 from airflow_doeks.model.status import JobRef
-from airflow_doeks.platforms.aws_calls import Time
+from airflow_doeks.platforms.clients import Clients
 from airflow_doeks.platforms.emr_on_eks.platform import Config, Platform
+from airflow_doeks.platforms.patience import Time
 from tests.fakes.aws_http import FakeAws, serving
 from tests.fakes.emr_containers import FakeEmr, Step
 from tests.fakes.kubernetes import FakeKubernetes
@@ -69,7 +70,7 @@ class World:
     @property
     def time(self) -> Time:
         """The platform's clock."""
-        return Time(self.monotonic, self.sleep, self.asleep)
+        return Time(self.monotonic, self.sleep, self.asleep, lambda: self.emr.now)
 
     def monotonic(self) -> float:
         """Virtual seconds so far."""
@@ -87,27 +88,28 @@ class World:
             config=BotoConfig(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=5),
         )
 
-    def core_api(self) -> CoreV1Api:
+    def api_client(self, connection: str) -> ApiClient:
         """The real Kubernetes client of this world's cluster."""
+        del connection
         assert self.kubernetes is not None
-        return CoreV1Api(new_client_from_config_dict(self.kubernetes.kube_config()))
+        return new_client_from_config_dict(self.kubernetes.kube_config())
+
+    def clients(self, *, tokens: Iterator[str] | None = None) -> Clients:
+        """What a platform may ask for here; ``tokens``: the session token of each new client."""
+
+        def aws(service: str, **_: Any) -> Any:
+            return self.make(service, next(tokens) if tokens else "session")
+
+        return Clients(aws=aws, kubernetes=self.api_client, time=self.time)
 
     def platform(self, *, tokens: Iterator[str] | None = None, **entry: Any) -> Platform:
         """A platform as a worker or triggerer would make it; ``tokens``: the session token of each new client."""
-        names = {"emr_containers": "emr-containers", "s3": "s3", "logs": "logs", "sts": "sts"}
-
-        def factory(service: str) -> Callable[[], Any]:
-            return lambda: self.make(service, next(tokens) if tokens else "session")
-
-        clients: dict[str, Any] = {name: factory(service) for name, service in names.items()}
-        if entry.get("kubernetes"):
-            clients["kubernetes"] = self.core_api
-        return Platform(Config.model_validate(ENTRY | entry), "lake", clients | {"time": self.time})
+        return Platform(Config.model_validate(ENTRY | entry), "lake", self.clients(tokens=tokens))
 
     def identity(self, **changes: Any) -> JobIdentity:
         """A first try of `orders.clean`; ``changes`` as JobIdentity's fields."""
         values: dict[str, Any] = {
-            "instance": "prod-eu",
+            "instance": "prod",
             "dag_id": "orders",
             "run_id": "manual__2026-11-20",
             "task_id": "clean",
@@ -132,6 +134,7 @@ class EmrHarness:
 
     def __init__(self, aws: World) -> None:
         self.aws = aws
+        aws.emr.page_size = 1  # a list is never read by its first page only
         aws.emr.script = lambda _: (Step(0, "PENDING"),)
 
     def platform(self) -> Platform:

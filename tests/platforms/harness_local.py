@@ -6,6 +6,7 @@ code) in the run directory and prints ``words``.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import time
@@ -18,7 +19,9 @@ from typing import Any
 from airflow_doeks.model.identity import JobIdentity
 from airflow_doeks.model.job import SparkJob
 from airflow_doeks.model.status import JobRef
+from airflow_doeks.platforms.clients import Clients
 from airflow_doeks.platforms.local.platform import Config, Platform
+from airflow_doeks.platforms.patience import Time
 
 STAND_IN = """#!/bin/sh
 printf '%s\\0' "$@" > argv
@@ -62,7 +65,15 @@ class LocalHarness:
     def platform(self, kind: type[Platform] = Platform, **entry: Any) -> Platform:
         """Connected anew."""
         config = Config(type="local", java=str(self._java), **entry)
-        return kind(config, "laptop", {"local_dir": str(self.local_dir), "now": self.now, "poll_seconds": 0.02})
+        return kind(config, "laptop", self.clients())
+
+    def clients(self) -> Clients:
+        """A clock of the test's, and a feed that looks often."""
+
+        async def asleep(_: float) -> None:
+            await asyncio.sleep(0.02)
+
+        return Clients(local_dir=str(self.local_dir), time=Time(now=self.now, asleep=asleep))
 
     def job(self, **changes: Any) -> SparkJob:
         """A job of the default size."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
 import json
 
 import pytest
 
+from airflow_doeks.lifecycle import Followers
 from airflow_doeks.model.identity import PREFIX, label_value
 from airflow_doeks.model.status import JobState
-from airflow_doeks.platforms import TYPES
+from airflow_doeks.platforms.registry import TYPES
 
 HARNESSES = ("emr_on_eks", "local")  # platform type -> tests/platforms/harness_<type>.py
 
@@ -184,34 +186,59 @@ async def collect(feed, states, enough):
 
 
 async def test_feed_tells_the_present_then_changes(harness):
-    """One feed covers all jobs of the scope: where they are now, then what happens, each state once."""
+    """One feed covers all wanted jobs of the scope: where they are now, then what happens."""
     platform = harness.platform()
     one, two = submit(harness), submit(harness, try_number=2)
     assert platform.scope(one) == platform.scope(two)
-    platform.follow(one)
-    platform.follow(two)
-    feed, states = platform.feed(platform.scope(one)), []
+    feed, states = platform.feed(platform.scope(one), {one, two}), []
     await asyncio.wait_for(collect(feed, states, lambda seen: len(set(seen)) == 2), 30)
     assert set(states) == {(one, JobState.RUNNING), (two, JobState.RUNNING)}
     await asyncio.to_thread(harness.succeed, two)
-    await asyncio.wait_for(collect(platform.feed(platform.scope(one)), states, lambda seen: len(set(seen)) == 3), 30)
+    feed = platform.feed(platform.scope(one), {one, two})
+    await asyncio.wait_for(collect(feed, states, lambda seen: len(set(seen)) == 3), 30)
     assert (two, JobState.SUCCEEDED) in states
     assert (one, JobState.SUCCEEDED) not in states
 
 
-async def test_feed_repeats_the_present_for_who_comes_back(harness):
-    """Whoever leaves and follows again while the feed runs is told the present state again."""
-    platform, ref = harness.platform(), submit(harness)
-    platform.follow(ref)
-    seen = []
+async def test_feed_tells_whoever_comes_while_it_runs(harness):
+    """A job that comes to be wanted while the feed runs is told where it is, also if it ended before."""
+    platform = harness.platform()
+    ended, late = submit(harness), submit(harness, try_number=2)
+    first = submit(harness, try_number=3)
+    await asyncio.to_thread(harness.succeed, ended)
+    wanted, states = {first}, []
 
-    async def leave_and_come_back():
-        async for status in platform.feed(platform.scope(ref)):
-            seen.append(status.state)
-            if len(seen) == 2:
-                return
-            platform.unfollow(ref)
-            platform.follow(ref)
+    def comes(seen):
+        wanted.update({late, ended})
+        return {(late, JobState.RUNNING), (ended, JobState.SUCCEEDED)} <= set(seen)
 
-    await asyncio.wait_for(leave_and_come_back(), 30)
-    assert seen == [JobState.RUNNING, JobState.RUNNING]
+    await asyncio.wait_for(collect(platform.feed(platform.scope(first), wanted), states, comes), 30)
+
+
+async def test_a_late_follower_is_told_the_end(harness):
+    """Whoever follows a job that the shared feed saw end, before or after somebody else left it, is told the end."""
+    platform, followers = harness.platform(), Followers()
+    ref, other = submit(harness), submit(harness, try_number=2)
+
+    async def end_of(wanted):
+        async with contextlib.aclosing(followers.follow(platform, wanted)) as statuses:
+            return [status.state async for status in statuses][-1]
+
+    keeps_it_open = asyncio.create_task(end_of(other))
+    await asyncio.to_thread(harness.succeed, ref)
+    for _ in range(2):
+        assert await asyncio.wait_for(end_of(ref), 30) is JobState.SUCCEEDED
+    await asyncio.to_thread(harness.succeed, other)
+    assert await asyncio.wait_for(keeps_it_open, 30) is JobState.SUCCEEDED
+
+
+def test_living_jobs_of_an_instance(harness):
+    """What an Airflow started and still lives is found by its instance, whatever the task; others' jobs are not."""
+    long = "https://airflow.example.com/" + "x" * 60
+    refs = {submit(harness), submit(harness, task_id="rollup", run_id="other")}
+    ended = submit(harness, try_number=2)
+    elsewhere = submit(harness, instance=long)
+    harness.succeed(ended)
+    assert {status.ref for status in harness.platform().living("prod")} == refs
+    (status,) = harness.platform().living(long)
+    assert (status.ref, status.state, status.tags[f"{PREFIX}task"]) == (elsewhere, JobState.RUNNING, "clean")

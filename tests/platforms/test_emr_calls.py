@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import aclosing
+from dataclasses import replace
 from datetime import timedelta
 
 import boto3
@@ -11,8 +12,8 @@ from botocore.config import Config as BotoConfig
 
 from airflow_doeks.model.errors import PlatformError
 from airflow_doeks.model.status import JobRef, JobState
-from airflow_doeks.platforms.aws_calls import LONGEST_PAUSE_SECONDS, Pace, Refusal
 from airflow_doeks.platforms.emr_on_eks.platform import Config, Platform
+from airflow_doeks.platforms.patience import LONGEST_PAUSE_SECONDS, Pace, Refusal
 from tests.fakes.emr_containers import Fault
 from tests.platforms.harness_emr_on_eks import ENTRY, world
 from tests.platforms.test_emr_on_eks import submit
@@ -40,8 +41,10 @@ def late_platform(aws, *, clients_without: float = float("inf")) -> Platform:
     """A platform whose first so many clients find no credentials."""
     made = 0
 
-    def make():
+    def make(service, **where):
         nonlocal made
+        if service != "emr-containers":
+            return aws.clients().aws(service, **where)
         made += 1
         if made > clients_without:
             return aws.make("emr-containers")
@@ -49,14 +52,12 @@ def late_platform(aws, *, clients_without: float = float("inf")) -> Platform:
         session = boto3.Session(region_name="us-east-1")
         return session.client("emr-containers", endpoint_url=aws.aws.url, config=config)
 
-    clients = {"emr_containers": make, "s3": lambda: aws.make("s3"), "sts": lambda: aws.make("sts"), "time": aws.time}
-    return Platform(Config.model_validate(ENTRY), "lake", clients)
+    return Platform(Config.model_validate(ENTRY), "lake", replace(aws.clients(), aws=make))
 
 
 async def end_of(platform: Platform, ref: JobRef) -> JobState:
     """The last state the feed tells."""
-    platform.follow(ref)
-    async with aclosing(platform.feed(platform.scope(ref))) as feed:
+    async with aclosing(platform.feed(platform.scope(ref), {ref})) as feed:
         async for status in feed:
             if status.state.is_terminal:
                 return status.state

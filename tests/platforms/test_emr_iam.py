@@ -28,9 +28,7 @@ async def everything(aws: World, folder: Path) -> None:
     aws.emr.script = lambda _: (Step(0, "RUNNING"), Step(60, "FAILED", "exit code 1", "USER_ERROR"))
     platform = aws.platform()
     refs = [platform.submit(platform.render(job, aws.identity(task_id=f"t{number}"))) for number in range(3)]
-    for ref in refs:
-        platform.follow(ref)
-    async with aclosing(platform.feed(platform.scope(refs[0]))) as feed:
+    async with aclosing(platform.feed(platform.scope(refs[0]), set(refs))) as feed:
         async for status in feed:
             if status.state.is_terminal:
                 break

@@ -11,8 +11,9 @@ import pytest
 from airflow_doeks.model.errors import PlatformError
 from airflow_doeks.model.job import SparkJob
 from airflow_doeks.model.status import JobRef, JobState
-from airflow_doeks.platforms.aws_calls import THROTTLES, Pace, Time
+from airflow_doeks.platforms.aws_calls import THROTTLES
 from airflow_doeks.platforms.emr_on_eks.states import STATES
+from airflow_doeks.platforms.patience import Pace, Time
 from tests.fakes.emr_containers import MODEL, Fault, Step
 from tests.platforms.harness_emr_on_eks import CLUSTER, world
 
@@ -34,13 +35,12 @@ def submit(platform, aws, **identity) -> JobRef:
 async def seen(platform, refs, *, until, most=2000) -> dict:
     """Last states of the refs, following the feed until the condition holds."""
     states: dict = {}
-    for ref in refs:
-        platform.follow(ref)
-    async with aclosing(platform.feed(platform.scope(refs[0]))) as feed:
+    wanted = set(refs)
+    async with aclosing(platform.feed(platform.scope(refs[0]), wanted)) as feed:
         async for status in feed:
             states[status.ref] = status
-            if status.state.is_terminal and status.ref in platform._followed:
-                platform.unfollow(status.ref)
+            if status.state.is_terminal:
+                wanted.discard(status.ref)
             most -= 1
             assert most, "the feed never got there"
             if until(states):
@@ -296,7 +296,7 @@ async def test_a_full_outage_of_a_minute_costs_few_calls(aws):
     states = await seen(platform, refs, until=all_ended(refs), most=50_000)
     assert {status.state for status in states.values()} == {JobState.SUCCEEDED}
     assert 1 <= outage.hits < 60
-    assert platform._emr._pace.per_second == platform.config.calls_per_second
+    assert platform._emr.patience.pace.per_second == platform.config.calls_per_second
 
 
 def test_the_pace_halves_when_throttled_and_grows_back():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime, timezone
 from decimal import Decimal
 
@@ -16,6 +17,7 @@ from airflow_doeks.model.identity import JobIdentity
 from airflow_doeks.model.job import SparkJob
 from airflow_doeks.model.status import JobState
 from airflow_doeks.platforms.emr_on_eks.platform import Config, Platform
+from airflow_doeks.platforms.patience import Time
 from tests.fakes.aws_http import serving
 from tests.fakes.doeks_fake_emr import fake_aws
 from tests.platforms.harness_emr_on_eks import ENTRY, World
@@ -48,8 +50,7 @@ def aws(tmp_path):
 def run(aws, tmp_path, *args, try_number=1):
     """Stage, submit, wait and settle one job."""
     (tmp_path / "main.py").write_text(MAIN)
-    factories = {name: (lambda service=name: aws.make(service.replace("_", "-"))) for name in ("emr_containers", "s3")}
-    platform = Platform(Config.model_validate(ENTRY | {"list_seconds": 1}), "lake", factories)
+    platform = Platform(Config.model_validate(ENTRY | {"list_seconds": 1}), "lake", replace(aws.clients(), time=Time()))
     s3 = aws.make("s3")
     out = tmp_path / f"out{try_number}"
     out.mkdir()

@@ -9,6 +9,7 @@ import pytest
 
 from airflow_doeks.model.errors import SpecError
 from airflow_doeks.model.job import SparkJob
+from airflow_doeks.platforms.clients import Clients
 from airflow_doeks.platforms.emr_on_eks.platform import Config, Platform, check_cost_tags, check_job
 from airflow_doeks.platforms.emr_on_eks.request import all_conf
 from tests.fakes.emr_containers import MODEL
@@ -34,7 +35,7 @@ NASTY = [
 
 def platform(**entry) -> Platform:
     """A platform whose clients are never asked for."""
-    return Platform(Config.model_validate(ENTRY | entry), "lake", {})
+    return Platform(Config.model_validate(ENTRY | entry), "lake", Clients())
 
 
 def start(job: SparkJob, identity=IDENTITY, **entry) -> dict:

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from airflow_doeks.model.errors import PlatformError, SpecError
 from airflow_doeks.model.identity import JobIdentity
 from airflow_doeks.model.job import read_spark_job
 from airflow_doeks.model.status import JobRef, JobState
+from airflow_doeks.platforms.clients import Clients
 from airflow_doeks.platforms.local import supervisor as local_supervisor
 from airflow_doeks.platforms.local.machine import cpu_count, find_java, java_major, memory_mib, refuse_short_lived
 from airflow_doeks.platforms.local.platform import Config, Platform, check_job
@@ -60,7 +62,7 @@ def submit(jobs, **changes):
 def test_a_job_renders_to_exactly_this_request(case):
     """A job and an attempt give the same request, to the letter, on every machine."""
     text = yaml.safe_load(case.read_text())
-    platform = Platform(Config(type="local"), "laptop", {"local_dir": "/opt/airflow/doeks"})
+    platform = Platform(Config(type="local"), "laptop", Clients(local_dir="/opt/airflow/doeks"))
     job = read_spark_job(text["job"])
     request = platform.render(job.model_copy(update={"sql_text": text.get("sql_text")}), IDENTITY)
     assert {"name": request.name, "spec_hash": request.spec_hash, **request.body} == text["request"]
@@ -124,9 +126,10 @@ def test_job_survives_its_submitter(jobs, tmp_path):
         "import sys, time\n"
         "from airflow_doeks.platforms.local.platform import Config, Platform\n"
         "from airflow_doeks.model.status import Request\n"
+        "from airflow_doeks.platforms.clients import Clients\n"
         "import json\n"
         "request = json.load(open(sys.argv[1]))\n"
-        "platform = Platform(Config(type='local', java=sys.argv[2]), 'laptop', {'local_dir': sys.argv[3]})\n"
+        "platform = Platform(Config(type='local', java=sys.argv[2]), 'laptop', Clients(local_dir=sys.argv[3]))\n"
         "print(platform.submit(Request(**request)), flush=True)\n"
         "time.sleep(600)\n"
     )
@@ -197,12 +200,13 @@ async def test_sleeping_laptop_loses_nothing(jobs):
     ref = submit(jobs)
     platform, seen = jobs.platform(), []
     looks = iter([20, 20, 0, 20, 20, 20])
-    platform._now = lambda: datetime.now(timezone.utc) + timedelta(seconds=next(looks, 20))
-    platform.follow(ref)
+    late = lambda: datetime.now(timezone.utc) + timedelta(seconds=next(looks, 20))  # noqa: E731 - a clock
+    platform._time = replace(platform._time, now=late)
 
     async def follow():
-        async for status in platform.feed(platform.scope(ref)):
-            seen.append(status.state)
+        async for status in platform.feed(platform.scope(ref), {ref}):
+            if status.state not in seen:
+                seen.append(status.state)
             if status.state is JobState.LOST:
                 return
 
@@ -351,7 +355,7 @@ def test_secrets_are_refused():
         "pass a value in `env`, or use a platform on Kubernetes",
     )
     with pytest.raises(SpecError, match=r"secrets\.PASSWORD: secrets are Kubernetes secrets"):
-        Platform(Config(type="local"), "laptop", {"local_dir": "/x"}).render(read_spark_job(job), IDENTITY)
+        Platform(Config(type="local"), "laptop", Clients(local_dir="/x")).render(read_spark_job(job), IDENTITY)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import zstandard
 from airflow_doeks.model.identity import JobIdentity
 from airflow_doeks.model.job import SparkJob
 from airflow_doeks.model.status import JobState
+from airflow_doeks.platforms.clients import Clients
 from airflow_doeks.platforms.local.machine import cpu_count, find_java
 from airflow_doeks.platforms.local.platform import Config, Platform
 from tests.platforms.harness_local import until
@@ -32,7 +33,7 @@ spark.range(10).write.saveAsTable("numbers")
 
 def run(tmp_path, job: dict, *, java: str | None = None):
     """Run a job to its end; the platform, the ref and the last status."""
-    platform = Platform(Config(type="local", java=java), "laptop", {"local_dir": str(tmp_path / "my runs")})
+    platform = Platform(Config(type="local", java=java), "laptop", Clients(local_dir=str(tmp_path / "my runs")))
     ref = platform.submit(platform.render(SparkJob.model_validate(job), IDENTITY))
     until(lambda: platform.observe(ref).state.is_terminal)
     return platform, ref, platform.observe(ref)

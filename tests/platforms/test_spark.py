@@ -13,8 +13,8 @@ from airflow_doeks.model.errors import SpecError
 from airflow_doeks.model.identity import JobIdentity
 from airflow_doeks.model.job import SparkJob
 from airflow_doeks.model.quantities import GIB, MIB
+from airflow_doeks.platforms.clients import Injection
 from airflow_doeks.platforms.spark.conf import (
-    Injection,
     MemorySplit,
     conf_findings,
     identity_conf,
@@ -148,7 +148,7 @@ def test_added_properties():
 
 def test_switches():
     """Each addition has its own switch, and a job's own plan metadata wins."""
-    off = Injection.from_clients({"inject_event_log": False, "inject_plan_metadata": False, "inject_identity": False})
+    off = Injection(event_log=False, plan_metadata=False, identity=False)
     job = SparkJob.model_validate(PYTHON | {"conf": {"spark.sql.maxMetadataStringLength": 50}})
     assert work_conf(job, off, event_log_dir="s3://logs/x") == {"spark.sql.maxMetadataStringLength": "50"}
     assert identity_conf(IDENTITY, off) == {}

@@ -27,6 +27,7 @@ from airflow_doeks.dialects.dag_factory.values import (
     uris_of,
     yaml_lines,
 )
+from airflow_doeks.model.engine import SPARK
 from airflow_doeks.model.errors import SpecError
 
 _Key = tuple[str, Callable[[Any], Any]]  # our key, and how its value is read
@@ -173,7 +174,7 @@ class _Conversion:
             job, notes = SPARK_JOBS[name](arguments)
             for note in notes:
                 self.note(note)
-            return {"spark": job, **ours}
+            return {SPARK.name: job, **ours}
         if not operator or name.startswith(("Python", "BranchPython", "ShortCircuit")):
             self.note(f"{task.get('decorator') or operator} runs Python: this placeholder only keeps the graph")
             return {"uses": "empty", **ours}

@@ -8,17 +8,18 @@ from datetime import datetime
 from typing import Any
 
 from airflow_doeks.model.status import JobRef, JobState, JobStatus
-from airflow_doeks.platforms.aws_calls import AwsCalls, Refusal
+from airflow_doeks.platforms.aws_calls import AwsCalls
 from airflow_doeks.platforms.emr_on_eks.states import ACTIVE, ENDED, address, lost, status_of
+from airflow_doeks.platforms.patience import Refusal
 
 FEW_JOBS = 2  # up to here describing each costs less than a list
 PAGE_SIZE, JOBS_PER_PAGE = 50, 5  # a page of ended jobs is worth its call while it holds 5 that are looked for
 
 
 async def feed(
-    emr: AwsCalls, cluster: str, followed: Mapping[JobRef, int], list_seconds: float
+    emr: AwsCalls, cluster: str, wanted: AbstractSet[JobRef], list_seconds: float
 ) -> AsyncIterator[JobStatus]:
-    """Living jobs by one paged list a cycle; followed jobs that it no longer holds ended and are looked up.
+    """Living jobs by one paged list a cycle; wanted jobs that it no longer holds ended and are looked up.
 
     A job that ends just behind the page that showed it is missed by the next cycle's list only, and told at that
     cycle's end: cycles start early by twice what the last one took, so that ends are told within ``list_seconds``.
@@ -28,18 +29,18 @@ async def feed(
     while True:
         seen: set[JobRef] = set()
         began = emr.clock.monotonic()
-        if len(followed) > FEW_JOBS:
+        if len(wanted) > FEW_JOBS:
             async for status in _pages(emr, cluster, states=ACTIVE):
                 seen.add(status.ref)
-                if status.ref in followed and status.submitted:
+                if status.ref in wanted and status.submitted:
                     born[status.ref] = status.submitted
                 yield status
-            async for status in _ended(emr, cluster, followed.keys() - seen, born):
+            async for status in _ended(emr, cluster, wanted - seen, born):
                 seen.add(status.ref)
                 yield status
-        for ref in followed.keys() - seen:
+        for ref in wanted - seen:
             yield await _look(emr, ref)
-        born = {ref: born[ref] for ref in followed if ref in born}
+        born = {ref: born[ref] for ref in wanted if ref in born}
         took = emr.clock.monotonic() - began
         early = max(2 * took, list_seconds / 20)
         await emr.clock.asleep(max(list_seconds - took - early, list_seconds / 10))
@@ -65,14 +66,8 @@ async def _ended(
 
 
 async def _pages(emr: AwsCalls, cluster: str, **filters: Any) -> AsyncIterator[JobStatus]:
-    page: dict[str, Any] = {}
-    while True:
-        answer = await emr.forever("list_job_runs", virtualClusterId=cluster, **filters, **page)
-        for run in answer.get("jobRuns", ()):
-            yield status_of(run)
-        if not answer.get("nextToken"):
-            return
-        page = {"nextToken": answer["nextToken"]}
+    async for run in emr.pages_of_feed("list_job_runs", "jobRuns", virtualClusterId=cluster, **filters):
+        yield status_of(run)
 
 
 async def _look(emr: AwsCalls, ref: JobRef) -> JobStatus:

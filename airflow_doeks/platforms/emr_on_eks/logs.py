@@ -9,8 +9,9 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from airflow_doeks.model.status import JobRef
-from airflow_doeks.platforms.aws_calls import AwsCalls, Refusal
+from airflow_doeks.platforms.aws_calls import AwsCalls
 from airflow_doeks.platforms.emr_on_eks.config import Config
+from airflow_doeks.platforms.patience import Refusal
 
 CALL_SECONDS = 3.0  # per call, its repetitions included
 READ_LINES = 5000

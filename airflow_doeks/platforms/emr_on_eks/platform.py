@@ -5,22 +5,19 @@ API facts: emr-containers service model 2020-10-01, read November 2026.
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from datetime import datetime, timezone
-from decimal import Decimal
 from typing import Any
 
-from airflow_doeks.model.errors import DoeksBug
-from airflow_doeks.model.identity import CLOCK_SKEW, PREFIX, JobIdentity
+from airflow_doeks.model.identity import CLOCK_SKEW, PREFIX, JobIdentity, label_value
 from airflow_doeks.model.job import SparkJob
-from airflow_doeks.model.quantities import MIB, gib, parse_memory
 from airflow_doeks.model.record import JobFailure
-from airflow_doeks.model.status import Engine, JobRef, JobStatus, Request, Scope
-from airflow_doeks.model.telemetry import CapacityType, Node, Pod, Role, Telemetry
-from airflow_doeks.platforms.aws_calls import AwsCalls, Pace, Refusal, Time, shared_pace
+from airflow_doeks.model.status import JobRef, JobStatus, Request, Scope
+from airflow_doeks.model.telemetry import Node, Sighting, Telemetry
+from airflow_doeks.platforms.aws_calls import AwsCalls, aws_calls
+from airflow_doeks.platforms.clients import Clients
 from airflow_doeks.platforms.emr_on_eks.checks import check_cost_tags, check_job
 from airflow_doeks.platforms.emr_on_eks.config import Config
 from airflow_doeks.platforms.emr_on_eks.explain import Sources, explain
@@ -28,8 +25,8 @@ from airflow_doeks.platforms.emr_on_eks.feed import feed
 from airflow_doeks.platforms.emr_on_eks.logs import job_links
 from airflow_doeks.platforms.emr_on_eks.request import all_conf, render
 from airflow_doeks.platforms.emr_on_eks.states import ACTIVE, address, lost, ref_of, status_of
-from airflow_doeks.platforms.spark.conf import Injection
-from airflow_doeks.platforms.spark.presets import CAPACITY
+from airflow_doeks.platforms.patience import Refusal
+from airflow_doeks.platforms.spark.pods import requested_pods
 
 __all__ = ["Config", "Platform", "check_cost_tags", "check_job", "job_links"]
 
@@ -37,27 +34,18 @@ log = logging.getLogger(__name__)
 
 
 class Platform:
-    """One virtual cluster. Clients are made when first used: ``clients[name]()`` gives a boto3 client.
+    """One virtual cluster; clients are made when first used."""
 
-    Args:
-        clients: factories ``emr_containers``, ``s3``, ``logs``, ``sts`` and perhaps ``kubernetes``; switches
-            ``inject_*``; ``in_thread`` that runs them for a feed; for tests a ``time``.
-    """
-
-    engines = frozenset({Engine.SPARK})
-
-    def __init__(self, config: Config, name: str, clients: Mapping[str, Any]) -> None:
+    def __init__(self, config: Config, name: str, clients: Clients) -> None:
         self.config, self.name = config, name
         self._clients = clients
-        self._time: Time = clients.get("time") or Time()
-        self._emr = self._calls("emr_containers")
+        self._emr = self._calls("emr-containers", endpoint_url=config.endpoint_url)
         self._s3 = self._calls("s3")
         self._logs = self._calls("logs")
-        self._followed: Counter[JobRef] = Counter()
 
     def render(self, job: SparkJob, identity: JobIdentity) -> Request:
         """The StartJobRun and the pod templates beside it."""
-        return render(self.config, self.name, job, identity, Injection.from_clients(self._clients))
+        return render(self.config, self.name, job, identity, self._clients.inject)
 
     def submit(self, request: Request) -> JobRef:
         """Upload what the job needs, then StartJobRun; the token makes any number of calls one job."""
@@ -71,9 +59,7 @@ class Platform:
         """This task's jobs that live, or ended since its run started: lists by name, compared by tags; newest first."""
         name, since = identity.task_name, identity.run_started - CLOCK_SKEW
         listed = [*self._list(name=name, states=ACTIVE), *self._list(name=name, createdAfter=since)]
-        runs = {run["id"]: run for run in listed}.values()
-        whole = [run if run.get("tags") else self._describe(run["virtualClusterId"], run["id"]) for run in runs]
-        mine = [status_of(run) for run in whole if run]
+        mine = self._statuses({run["id"]: run for run in listed}.values())
         key, instance = identity.task_key[:16], identity.instance
         return sorted(
             (
@@ -85,6 +71,13 @@ class Platform:
             reverse=True,
         )
 
+    def living(self, instance: str) -> Iterator[JobStatus]:
+        """The virtual cluster's living jobs that carry this instance's tag: one paged list."""
+        wanted = label_value(instance)
+        for status in self._statuses(self._list(states=ACTIVE)):
+            if status.tags.get(f"{PREFIX}instance") == wanted:
+                yield status
+
     def observe(self, ref: JobRef) -> JobStatus:
         """One DescribeJobRun."""
         run = self._describe(*address(ref))
@@ -95,19 +88,9 @@ class Platform:
         endpoint = ref.authority + (f" {self.config.endpoint_url}" if self.config.endpoint_url else "")
         return Scope("emr_on_eks", endpoint, self.config.connection or "", ref.path[0])
 
-    def follow(self, ref: JobRef) -> None:
-        """The feed reports this job until it is unfollowed."""
-        self._followed[ref] += 1
-
-    def unfollow(self, ref: JobRef) -> None:
-        """One follower less."""
-        self._followed[ref] -= 1
-        if self._followed[ref] <= 0:
-            del self._followed[ref]
-
-    def feed(self, scope: Scope) -> AsyncIterator[JobStatus]:
+    def feed(self, scope: Scope, wanted: AbstractSet[JobRef]) -> AsyncIterator[JobStatus | Sighting]:
         """All living jobs by one paged list a cycle."""
-        return feed(self._emr, scope.namespace, self._followed, self.config.list_seconds)
+        return feed(self._emr, scope.namespace, wanted, self.config.list_seconds)
 
     def cancel(self, ref: JobRef) -> None:
         """CancelJobRun; a job that ended, is being cancelled or is unknown is fine."""
@@ -131,40 +114,35 @@ class Platform:
         why = ["no access to the Kubernetes API: nodes are as priced_as of the platform says"]
         if not conf.get("spark.eventLog.dir"):
             why.append("no event log: set event_logs of the platform")
+        asked = requested_pods(
+            conf,
+            since=status.submitted,  # EMR tells no start
+            until=status.ended,
+            node_labels=self.config.node_labels,
+            is_emr_image=True,
+        )
         node = Node(uid="assumed", instance_type=self.config.priced_as) if self.config.priced_as else None
         return Telemetry(
-            requested=tuple(_requested(conf, status, CAPACITY[self.config.node_labels])),
+            requested=asked.pods,
             assumed_node=node,
             event_log=conf.get("spark.eventLog.dir"),
             submitted=status.submitted,
             ended=status.ended,
-            why=tuple(why),
+            why=(*why, *asked.why),
         )
 
     def explain(self, ref: JobRef) -> JobFailure:
         """From the states EMR tells, the logs in S3 or CloudWatch, and pods and events where `kubernetes` is set."""
-        return explain(ref, Sources(self.config, self._emr, self._s3, self._logs, self._clients.get("kubernetes")))
+        return explain(ref, Sources(self.config, self._emr, self._s3, self._logs, self._clients.kubernetes))
 
     def links(self, ref: JobRef) -> dict[str, str]:
         """Where to look while it runs and after; no call is made."""
         return job_links(ref, self.config)
 
-    def _calls(self, service: str) -> AwsCalls:
-        def make() -> Any:
-            if service not in self._clients:
-                msg = f"platform {self.name!r} was given no client for {service}"
-                raise DoeksBug(msg)
-            return self._clients[service]()
-
-        def identity() -> str:
-            return str(self._clients["sts"]().get_caller_identity()["Arn"])
-
-        rate = self.config.calls_per_second
-        is_real = "time" not in self._clients
-        where = f"{self.config.region} {self.config.endpoint_url or ''} {service}"
-        pace = shared_pace(where, self.config.connection, rate) if is_real else Pace(rate, self._time)
-        in_thread = self._clients.get("in_thread", asyncio.to_thread)
-        return AwsCalls(make, identity, pace, self._time, in_thread)
+    def _calls(self, service: str, endpoint_url: str | None = None) -> AwsCalls:
+        config = self.config
+        where: dict[str, Any] = {"connection": config.connection, "region": config.region, "endpoint_url": endpoint_url}
+        return aws_calls(self._clients, service, per_second=config.calls_per_second, **where)
 
     def _describe(self, cluster: str, job_run: str) -> dict[str, Any] | None:
         try:
@@ -177,56 +155,17 @@ class Platform:
             return None
         return run
 
-    def _list(self, **filters: Any) -> list[dict[str, Any]]:
-        runs: list[dict[str, Any]] = []
-        page: dict[str, Any] = {}
-        while True:
-            answer = self._emr.patiently(
-                "list_job_runs", virtualClusterId=self.config.virtual_cluster, **filters, **page
-            )
-            runs += answer.get("jobRuns", ())
-            if not answer.get("nextToken"):
-                return runs
-            page = {"nextToken": answer["nextToken"]}
+    def _list(self, **filters: Any) -> Iterator[dict[str, Any]]:
+        return self._emr.pages("list_job_runs", "jobRuns", virtualClusterId=self.config.virtual_cluster, **filters)
+
+    def _statuses(self, runs: Iterable[Mapping[str, Any]]) -> Iterator[JobStatus]:
+        """Each with its tags, for which a run is described where a list leaves them out."""
+        for run in runs:
+            whole = run if run.get("tags") else self._describe(run["virtualClusterId"], run["id"])
+            if whole:
+                yield status_of(whole)
 
 
 def _bucket_and_key(url: str) -> tuple[str, str]:
     bucket, _, key = url.removeprefix("s3://").partition("/")
     return bucket, key
-
-
-def _requested(conf: Mapping[str, str], status: JobStatus, capacity: tuple[str, str, str]) -> list[Pod]:
-    """The pods that the job's own properties ask for, from its submission on: EMR tells no start."""
-    label, on_demand, spot = capacity
-    kinds: dict[str, CapacityType] = {on_demand: "on_demand", spot: "spot"}
-
-    def pod(role: Role, number: int) -> Pod:
-        cpu = conf.get(f"spark.kubernetes.{role}.request.cores")
-        memory = [_mib(conf.get(f"spark.{role}.{part}", "")) for part in ("memory", "memoryOverhead")]
-        return Pod(
-            uid=f"{role}-{number}",
-            role=role,
-            vcpu=Decimal(cpu.removesuffix("m")) / 1000 if cpu else None,
-            memory_gib=gib(sum(memory) * MIB) if all(memory) else None,
-            gpu=int(conf.get("spark.executor.resource.gpu.amount", 0)) if role == "executor" else 0,
-            storage_gib=_volume_gib(conf, role),
-            started=status.submitted,
-            ended=status.ended,
-            capacity_type=kinds.get(conf.get(f"spark.kubernetes.{role}.node.selector.{label}", "")),
-            is_emr_image=True,
-        )
-
-    most = conf.get("spark.executor.instances") or conf.get("spark.dynamicAllocation.maxExecutors") or "0"
-    return [pod("driver", 1), *(pod("executor", number + 1) for number in range(int(most)))]
-
-
-def _volume_gib(conf: Mapping[str, str], role: Role) -> Decimal:
-    """GiB of the claims that a pod makes; 0 without one."""
-    claims = f"spark.kubernetes.{role}.volumes.persistentVolumeClaim."
-    sizes = [value for key, value in conf.items() if key.startswith(claims) and key.endswith(".options.sizeLimit")]
-    return sum((gib(parse_memory(size)) for size in sizes), Decimal(0))
-
-
-def _mib(text: str) -> int:
-    """MiB of ``<n>m``, the only form we render; 0 for anything else."""
-    return int(text[:-1]) if text.endswith("m") and text[:-1].isdigit() else 0

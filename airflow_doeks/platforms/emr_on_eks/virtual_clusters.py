@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_doeks.model.errors import PlatformError
-from airflow_doeks.platforms.aws_calls import AwsCalls, Refusal
+from airflow_doeks.platforms.aws_calls import AwsCalls
+from airflow_doeks.platforms.patience import Refusal
 
 POLL_SECONDS = 5.0
 STATES = {
@@ -53,21 +54,11 @@ def create(
 
 def find(calls: AwsCalls, eks_cluster: str, namespace: str) -> dict[str, Any] | None:
     """The namespace's virtual cluster that is RUNNING or ARRESTED; None if there is none."""
-    page: dict[str, Any] = {}
-    while True:
-        answer = calls.patiently(
-            "list_virtual_clusters",
-            containerProviderId=eks_cluster,
-            containerProviderType="EKS",
-            states=["RUNNING", "ARRESTED"],
-            **page,
-        )
-        for cluster in answer.get("virtualClusters", ()):
-            if cluster["containerProvider"].get("info", {}).get("eksInfo", {}).get("namespace") == namespace:
-                return dict(cluster)
-        if not answer.get("nextToken"):
-            return None
-        page = {"nextToken": answer["nextToken"]}
+    of_eks = {"containerProviderId": eks_cluster, "containerProviderType": "EKS", "states": ["RUNNING", "ARRESTED"]}
+    for cluster in calls.pages("list_virtual_clusters", "virtualClusters", **of_eks):
+        if cluster["containerProvider"].get("info", {}).get("eksInfo", {}).get("namespace") == namespace:
+            return dict(cluster)
+    return None
 
 
 def describe(calls: AwsCalls, virtual_cluster: str) -> dict[str, Any]:

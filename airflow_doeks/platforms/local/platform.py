@@ -11,31 +11,32 @@ mean nothing here and are left out.
 
 from __future__ import annotations
 
-import asyncio
+import logging
 import os
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from datetime import datetime, timezone
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from airflow_doeks.model.errors import PlatformError, SpecError
-from airflow_doeks.model.identity import PREFIX, JobIdentity, slug
+from airflow_doeks.model.identity import PREFIX, JobIdentity, label_value, slug
 from airflow_doeks.model.job import SparkJob
 from airflow_doeks.model.quantities import GIB, MIB
 from airflow_doeks.model.record import JobFailure
 from airflow_doeks.model.redaction import redacted
-from airflow_doeks.model.status import Engine, JobRef, JobState, JobStatus, Request, Scope
-from airflow_doeks.model.telemetry import Node, Pod, Telemetry
+from airflow_doeks.model.status import JobRef, JobState, JobStatus, Request, Scope
+from airflow_doeks.model.telemetry import Node, Pod, Sighting, Telemetry
+from airflow_doeks.platforms.clients import Clients
 from airflow_doeks.platforms.local import launch, runs
 from airflow_doeks.platforms.local.checks import NO_SECRETS, check_job
 from airflow_doeks.platforms.local.machine import refuse_short_lived
 from airflow_doeks.platforms.spark.conf import (
-    Injection,
     event_log_conf,
     identity_conf,
     spec_hash,
@@ -45,6 +46,8 @@ from airflow_doeks.platforms.spark.conf import (
 from airflow_doeks.platforms.spark.root_cause import last_words, root_cause
 
 __all__ = ["Config", "Platform", "check_job"]
+
+log = logging.getLogger(__name__)
 
 POLL_SECONDS = 1.0
 _LOOKS_UNTIL_LOST = 3
@@ -78,20 +81,15 @@ class Config(BaseModel):
 
 
 class Platform:
-    """This machine; ``clients`` holds ``local_dir`` and the ``inject_*`` switches, and may hold ``now`` (a clock)."""
+    """This machine."""
 
-    engines = frozenset({Engine.SPARK})
-
-    def __init__(self, config: Config, name: str, clients: Mapping[str, Any]) -> None:
+    def __init__(self, config: Config, name: str, clients: Clients) -> None:
         self.config = config
         self.name = name
-        self.local_dir = Path(config.local_dir or clients["local_dir"]).expanduser().absolute()
-        injection = Injection.from_clients(clients)
-        self._injection = replace(injection, event_log=injection.event_log and config.event_log)
-        self._now = clients.get("now") or _utc_now
-        self._poll_seconds = float(clients.get("poll_seconds", POLL_SECONDS))
-        self._followed: Counter[JobRef] = Counter()
-        self._new: set[JobRef] = set()
+        self.local_dir = Path(config.local_dir or clients.local_dir).expanduser().absolute()
+        self._injection = replace(clients.inject, event_log=clients.inject.event_log and config.event_log)
+        self._time, self._in_thread = clients.time, clients.in_thread
+        self._unread: set[Path] = set()
 
     def render(self, job: SparkJob, identity: JobIdentity) -> Request:
         """What the job asks for; the machine's limits, its Java and its Spark are looked up at submit."""
@@ -133,7 +131,7 @@ class Platform:
         run = Path(request.body["run_dir"])
         if not run.exists():
             plan = launch.plan(request.body, self.config.java)
-            runs.create(run, request, plan, self._now())
+            runs.create(run, request, plan, self._time.now())
         made = runs.read_request(run)
         if made is None or made["token"] != request.token:
             msg = f"{run} belongs to another job; give each Airflow its own [doeks] local_dir, or remove the folder."
@@ -150,43 +148,39 @@ class Platform:
         for run in self.local_dir.glob(f"{start}-*"):
             request = runs.read_request(run)
             if request and request["body"]["identity"].get(f"{PREFIX}task-key") == wanted:
-                found.append(runs.look(run, JobRef(request["ref"]), self._now()))
+                found.append(runs.look(run, JobRef(request["ref"]), self._time.now()))
         oldest = datetime.min.replace(tzinfo=timezone.utc)
         return sorted(found, key=lambda status: status.submitted or oldest, reverse=True)
 
+    def living(self, instance: str) -> Iterator[JobStatus]:
+        """Jobs whose run directory shows neither an end nor a loss; one that cannot be read is told and left out."""
+        wanted = label_value(instance)
+        for run in sorted(self.local_dir.glob("[!.]*")):
+            status = self._legible(run)
+            if status and not status.state.is_terminal and status.tags.get(f"{PREFIX}instance") == wanted:
+                yield status
+
     def observe(self, ref: JobRef) -> JobStatus:
         """One look at the files of a job."""
-        return runs.look(self._run(ref), ref, self._now())
+        return runs.look(self._run(ref), ref, self._time.now())
 
     def scope(self, ref: JobRef) -> Scope:  # noqa: ARG002 - one scope for all jobs
         """All run directories."""
         return Scope("local", str(self.local_dir), "", "")
 
-    async def feed(self, scope: Scope) -> AsyncIterator[JobStatus]:  # noqa: ARG002 - the platform has one scope
-        """Looks at all followed jobs every second, in one thread; a loss is told when three looks agree.
+    async def feed(self, scope: Scope, wanted: AbstractSet[JobRef]) -> AsyncIterator[JobStatus | Sighting]:  # noqa: ARG002 - the platform has one scope
+        """Looks at all wanted jobs every second, in one thread; a loss is told when three looks agree.
 
         A machine that slept wakes with an old heartbeat, which its supervisor renews within two seconds.
         """
-        told: dict[JobRef, JobStatus] = {}
         lost: Counter[JobRef] = Counter()
         while True:
-            told = {ref: told[ref] for ref in self._followed if ref in told and ref not in self._new}
-            self._new.clear()
-            for status in await asyncio.to_thread(self._look_all, tuple(self._followed)):
+            for status in await self._in_thread(self._look_all, tuple(wanted)):
                 lost[status.ref] = lost[status.ref] + 1 if status.state is JobState.LOST else 0
-                if told.get(status.ref) != status and not 0 < lost[status.ref] < _LOOKS_UNTIL_LOST:
-                    told[status.ref] = status
+                if not 0 < lost[status.ref] < _LOOKS_UNTIL_LOST:
                     yield status
-            await asyncio.sleep(self._poll_seconds)
-
-    def follow(self, ref: JobRef) -> None:
-        """The feed reports this job, its present state first."""
-        self._followed[ref] += 1
-        self._new.add(ref)
-
-    def unfollow(self, ref: JobRef) -> None:
-        """Counted: the job is reported as long as one follower is left."""
-        self._followed -= Counter([ref])
+            lost = Counter({ref: count for ref, count in lost.items() if ref in wanted})
+            await self._time.asleep(POLL_SECONDS)
 
     def cancel(self, ref: JobRef) -> None:
         """Put ``cancel`` into the run directory; a job that nobody claimed yet ends at once and never starts."""
@@ -256,8 +250,18 @@ class Platform:
         return self.local_dir / ref.path[0]
 
     def _look_all(self, refs: tuple[JobRef, ...]) -> list[JobStatus]:
-        return [self.observe(ref) for ref in refs]
+        return [status for status in (self._legible(self._run(ref), ref) for ref in refs) if status]
 
-
-def _utc_now() -> datetime:
-    return datetime.now(timezone.utc)
+    def _legible(self, run: Path, ref: JobRef | None = None) -> JobStatus | None:
+        """One of many jobs; None, with one warning, where its files cannot be read: the others go on."""
+        try:
+            request = runs.read_request(run) if ref is None else None
+            ref = JobRef(request["ref"]) if request else ref
+            status = runs.look(run, ref, self._time.now()) if ref else None
+        except PlatformError as error:
+            if run not in self._unread:
+                log.warning("%s is passed over until it can be read: %s", run, error)
+            self._unread.add(run)
+            return None
+        self._unread.discard(run)
+        return status

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow_doeks.model.errors import SpecError
 from airflow_doeks.model.identity import JobIdentity, digest
 from airflow_doeks.model.job_view import view
-from airflow_doeks.model.quantities import MIB, is_template, parse_memory
+from airflow_doeks.model.quantities import MIB, is_template, parse_spark_memory
 from airflow_doeks.platforms.protocol import Finding
 
 if TYPE_CHECKING:
     from airflow_doeks.model.job import Driver, SparkJob
+    from airflow_doeks.platforms.clients import Injection
 
 SQL_RUNNER_NAME = "sql_runner.py"
 OVERHEAD_MIN_MIB = 384  # spark.{driver,executor}.minMemoryOverhead
@@ -47,20 +48,6 @@ OWNED = {
     "spark.master": "the platform is chosen by `platform`; remove it",
     "spark.submit.deployMode": "the platform is chosen by `platform`; remove it",
 }
-
-
-@dataclass(frozen=True)
-class Injection:
-    """What is added to every Spark job; each part has a switch in the `[doeks]` section."""
-
-    event_log: bool = True
-    plan_metadata: bool = True
-    identity: bool = True
-
-    @classmethod
-    def from_clients(cls, clients: Mapping[str, Any]) -> Injection:
-        """The switches among a platform's clients (``inject_event_log`` ...); what is missing is on."""
-        return cls(**{name: bool(clients.get(f"inject_{name}", True)) for name in cls.__dataclass_fields__})
 
 
 @dataclass(frozen=True)
@@ -219,20 +206,13 @@ def _pools_mib(conf: Mapping[str, str], role: str, python: bool) -> int:
     if role != "executor":
         return 0
     has_off_heap = conf.get("spark.memory.offHeap.enabled") == "true"
-    off_heap = _mib(conf.get("spark.memory.offHeap.size", "0"), bare="") if has_off_heap else 0
+    off_heap = _mib(conf.get("spark.memory.offHeap.size", "0"), bare="b") if has_off_heap else 0
     return off_heap + (_mib(conf.get("spark.executor.pyspark.memory", "0")) if python else 0)
 
 
-_SUFFIX = {"b": "", "k": "Ki", "kb": "Ki", "m": "Mi", "mb": "Mi", "g": "Gi", "gb": "Gi", "t": "Ti", "tb": "Ti"}
-
-
-def _mib(text: str, *, bare: str = "Mi") -> int:
-    """MiB of a Spark size such as ``512m`` or ``2g``; a bare number is MiB, or bytes where Spark says so."""
-    plain = text.strip().lower()
-    number = plain.rstrip("bgkmt")
-    suffix = plain[len(number) :]
+def _mib(text: str, *, bare: str = "m") -> int:
     try:
-        return parse_memory(number + (_SUFFIX[suffix] if suffix else bare)) // MIB
-    except (KeyError, ValueError) as error:
-        msg = f"conf: {text!r} is not a Spark memory size; write for example 512m or 2g"
+        return parse_spark_memory(text, bare=bare) // MIB
+    except ValueError as error:
+        msg = f"conf: {error}"
         raise SpecError(msg) from error

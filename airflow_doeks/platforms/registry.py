@@ -1,0 +1,67 @@
+"""One row a platform type: where its code is, what it runs, and how its jobs are addressed. Light to import.
+
+A new type is its module (or folder), its row, a harness of the conformance suite and its `rendered/` cases.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from airflow_doeks.model.engine import SPARK, Engine
+
+
+@dataclass(frozen=True)
+class PlatformType:
+    """A row of the registry.
+
+    Attributes:
+        module: path of the module with ``Config`` (pydantic model of its doeks.yaml entry) and ``Platform``.
+        checks: path of the module with ``check_job`` and perhaps ``check_cost_tags``; imports no pydantic.
+        ref: form of its jobs' refs.
+        storage: key of its entry that names the AWS connection of code, logs and event logs; None: it has no storage.
+        runs_here: its jobs run on the machine of their task, which their pods are cut to.
+    """
+
+    module: str
+    checks: str
+    engines: frozenset[Engine]
+    ref: str
+    storage: str | None = None
+    runs_here: bool = False
+
+    def load(self) -> ModuleType:
+        """Its module; imported when used."""
+        return importlib.import_module(self.module)
+
+    def load_checks(self) -> ModuleType:
+        """The module of its checks."""
+        return importlib.import_module(self.checks)
+
+
+EMBEDDED = "local"  # the type, and the platform's name, that there is without a doeks.yaml
+TYPES: dict[str, PlatformType] = {
+    "emr_on_eks": PlatformType(
+        module="airflow_doeks.platforms.emr_on_eks.platform",
+        checks="airflow_doeks.platforms.emr_on_eks.checks",
+        engines=frozenset({SPARK}),
+        ref="emr_on_eks://<account>.<region>/<virtual-cluster>/<job-run>",
+        storage="connection",
+    ),
+    "local": PlatformType(
+        module="airflow_doeks.platforms.local.platform",
+        checks="airflow_doeks.platforms.local.checks",
+        engines=frozenset({SPARK}),
+        ref="local://<host>/<run-dir>",
+        runs_here=True,
+    ),
+}
+
+
+def storage_connection(entry: Mapping[str, Any]) -> str | None:
+    """The AWS connection behind the storage of a platform's entry; None if it names none."""
+    key = TYPES[entry["type"]].storage
+    return entry.get(key) if key else None

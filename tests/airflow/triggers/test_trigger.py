@@ -1,0 +1,232 @@
+"""The trigger on a platform in memory, through the same registry as every platform."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from airflow_doeks import compat
+from airflow_doeks.lifecycle import Budgets, machine
+from airflow_doeks.model.errors import PlatformError
+from airflow_doeks.model.status import JobRef, JobState
+from airflow_doeks.platforms.registry import TYPES
+from airflow_doeks.triggers import job as triggers
+from airflow_doeks.triggers.job import JobTrigger, event_status
+from tests.fakes.memory_platform import MEMORY, PLACES, START, MemoryPlatform, VirtualTime
+from tests.lifecycle.test_following import jobs
+from tests.lifecycle.test_submission import FIRST, FOR_EVER, run
+
+ENTRY = {"name": "memory", "type": "memory", "place": "here"}
+
+
+@pytest.fixture
+def platform(monkeypatch: pytest.MonkeyPatch) -> MemoryPlatform:
+    """A platform that the registry knows."""
+    monkeypatch.setitem(TYPES, "memory", MEMORY)
+    monkeypatch.setitem(PLACES, "here", MemoryPlatform())
+    return PLACES["here"]
+
+
+def trigger(platform: MemoryPlatform, **changes: Any) -> JobTrigger:
+    """A trigger that went through Airflow's database and came back."""
+    ref = str(run(platform, FIRST).ref)
+    arguments: dict[str, Any] = {"ref": ref, "submitted": START.isoformat(), "platform": ENTRY, "budgets": {}}
+    _, stored = JobTrigger(**{**arguments, **changes}).serialize()
+    return JobTrigger(**stored)
+
+
+async def fire(waiting: JobTrigger) -> dict[str, Any]:
+    """The payload of the first event."""
+    async with contextlib.aclosing(waiting.run()) as events:
+        payload: dict[str, Any] = (await anext(events)).payload
+        return payload
+
+
+async def let_run() -> None:
+    """Give threads and tasks time to come to rest."""
+    for _ in range(10):
+        await asyncio.sleep(0.01)
+
+
+async def test_fires_when_the_job_ended(platform: MemoryPlatform) -> None:
+    """The event carries the last status."""
+    task = asyncio.create_task(fire(trigger(platform)))
+    await let_run()
+    platform.tick(100)
+    status = event_status(await task)
+    assert status is not None
+    assert status.state is JobState.SUCCEEDED
+
+
+async def test_a_deadline_cancels_before_it_fires(platform: MemoryPlatform) -> None:
+    """An overdue job is cancelled, its end awaited, and the budget named."""
+    platform.script = FOR_EVER
+    platform.cancel_takes = 0
+    payload = await fire(trigger(platform, budgets=Budgets(deadline=START).to_json()))
+    status = event_status(payload)
+    assert payload["overdue"] == "execution_timeout"
+    assert status is not None
+    assert status.state is JobState.CANCELLED
+
+
+async def test_many_overdue_jobs_leave_the_threads_to_the_feed(platform: MemoryPlatform) -> None:
+    """Cancelled jobs take their time to end; nobody sits in one of the loop's few threads until then."""
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(3))
+    platform.script = FOR_EVER
+    refs, budgets = jobs(platform, 48), Budgets(deadline=START).to_json()
+    waiting = [JobTrigger(str(ref), START.isoformat(), ENTRY, budgets) for ref in refs]
+    tasks = [asyncio.create_task(fire(each)) for each in waiting]
+    while len(platform.cancelled) < len(refs):
+        await asyncio.wait_for(compat.in_thread(lambda: None), 20)
+        await asyncio.sleep(0.01)
+    assert not any(task.done() for task in tasks)
+    platform.tick(platform.cancel_takes)
+    events = await asyncio.gather(*tasks)
+    assert {event["overdue"] for event in events} == {"execution_timeout"}
+    assert {event["status"]["state"] for event in events} == {"CANCELLED"}
+
+
+async def test_cancels_that_wait_for_their_turn_leave_the_threads_to_the_feed(platform: MemoryPlatform) -> None:
+    """A throttled service makes each cancel wait in its thread, by deadline or kill: two threads at most do."""
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(3))
+    platform.script, throttled = FOR_EVER, threading.Event()
+    platform.before_cancel = lambda: throttled.wait(60)
+    refs, budgets = jobs(platform, 12), Budgets(deadline=START).to_json()
+    overdue = [JobTrigger(str(ref), START.isoformat(), ENTRY, budgets) for ref in refs[:6]]
+    killed = [JobTrigger(str(ref), START.isoformat(), ENTRY, {}) for ref in refs[6:]]
+    tasks = [asyncio.create_task(fire(each)) for each in overdue]
+    tasks += [asyncio.create_task(each.on_kill()) for each in killed]
+    await let_run()
+    await asyncio.wait_for(compat.in_thread(lambda: None), 20)
+    throttled.set()
+    while len(platform.cancelled) < len(refs):  # noqa: ASYNC110 - a count of the platform
+        await asyncio.sleep(0.01)
+    platform.tick(platform.cancel_takes)
+    await asyncio.gather(*tasks)
+
+
+async def test_a_job_that_does_not_end_in_time_is_looked_at_once_more(
+    platform: MemoryPlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The wait for a cancelled job's end is bounded; the event carries what the platform says then."""
+    monkeypatch.setattr(machine, "ENDING_SECONDS", 0.1)
+    platform.script = FOR_EVER
+    status = event_status(await fire(trigger(platform, budgets=Budgets(deadline=START).to_json())))
+    assert status is not None
+    assert (status.state, status.is_cancelling) == (JobState.RUNNING, True)
+
+
+async def test_a_job_that_was_faster_than_its_deadline_succeeded(platform: MemoryPlatform) -> None:
+    """A cancel that came too late: no budget is named."""
+    waiting = trigger(platform, budgets=Budgets(deadline=START).to_json())
+    platform.before_cancel = lambda: platform.time.sleep(100)
+    payload = await fire(waiting)
+    status = event_status(payload)
+    assert status is not None
+    assert (status.state, "overdue" in payload) == (JobState.SUCCEEDED, False)
+
+
+async def test_a_refusal_is_told_at_once(platform: MemoryPlatform) -> None:
+    """A platform that refuses for good fires an error with its words."""
+    platform.feed_faults = [PlatformError("role/x may not ListJobRuns")]
+    assert await fire(trigger(platform)) == {"error": "role/x may not ListJobRuns"}
+
+
+async def test_a_cancel_that_is_refused_names_the_budget(platform: MemoryPlatform) -> None:
+    """The worker is told that the job is overdue: it cancels with credentials of its own."""
+
+    def refuse() -> None:
+        msg = "role/x may not CancelJobRun"
+        raise PlatformError(msg)
+
+    platform.script, platform.before_cancel = FOR_EVER, refuse
+    payload = await fire(trigger(platform, budgets=Budgets(deadline=START).to_json()))
+    assert payload == {"error": "role/x may not CancelJobRun", "overdue": "execution_timeout"}
+
+
+async def test_a_second_deferral_is_not_ended_before_the_scheduler_noticed_it(
+    platform: MemoryPlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However old its job is, an event comes no earlier than some seconds after the task left its worker."""
+    monkeypatch.setattr(triggers, "EARLIEST", timedelta(seconds=0.3))
+    platform.feed_faults = [PlatformError("role/x may not ListJobRuns")]
+    left = datetime.now(timezone.utc)
+    await fire(trigger(platform, deferred=left.isoformat()))
+    assert datetime.now(timezone.utc) - left >= timedelta(seconds=0.3)
+
+
+async def test_on_kill_ends_the_job(platform: MemoryPlatform) -> None:
+    """Airflow >= 3.3: a marked, cleared or killed task ends its job."""
+    platform.script = FOR_EVER
+    waiting = trigger(platform)
+    await waiting.on_kill()
+    assert JobRef(waiting.ref) in platform.cancelled
+
+
+async def test_a_sensor_never_cancels(platform: MemoryPlatform) -> None:
+    """Who waits for a job of somebody else leaves it alone."""
+    waiting = trigger(platform, owns_job=False)
+    await waiting.on_kill()
+    assert not platform.cancelled
+
+
+@pytest.mark.parametrize(("state", "cancelled"), [("deferred", False), ("failed", True), (None, True)])
+async def test_before_3_3_a_cancelled_trigger_asks_for_its_task(
+    platform: MemoryPlatform, state: str | None, cancelled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Still deferred: the triggerer stops, nothing is cancelled. Anything else: the task was killed, its job ends."""
+    monkeypatch.setattr(compat, "AIRFLOW_VERSION", (3, 2))
+    monkeypatch.setattr(compat, "_fresh_task_state", lambda _: state)
+    platform.script = FOR_EVER
+    waiting = trigger(platform)
+    waiting.task_instance = SimpleNamespace(task_id="job")
+    task = asyncio.create_task(fire(waiting))
+    await let_run()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert (JobRef(waiting.ref) in platform.cancelled) is cancelled
+
+
+async def test_a_trigger_that_is_cancelled_twice_still_ends_its_job(
+    platform: MemoryPlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Airflow before 3.3 cancels a trigger again and again until it is gone; its job is ended all the same."""
+    asked = threading.Event()
+
+    def state(_: object) -> str:
+        asked.wait(5)
+        return "failed"
+
+    monkeypatch.setattr(compat, "AIRFLOW_VERSION", (3, 2))
+    monkeypatch.setattr(compat, "_fresh_task_state", state)
+    platform.script = FOR_EVER
+    waiting = trigger(platform)
+    waiting.task_instance = SimpleNamespace(task_id="job")
+    task = asyncio.create_task(fire(waiting))
+    await let_run()
+    for _ in range(3):
+        task.cancel()
+        await let_run()
+    asked.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert JobRef(waiting.ref) in platform.cancelled
+
+
+async def test_a_restarted_triggerer_keeps_the_deadline(platform: MemoryPlatform) -> None:
+    """Rows 3 and 14: the deadline is absolute, and a job that ended meanwhile is seen at once."""
+    platform.time = VirtualTime(START - timedelta(seconds=200))
+    waiting = trigger(platform, budgets=Budgets(deadline=START).to_json())
+    platform.time.sleep(100)
+    status = event_status(await fire(JobTrigger(**waiting.serialize()[1])))
+    assert status is not None
+    assert status.state is JobState.SUCCEEDED
+    assert not platform.cancelled
