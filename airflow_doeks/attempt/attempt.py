@@ -9,7 +9,6 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 from typing import Any
 
 from airflow_doeks.attempt.announcement import pull_job, push_job
@@ -142,10 +141,9 @@ class TaskAttempt:
 
     def _read_job(self) -> SparkJob:
         operator = self.operator
-        fileloc = getattr(getattr(operator, "dag", None), "fileloc", None)
         return read_rendered_job(
             operator.job,
-            folder=str(Path(fileloc).parent / operator.folder if fileloc else Path(operator.folder)),
+            folder=operator.code_folder(),
             source=operator.source,
             platform=operator.platform,
             render=lambda text: str(operator.render_template(text, self.context)),

@@ -63,11 +63,13 @@ class JobTask(Protocol):
     budgets: Mapping[str, Any]
     retry_on: Sequence[str] | None
     rate_card: Mapping[str, Any]
-    folder: str
     source: Mapping[str, str]
     execution_timeout: timedelta | None
     job_in_hand: JobInHand | None
     record: JobRecord | None
+
+    def code_folder(self) -> str:
+        """Where relative paths of the job start."""
 
     def render_template(self, content: Any, context: Any) -> Any:
         """Airflow's rendering of a text."""

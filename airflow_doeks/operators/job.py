@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_doeks.compat import BaseOperator
@@ -78,6 +79,19 @@ class JobOperator(BaseOperator):
         self.item = item
         self.job_in_hand: JobInHand | None = None
         self.record: JobRecord | None = None
+
+    def render_template(self, content: Any, context: Any, jinja_env: Any = None, seen_oids: Any = None) -> Any:
+        """As Airflow's, but what a template includes must stand in the project."""
+        from airflow_doeks.attempt.templates import within_project
+
+        searchpath = getattr(self.get_dag(), "template_searchpath", None) or ()
+        closed = within_project(jinja_env or self.get_template_env(), self.code_folder(), searchpath)
+        return super().render_template(content, context, closed, seen_oids)
+
+    def code_folder(self) -> str:
+        """Where relative paths of the job start."""
+        fileloc = getattr(self.get_dag(), "fileloc", None)
+        return str(Path(fileloc).parent / self.folder) if fileloc else self.folder
 
     def execute(self, context: Any) -> str:
         """Submit or adopt, then defer, or wait here if not deferrable; gives the job ref."""
