@@ -10,7 +10,7 @@ from typing import Any
 
 import pydantic
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
@@ -72,21 +72,21 @@ def agree(name: str, document: Any) -> None:
     assert bool(faults) == (error is not None), (faults, error and error.message)
 
 
-@settings(max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=10 * settings.default.max_examples)
 @given(mutated(PIPELINE_SEEDS))
 def test_compiler_and_schema_agree_on_every_pipeline(document):
     """A mutated pipeline is rejected by the JSON Schema if and only if it has a DK1xx diagnostic."""
     agree("pipeline", document)
 
 
-@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=5 * settings.default.max_examples)
 @given(mutated(DOEKS_SEEDS))
 def test_compiler_and_schema_agree_on_every_doeks_yaml(document):
     """A mutated doeks.yaml is rejected by the JSON Schema if and only if it has a DK1xx diagnostic."""
     agree("doeks", document)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=3 * settings.default.max_examples)
 @given(mutated([task["spark"] for seed in PIPELINE_SEEDS for task in seed["tasks"].values() if "spark" in task]))
 def test_what_the_schema_takes_for_a_job_the_operator_can_read(job):
     """A Spark block without templates that the schema accepts makes a SparkJob: both come from one model."""
