@@ -188,4 +188,7 @@ def _in_seconds(budgets: Mapping[str, Any]) -> dict[str, Any]:
         except ValueError as error:
             msg = f"budgets.{name}: {error}, or a timedelta; it may not be negative"
             raise SpecError(msg) from error
+        if not found[name]:
+            msg = f"budgets.{name}: {value} is out of range; expected a duration above 0, or None for no limit"
+            raise SpecError(msg)
     return found

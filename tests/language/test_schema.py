@@ -95,6 +95,46 @@ def test_what_the_schema_takes_for_a_job_the_operator_can_read(job):
         SparkJob.model_validate(without_nulls(job), context={"rendered": True})
 
 
+@pytest.mark.parametrize(
+    "value",
+    [0.0, -0.0, 1.0, -1.0, 2.5, 1e300, 0, 1, -1, True, False, None, "0", "1", "1.0", [], {}],
+    ids=repr,
+)
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("doeks", ("platforms", "lake", "log_rotation", "files")),
+        ("doeks", ("platforms", "lake", "max_jobs")),
+        ("doeks", ("policies", "max_executors")),
+        ("pipeline", ("max_active_runs",)),
+        ("pipeline", ("tasks", "t", "retries")),
+        ("pipeline", ("tasks", "t", "spark", "executors", "max")),
+        ("pipeline", ("tasks", "f", "flink", "parallelism")),
+    ],
+)
+def test_a_whole_number_is_the_same_to_both(name, path, value):
+    """Bounds hold however a number is written: 0.0 below a minimum of 1 is refused by schema and compiler alike."""
+    seeds = {
+        "doeks": {
+            "platforms": {
+                "lake": {
+                    "type": "emr_on_eks",
+                    "region": "eu-west-1",
+                    "virtual_cluster": "a",
+                    "log_rotation": {"size": "1g"},
+                }
+            }
+        },
+        "pipeline": {"tasks": {"t": {"spark": {"main": "a.py"}}, "f": {"flink": {"jar": "a.jar"}}}},
+    }
+    document = copy.deepcopy(seeds[name])
+    parent = document
+    for step in path[:-1]:
+        parent = parent.setdefault(step, {})
+    parent[path[-1]] = value
+    agree(name, document)
+
+
 def leaves_of(value: Any) -> list[Any]:
     """All scalars."""
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
