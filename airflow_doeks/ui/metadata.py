@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from airflow_doeks import compat
-from airflow_doeks.attempt.identity import JOB_KEY
+from airflow_doeks.attempt.announcement import JOB_KEY
 from airflow_doeks.ui.pages.run import RunTimes, TaskTimes
 
 

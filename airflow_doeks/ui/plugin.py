@@ -52,4 +52,4 @@ class DoeksPlugin(AirflowPlugin):
     @property
     def appbuilder_views(self) -> list[dict[str, Any]]:
         """The views of Airflow 2; its web server alone asks for them, so Flask AppBuilder is imported only there."""
-        return list(importlib.import_module("airflow_doeks.ui.fab_view").VIEWS) if HAS_FLASK_VIEWS else []
+        return importlib.import_module("airflow_doeks.ui.fab_view").views() if HAS_FLASK_VIEWS else []
