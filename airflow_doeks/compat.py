@@ -57,6 +57,10 @@ _PATHS: dict[str, tuple[tuple[tuple[int, int], str], ...]] = {
         ((3, 2), f"{_SDK}.exceptions:AirflowSkipException"),
         ((2, 0), "airflow.exceptions:AirflowSkipException"),
     ),
+    "AirflowTaskTimeout": (
+        ((3, 2), f"{_SDK}.exceptions:AirflowTaskTimeout"),
+        ((2, 0), "airflow.exceptions:AirflowTaskTimeout"),
+    ),
     "TaskDeferred": (((3, 2), f"{_SDK}.exceptions:TaskDeferred"), ((2, 0), "airflow.exceptions:TaskDeferred")),
     "get_parsing_context": (
         ((3, 0), f"{_SDK}:get_parsing_context"),
@@ -117,6 +121,20 @@ def runs_in_dag_processor(ti: Any) -> bool:
     Until the DAG processor answers SetXCom (apache/airflow 72297): no push from there.
     """
     return IS_AIRFLOW_3 and getattr(ti, "state", None) is None and getattr(ti, "start_date", None) is None
+
+
+def is_task_timeout(error: object) -> bool:
+    """True if Airflow's own time-out ended the task, on its worker or while it was deferred."""
+    own = __getattr__("AirflowTaskTimeout"), __getattr__("AirflowException")
+    return isinstance(error, own[0]) or (isinstance(error, own[1]) and is_deferral_timeout(str(error)))
+
+
+def is_deferral_timeout(text: str) -> bool:
+    """True for what Airflow says of a deferral that ran out of time; of a trigger that broke it says `Trigger failure`.
+
+    Read in Airflow 2.10.3 (the first) and 3.0.6 to 3.3.2 (the second), November 2026.
+    """
+    return text in {"Trigger/execution timeout", "Trigger timeout"}
 
 
 def xcom_page(dag_id: str, run_id: str, task_id: str, map_index: int | None) -> str:
@@ -181,7 +199,9 @@ __all__ = [  # noqa: PLE0604 - names of a table
     "cluster_policies",
     "conf",
     "in_thread",
+    "is_deferral_timeout",
     "is_killed_unheard",
+    "is_task_timeout",
     "register_dags",
     "runs_in_dag_processor",
     "xcom_page",

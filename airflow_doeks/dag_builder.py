@@ -19,12 +19,10 @@ import pendulum
 from airflow_doeks import compat
 from airflow_doeks.language.graph import stem
 from airflow_doeks.language.layers import Sources
+from airflow_doeks.model.engine import ENGINES
 from airflow_doeks.model.errors import SpecError
 from airflow_doeks.model.plan import Plan, TaskPlan, pool_of
 
-_JOB_OPERATORS = {  # kind of task -> the operator that runs its job; imported when a pipeline has one
-    "spark": "airflow_doeks.operators.job:SparkJobOperator",
-}
 _TIMETABLES = {  # `covers` of a schedule -> timetable; named, because Airflow 2 and 3 choose differently for a cron
     "previous_interval": "CronDataIntervalTimetable",
     "trigger_time": "CronTriggerTimetable",
@@ -67,7 +65,7 @@ def _dag(plan: Plan, caller: Path) -> Any:
         description=plan.description,
         schedule=_schedule(plan),
         start_date=_time(plan.start_date or _ALWAYS, plan.timezone),
-        end_date=_time(plan.end_date, plan.timezone),
+        end_date=_last_moment(plan.end_date, plan.timezone),
         catchup=plan.catchup,
         tags=list(plan.tags),
         params=dict(plan.params),
@@ -118,10 +116,11 @@ class _Builder:
             operator.as_teardown(setups=[self.operators[setup] for setup in setups])
 
     def _make(self, task: TaskPlan) -> Any:
+        operator = operator_class(task, self.plan)
         if task.kind == "uses":
-            operator, arguments = _import(str(task.operator)), {**task.arguments, **self._common(task)}
+            arguments = {**task.arguments, **self._common(task)}
         else:
-            operator, arguments = _import(_job_operator(task, self.plan)), {**self._common(task), **self._job(task)}
+            arguments = {**self._common(task), **self._job(task)}
         if task.expand is None:
             return operator(**arguments)
         items = task.expand
@@ -177,13 +176,14 @@ def _source(task: TaskPlan, home: Path) -> Mapping[str, str]:
     return places if task.expand is None else dict(places)
 
 
-def _job_operator(task: TaskPlan, plan: Plan) -> str:
-    path = _JOB_OPERATORS.get(task.kind)
+def operator_class(task: TaskPlan, plan: Plan) -> Any:
+    """The operator of a task: the one it names, or its engine's. SpecError if the engine has none yet."""
+    path = task.operator if task.kind == "uses" else ENGINES[task.kind].operator
     if path is None:
         where = task.source.get(task.kind, task.source.get("", plan.file))
         msg = f"{where}: task {task.task_id!r} is a {task.kind} job, which no platform of this version can run yet"
         raise SpecError(msg)
-    return path
+    return _import(path)
 
 
 def _import(path: str) -> Any:
@@ -206,6 +206,14 @@ def _schedule(plan: Plan) -> Any:
 
 def _time(text: str | None, timezone: str) -> Any:
     return None if text is None else pendulum.parse(text, tz=timezone)
+
+
+def _last_moment(text: str | None, timezone: str) -> Any:
+    """A last day ends at its last second: Airflow compares it with the start of what a run covers, to the second."""
+    moment = _time(text, timezone)
+    if text is None or len(text) > len("2026-01-31"):
+        return moment
+    return moment.end_of("day").replace(microsecond=0)
 
 
 def _seconds(seconds: float | None) -> timedelta | None:

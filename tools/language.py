@@ -6,11 +6,12 @@ starts without building models.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Union
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema, create_model
 
-from airflow_doeks.model.job import Driver, SparkJob
+from airflow_doeks.model.engine import ENGINES, load
+from airflow_doeks.model.job import Duration, Positive
 from airflow_doeks.model.record import FailureCategory
 
 NAME = r"^[A-Za-z0-9_][A-Za-z0-9_-]{0,99}$"
@@ -22,16 +23,11 @@ def _expected(schema: dict[str, Any], words: str) -> Any:
 
 
 Name = Annotated[str, _expected({"type": "string", "pattern": NAME}, "letters, digits, `_` and `-`")]
-Duration = Annotated[
+Pause = Annotated[
     str,
     _expected(
-        {
-            "anyOf": [
-                {"type": "number", "exclusiveMinimum": 0},
-                {"type": "string", "pattern": r"^([0-9]+(\.[0-9]+)?[smhd])+$"},
-            ]
-        },
-        "a duration such as 90s, 30m, 1h30m or 2d, or a number of seconds",
+        {"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": r"^([0-9]+(\.[0-9]+)?[smhd])+$"}]},
+        "a duration such as 0s, 90s, 30m or 1h30m, or a number of seconds",
     ),
 ]
 Uri = Annotated[str, _expected({"type": "string", "pattern": URI}, "a URI such as s3://bucket/path")]
@@ -47,7 +43,6 @@ Amount = Annotated[
     ),
 ]
 Count = Annotated[int, WithJsonSchema({"type": "integer", "minimum": 0})]
-Positive = Annotated[int, WithJsonSchema({"type": "integer", "minimum": 1})]
 # A Kubernetes label's name: "tag-" before it leaves 59 of 63 characters.
 TagKey = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9_-]{0,56}[A-Za-z0-9])?$")]
 Tags = dict[TagKey, Annotated[str, Field(min_length=1)]]
@@ -73,29 +68,6 @@ class Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class FlinkJob(Part):
-    """One Flink application: `jar` or `sql`. Checked, but no platform of this version runs it yet."""
-
-    jar: str | None = Field(default=None, description="Jar of the application, or a URL.", examples=["jobs/stream.jar"])
-    sql: str | None = Field(default=None, description="SQL file to run.", examples=["sql/stream.sql"])
-    class_: str | None = Field(default=None, alias="class", description="Main class of the jar.")
-    args: list[str | int | float] = Field(default=[], description="Arguments of the application.")
-    conf: dict[str, str | int | float | bool] = Field(default={}, description="Flink properties.")
-    parallelism: Positive | None = Field(default=None, description="Default parallelism.", examples=[4])
-    mode: Literal["bounded", "streaming"] = Field(default="bounded", description="Whether the job ends by itself.")
-    upgrade: Literal["savepoint", "last-state", "stateless"] = Field(
-        default="savepoint", description="How a changed streaming job is replaced."
-    )
-    until: Literal["finished", "running"] = Field(default="finished", description="When the task succeeds.")
-    stable_for: Duration | None = Field(default=None, description="How long a streaming job must run to count as up.")
-    job_manager: Driver = Field(default=Driver(), description="The job manager's pod.")
-    task_managers: Driver = Field(default=Driver(), description="Each task manager's pod.")
-    task_slots: Positive | None = Field(default=None, description="Slots of each task manager.")
-    image: str | None = Field(default=None, description="Container image; the platform's if left out.")
-    env: dict[str, str] = Field(default={}, description="Environment variables.")
-    presets: list[str] = Field(default=[], description="Named settings, applied in order.")
-
-
 class TaskOutput(Part):
     """The output of another task."""
 
@@ -109,7 +81,7 @@ class Defaults(Part):
         default=None, description="Platform of doeks.yaml that jobs run on.", examples=["lake"]
     )
     retries: Count = Field(default=0, description="Tries after the first.", examples=[2])
-    retry_delay: Duration = Field(default="5m", description="Pause between tries.", examples=["5m"])
+    retry_delay: Pause = Field(default="5m", description="Pause between tries.", examples=["5m"])
     retry_on: list[FailureCategory] | None = Field(
         default=None,
         description="Failure categories worth another try; all but `user_code` and `cancelled` if left out.",
@@ -143,11 +115,20 @@ class Defaults(Part):
     cost_tags: Tags = Field(default={}, description="What tasks are billed by.", examples=[{"team": "sales"}])
 
 
-class PipelineDefaults(Defaults):
-    """What the tasks of one or all pipelines share."""
+def jobs_by_engine(words: str) -> dict[str, Any]:
+    """A field an engine, none of which must be there; ``words`` describes it, with the engine's title filled in."""
+    return {
+        row.name: (load(row.noun), Field(default=load(row.noun)(), description=words.format(row.title)))
+        for row in ENGINES.values()
+    }
 
-    spark: SparkJob = Field(default=SparkJob(), description="Settings of every Spark job.")
-    flink: FlinkJob = Field(default=FlinkJob(), description="Settings of every Flink job.")
+
+PipelineDefaults = create_model(
+    "PipelineDefaults",
+    __base__=Defaults,
+    __doc__="What the tasks of one or all pipelines share.",
+    **jobs_by_engine("Settings of every {} job."),
+)
 
 
 class _Entry(Defaults):
@@ -171,10 +152,7 @@ class _Entry(Defaults):
     doc: str | None = Field(default=None, description="Markdown shown with the task in Airflow.")
 
 
-class SparkTask(_Entry):
-    """A task that runs one Spark job."""
-
-    spark: SparkJob = Field(description="The Spark job.")
+class _JobTask(_Entry):
     expand: list[Any] | TaskOutput | None = Field(
         default=None,
         description="One task instance per item of the list or of a task's output; `{{ task.item }}` is the item.",
@@ -182,10 +160,15 @@ class SparkTask(_Entry):
     )
 
 
-class FlinkTask(_Entry):
-    """A task that runs one Flink job."""
-
-    flink: FlinkJob = Field(description="The Flink job.")
+JOB_TASKS = tuple(
+    create_model(
+        f"{row.title}Task",
+        __base__=_JobTask,
+        __doc__=f"A task that runs one {row.title} job.",
+        **{row.name: (load(row.noun), Field(description=f"The {row.title} job."))},
+    )
+    for row in ENGINES.values()
+)
 
 
 class UsesTask(_Entry):
@@ -216,8 +199,8 @@ class Group(Part):
     description: str | None = Field(default=None, description="Shown as the group's tooltip.")
 
 
-# One of four, told apart by the key that must be there.
-Task = SparkTask | FlinkTask | UsesTask | Group
+# One of these, told apart by the key that must be there.
+Task = Union[(*JOB_TASKS, UsesTask, Group)]
 
 
 class Cron(Part):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from language import Amount, FlinkJob, Name, Part, PipelineDefaults, Positive, Tags
-from pydantic import Field, WithJsonSchema
+from language import Amount, Name, Part, PipelineDefaults, Tags, jobs_by_engine
+from pydantic import Field, WithJsonSchema, create_model
 
-from airflow_doeks.model.job import SparkJob
+from airflow_doeks.model.job import Positive
 
 Platform = Annotated[dict[str, Any], WithJsonSchema({"x-one-of": "Platform"})]
 
@@ -25,14 +25,14 @@ class Environment(Part):
     )
 
 
-class Preset(Part):
-    """Settings under a name; a job that lists the preset gets them, and what the job says itself wins.
+Preset = create_model(
+    "Preset",
+    __base__=Part,
+    __doc__="""Settings under a name; a job that lists the preset gets them, and what the job says itself wins.
 
-    A preset may list presets itself: the job gets those, too, and what the preset says wins over them.
-    """
-
-    spark: SparkJob = Field(default=SparkJob(), description="Settings of a Spark job.")
-    flink: FlinkJob = Field(default=FlinkJob(), description="Settings of a Flink job.")
+A preset may list presets itself: the job gets those, too, and what the preset says wins over them.""",
+    **jobs_by_engine("Settings of a {} job."),
+)
 
 
 class Policies(Part):

@@ -55,7 +55,9 @@ def yaml_page() -> str:
     for key, alias in aliases().items():
         listed = ", ".join(f"**{name}**" if name in alias.needs else name for name in alias.takes)
         parts.append(f"| `{key}` | `{alias.path}` | {listed} |")
-    parts += ["", "## Presets", "", ", ".join(f"`{name}`" for name in schema("pipeline")["x-presets"])]
+    parts += ["", "## Presets"]
+    for engine, names in schema("pipeline")["x-presets"].items():
+        parts += ["", f"Of `{engine}`: {', '.join(f'`{name}`' for name in names) or 'none yet'}."]
     return "\n".join(parts) + "\n"
 
 

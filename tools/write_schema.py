@@ -14,6 +14,8 @@ from typing import Any
 import language
 import project_language
 
+from airflow_doeks.model.engine import ENGINES
+
 HERE = Path(__file__).parents[1] / "airflow_doeks" / "language"
 FILES = {"pipeline": HERE / "pipeline.schema.json", "doeks": HERE / "doeks.schema.json"}
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -30,8 +32,6 @@ _NAMES = {  # pydantic's title of a model -> what the schema calls it
 
 def build(name: str) -> dict[str, Any]:
     """The schema ``pipeline`` or ``doeks``, from the models and the platform types that are built."""
-    from airflow_doeks.platforms.spark.presets import PRESETS
-
     models: dict[str, Any] = {"pipeline": language.Pipeline, "doeks": project_language.Project}
     model = models[name]
     schema = model.model_json_schema(by_alias=True)
@@ -41,7 +41,8 @@ def build(name: str) -> dict[str, Any]:
         schema["properties"]["platforms"] = _platforms(schema)
     schema = {key: _tidy(value) if key != "$defs" else value for key, value in schema.items()}
     schema["$defs"] = {key: value if key == "Variable" else _tidy(value) for key, value in schema["$defs"].items()}
-    return {"$schema": DIALECT, **schema, "title": _NAMES[model.__name__], "x-presets": sorted(PRESETS)}
+    presets = {row.name: row.preset_names() for row in ENGINES.values()}
+    return {"$schema": DIALECT, **schema, "title": _NAMES[model.__name__], "x-presets": presets}
 
 
 def _platforms(schema: dict[str, Any]) -> dict[str, Any]:
@@ -52,7 +53,7 @@ def _platforms(schema: dict[str, Any]) -> dict[str, Any]:
         module = row.load()
         config = module.Config.model_json_schema(by_alias=True, ref_template="#/$defs/{model}")
         schema["$defs"] |= config.pop("$defs", {})
-        config["x-engines"] = sorted(engine.value for engine in row.engines)
+        config["x-engines"] = sorted(engine.name for engine in row.engines)
         config["required"] = sorted({"type", *config.get("required", [])})
         schema["$defs"][f"platform_{name}"] = config
     entry = {"oneOf": [{"$ref": f"#/$defs/platform_{name}"} for name in sorted(TYPES)]}

@@ -11,7 +11,7 @@ from airflow_doeks.dialects.dag_factory.document import convert
 from airflow_doeks.dialects.dag_factory.layers import Source
 from airflow_doeks.dialects.dag_factory.project import Converted, project_text
 from airflow_doeks.language import check_file, find_project
-from airflow_doeks.language.project import PROJECT_FILE
+from airflow_doeks.model.code_path import PROJECT_FILE
 
 _DEFAULTS = ("defaults.yml", "defaults.yaml")  # dag-factory takes the first that a folder has
 _LOADER_WORDS = ("defaults_config_dict", "default_args_config_dict", "defaults_config_path")

@@ -11,7 +11,6 @@ from airflow_doeks.language import jobs, times
 from airflow_doeks.language.diagnostics import MAX_FAULTS, Diagnostic, more_faults, suggestion
 from airflow_doeks.language.graph import Entry
 from airflow_doeks.language.layers import leaves
-from airflow_doeks.language.rules import schema
 from airflow_doeks.model.plan import Plan, TaskPlan
 from airflow_doeks.platforms.registry import EMBEDDED
 
@@ -88,10 +87,10 @@ def platform_of(compilation: Compilation, entry: Entry, wanted: str | None) -> M
     platform = named_platform(compilation, entry, name, ("platform",))
     if platform is None:
         return None
-    engines = _engines(platform)
+    engines = jobs.engines_of(platform)
     if entry.kind not in engines:
         message = f'platform "{name}" ({platform["type"]}) runs {", ".join(engines)}, not {entry.kind}'
-        able = [one for one, value in known.items() if entry.kind in _engines(value)]
+        able = [one for one, value in known.items() if entry.kind in jobs.engines_of(value)]
         advice = f"use {', '.join(able)}" if able else f"no platform of this doeks.yaml runs {entry.kind}"
         compilation.note("DK209", message, entry, (entry.kind,), at_key=True, help=advice)
     return platform
@@ -109,11 +108,6 @@ def named_platform(
         message = f'there is no platform "{name}"; {where} has {", ".join(known) or "none"}'
         compilation.note("DK208", message, entry, path, help=suggestion(name, known))
     return known.get(name)
-
-
-def _engines(platform: Mapping[str, Any]) -> list[str]:
-    found: list[str] = schema("doeks")["$defs"].get(f"platform_{platform['type']}", {}).get("x-engines", [])
-    return found
 
 
 def check_task(compilation: Compilation, entry: Entry, plan: TaskPlan) -> None:
@@ -256,7 +250,7 @@ def _preset_faults(setting: Setting) -> Iterator[Diagnostic]:
     for preset, kinds in (setting.data.get("presets") or {}).items():
         for kind, job in kinds.items():
             for index, name in enumerate(job.get("presets") or ()):
-                if (advice := jobs.unknown_preset(name, declared)) is not None:
+                if (advice := jobs.unknown_preset(name, kind, declared)) is not None:
                     path = ("presets", preset, kind, "presets", index)
                     yield document.fault("DK216", f'there is no preset "{name}"', path, help=advice)
 

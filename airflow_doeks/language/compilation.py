@@ -15,9 +15,10 @@ from airflow_doeks.language.operators import resolve_uses
 from airflow_doeks.language.project import Setting
 from airflow_doeks.language.structure import check_structure
 from airflow_doeks.language.text import Document
+from airflow_doeks.model.engine import ENGINES
 from airflow_doeks.model.plan import BUDGETS, Plan, TaskPlan
 
-_WORK = {"main": ("sql",), "sql": ("main", "class"), "jar": ("sql",)}  # what a task runs replaces what it inherits
+_RETRY_DELAY_SECONDS = 300.0  # Airflow's default
 
 
 class Compilation:
@@ -146,7 +147,7 @@ class Compilation:
                 presets = merge(presets, self.setting.data["presets"][name].get(entry.kind) or {})
             job = merge(presets, job)
         if job:
-            replaced = {gone for key in own if key in _WORK for gone in _WORK[key]}
+            replaced = {gone for key in own for gone in ENGINES[entry.kind].replaced_by(key)}
             job = merge({key: value for key, value in job.items() if key not in replaced}, own)
         else:
             job = own
@@ -166,7 +167,7 @@ class Compilation:
         else:
             job = self._job(entry)
             platform = checks.platform_of(self, entry, common.get("platform"))
-        retry_on = common.get("retry_on")
+        retry_on, delay = common.get("retry_on"), self._seconds(entry, common, "retry_delay")
         budget = common.get("budget_usd")
         tags = self.cost_tags(entry)
         expand = spec.get("expand")
@@ -176,7 +177,7 @@ class Compilation:
             }
         plan = TaskPlan(
             task_id=entry.id,
-            kind=entry.kind,  # type: ignore[arg-type]
+            kind=entry.kind,
             job=job,
             platform=platform,
             operator=operator,
@@ -190,7 +191,7 @@ class Compilation:
             trigger_rule=spec.get("trigger_rule")
             or ("all_done_setup_success" if spec.get("role") == "teardown" else "all_success"),
             retries=int(common.get("retries") or 0),
-            retry_delay_seconds=self._seconds(entry, common, "retry_delay") or 300.0,
+            retry_delay_seconds=_RETRY_DELAY_SECONDS if delay is None else delay,
             retry_on=None if retry_on is None else tuple(retry_on),
             execution_timeout_seconds=self._seconds(entry, common, "execution_timeout"),
             budgets={name: found for name in BUDGETS if (found := self._seconds(entry, common, name)) is not None},
@@ -217,7 +218,7 @@ class Compilation:
             return None
 
     def _sources(self, entry: Entry, job: dict[str, Any] | None, tags: dict[str, str]) -> Sources:
-        shared = {key: value for key, value in self.base.items() if key not in {"spark", "flink"}}
+        shared = {key: value for key, value in self.base.items() if key not in ENGINES}
         own: dict[str, Any] = {"cost_tags": tags}
         if job is not None:
             own[entry.kind] = job

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from airflow_doeks.language.diagnostics import suggestion
+from airflow_doeks.model.engine import ENGINES
 
 Note = Callable[..., None]  # (code, message, entry, path below the entry, help=...)
 
@@ -34,13 +35,10 @@ class Entry:
         return self.id.rpartition(".")[0]
 
 
-KINDS = ("spark", "flink", "uses", "tasks")
-
-
 def entries(tasks: Mapping[str, Any], path: tuple[Any, ...] = ("tasks",), above: str = "") -> Iterator[Entry]:
     """All tasks and groups, in the file's order, a group before what is in it."""
     for name, spec in tasks.items():
-        kind = next(kind for kind in KINDS if kind in spec)
+        kind = next(kind for kind in (*ENGINES, "uses", "tasks") if kind in spec)
         entry = Entry(f"{above}{name}", (*path, name), spec, kind)
         yield entry
         if kind == "tasks":

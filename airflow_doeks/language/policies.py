@@ -10,13 +10,11 @@ from typing import TYPE_CHECKING, Any
 from airflow_doeks.language.diagnostics import suggestion
 from airflow_doeks.language.graph import Entry
 from airflow_doeks.language.operators import aliases, is_allowed, runs_job
+from airflow_doeks.model.engine import ENGINES
 from airflow_doeks.model.plan import TaskPlan
 
 if TYPE_CHECKING:
     from airflow_doeks.language.compilation import Compilation
-
-_IMAGE = ".container.image"  # spark.kubernetes, its .driver and its .executor
-_TEMPLATE_FILE = ".podTemplateFile"  # of the driver and of executors
 
 
 def check_task(compilation: Compilation, entry: Entry, plan: TaskPlan) -> None:
@@ -68,27 +66,27 @@ def _check_budget(compilation: Compilation, entry: Entry, plan: TaskPlan, polici
 
 
 def _check_job(compilation: Compilation, entry: Entry, plan: TaskPlan, policies: Mapping[str, Any]) -> None:
-    job, platform = plan.job or {}, plan.platform or {}
+    job, platform, engine = plan.job or {}, plan.platform or {}, ENGINES[plan.kind]
     most = policies.get("max_executors")
-    executors = job.get("executors") or {}
-    key = "max" if executors.get("max") is not None else "min"
-    count = executors.get(key, 1)
-    if most is not None and plan.kind == "spark":
-        path = ("spark", "executors", key)
+    if most is not None and engine.counted:
+        executors = job.get(engine.counted) or {}
+        key = "max" if executors.get("max") is not None else "min"
+        count = executors.get(key, 1)
+        path = (plan.kind, engine.counted, key)
         if not isinstance(count, (int, float)):
-            message = f"executors.{key} is a template, so the policy's {most} cannot be checked"
+            message = f"{engine.counted}.{key} is a template, so the policy's {most} cannot be checked"
             compilation.note("DK303", message, entry, path, help="write a number")
         elif count > most:
-            compilation.note("DK303", f"{count} executors; the policy allows {most}", entry, path)
+            compilation.note("DK303", f"{count} {engine.counted}; the policy allows {most}", entry, path)
     images = policies.get("allowed_images")
     named: dict[tuple[str, ...], Any] = {("image",): job.get("image") or platform.get("image")}
-    named |= {("conf", key): value for key, value in (job.get("conf") or {}).items() if key.endswith(_IMAGE)}
+    named |= {("conf", key): value for key, value in (job.get("conf") or {}).items() if engine.names_image(key)}
     for steps, image in named.items():
         if images is not None and image and not any(fnmatchcase(str(image), pattern) for pattern in images):
             message = f'image "{image}" is not allowed; expected {", ".join(images)}'
             compilation.note("DK304", message, entry, (plan.kind, *steps))
     for key in job.get("conf") or {} if images is not None else ():
-        if key.endswith(_TEMPLATE_FILE):
+        if engine.names_template(key):
             message = "a pod template file may name any image, so the policy's allowed_images cannot be checked"
             compilation.note("DK304", message, entry, (plan.kind, "conf", key), help="use a preset instead")
     users = (policies.get("platforms") or {}).get(platform.get("name"))

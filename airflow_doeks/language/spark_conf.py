@@ -4,12 +4,6 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from airflow_doeks.language.graph import Entry
-
-if TYPE_CHECKING:
-    from airflow_doeks.language.compilation import Compilation
 
 KEYS = Path(__file__).parent / "spark_conf_keys.txt"
 _HADOOP = ("fs.", "hadoop.", "hive.", "dfs.", "mapreduce.", "parquet.")
@@ -44,12 +38,3 @@ def fault(key: str) -> tuple[str, str, str] | None:
         advice = "see the configuration page of your Spark version; a property of your own needs another second word"
         return "DK230", f"neither Spark 3.5 nor 4 knows the property {key}", advice
     return None
-
-
-def check_conf(compilation: Compilation, entry: Entry, job: dict[str, Any]) -> None:
-    """Note every property of a job that Spark would ignore."""
-    for key in job["conf"]:
-        found = fault(key)
-        if found is not None:
-            code, message, advice = found
-            compilation.note(code, message, entry, ("spark", "conf", key), at_key=True, help=advice)

@@ -15,6 +15,7 @@ _SCHEMES = {  # how storage connectors spell a scheme -> how OpenLineage spells 
     "s3a": "s3",  # Hadoop's S3 connector
     "s3n": "s3",  # its predecessor
 }
+SPARK_CATALOG = "spark"  # namespace of tables in a catalog that has no address
 _ROOTED = frozenset({"hdfs", "viewfs", "dbfs"})  # file systems: the name keeps its leading slash
 _URI = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(/.*)", re.DOTALL)
 _PARTITION = re.compile(r"/[A-Za-z_][\w-]*=[^/]*/*$")
@@ -50,6 +51,12 @@ def dataset_name(uri: str) -> Name:
         return Name("file", re.sub("^/+", "/", path))
     name = path if scheme in _ROOTED else path.lstrip("/") or "/"
     return Name(f"{scheme}://{authority}", name)
+
+
+def is_within(name: Name, folder: Name) -> bool:
+    """True of a folder and all below it, by whole parts of the path; all of a bucket is within its root."""
+    root = folder.name.rstrip("/")
+    return name.namespace == folder.namespace and (not root or f"{name.name}/".startswith(f"{root}/"))
 
 
 def without_partitions(path: str) -> str:
@@ -106,7 +113,7 @@ def table_name(table: str, conf: Mapping[str, str]) -> Name:
     metastore = conf.get("spark.hadoop.hive.metastore.uris") or conf.get("hive.metastore.uris")
     if metastore and catalog == "spark_catalog" and rest:
         return Name(f"hive://{urlsplit(metastore.split(',')[0]).netloc}", rest)
-    return Name("spark", table)
+    return Name(SPARK_CATALOG, table)
 
 
 def unquoted(identifier: str) -> str:

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import re
 
-from airflow_doeks.lineage.names import Name, dataset_name, parse_location, table_name, without_partitions
+from airflow_doeks.lineage.names import (
+    SPARK_CATALOG,
+    Name,
+    dataset_name,
+    parse_location,
+    table_name,
+    without_partitions,
+)
 from airflow_doeks.lineage.plans import Metrics, PlanFacts, Scan, Shown, attributes
 
 _IDS = re.compile(r"#\d+L?|plan_id=\d+")  # Spark numbers expressions, subqueries and plans anew for every scan
@@ -50,7 +57,7 @@ def table_scan(at: Shown, facts: PlanFacts) -> None:
             key=table,
             metrics=at.metrics("number of output rows", "total data file size (bytes)", "number of result data files"),
             attributes=attributes(listed[1]) if listed else {},
-            table=Name("spark", table),
+            table=Name(SPARK_CATALOG, table),
         )
     )
 

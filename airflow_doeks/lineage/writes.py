@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from airflow_doeks.lineage.names import Name, name_and_part, table_name, unquoted
+from airflow_doeks.lineage.names import SPARK_CATALOG, Name, name_and_part, table_name, unquoted
 from airflow_doeks.lineage.plans import Mode, PlanFacts, Shown, Write, split_list
 
 _FILES_WRITE = re.compile(
@@ -123,7 +123,7 @@ def table_write(at: Shown, facts: PlanFacts) -> None:
                 metrics=added,
                 counted="tasks",
                 format="iceberg",
-                table=Name("spark", table),
+                table=Name(SPARK_CATALOG, table),
             )
         )
     elif delta:

@@ -70,6 +70,20 @@ Memory = Annotated[
     ),
 ]
 
+Positive = Annotated[int, WithJsonSchema({"type": "integer", "minimum": 1})]
+Duration = Annotated[
+    str,
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "exclusiveMinimum": 0},
+                {"type": "string", "pattern": r"^(?=.*[1-9])([0-9]+(\.[0-9]+)?[smhd])+$"},
+            ],
+            "x-expected": "a duration above 0 such as 90s, 30m, 1h30m or 2d, or a number of seconds",
+        }
+    ),
+]
+
 
 class JobPart(BaseModel):
     """Base of everything a job is made of: frozen, unknown keys refused, YAML names accepted."""

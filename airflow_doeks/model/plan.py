@@ -15,7 +15,7 @@ class TaskPlan:
 
     Attributes:
         task_id: with its group ids, ``group.task``, as Airflow names it.
-        kind: ``spark`` and ``flink`` have ``job`` and ``platform``; ``uses`` has ``operator`` and ``arguments``.
+        kind: an engine's name (with ``job`` and ``platform``), or ``uses`` (with ``operator`` and ``arguments``).
         job: plain JSON of the job, defaults and presets merged, templates unrendered, paths relative to
             ``Plan.folder``.
         platform: the whole platform entry, plus ``name``; no secret in it.
@@ -29,7 +29,7 @@ class TaskPlan:
     """
 
     task_id: str
-    kind: Literal["spark", "flink", "uses"]
+    kind: str
     job: Mapping[str, Any] | None = None
     platform: Mapping[str, Any] | None = None
     operator: str | None = None

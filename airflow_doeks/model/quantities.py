@@ -1,4 +1,4 @@
-"""Kubernetes quantities and durations: text from YAML to exact numbers with a unit, and back.
+"""Quantities of Kubernetes and Spark, and durations: text from YAML to exact numbers with a unit, and back.
 
 Source of the suffixes: Kubernetes API reference, "Quantity" (resource.Quantity), read November 2026.
 """
@@ -11,21 +11,18 @@ from decimal import Decimal
 GIB = 1024**3
 MIB = 1024**2
 
-_BYTES = {  # suffix -> bytes; the empty suffix is bytes
-    "": 1,
-    "k": 10**3,
-    "M": 10**6,
-    "G": 10**9,
-    "T": 10**12,
-    "Ki": 1024,
-    "Mi": MIB,
-    "Gi": GIB,
-    "Ti": 1024**4,
+_FACTORS = {  # suffix of a Kubernetes quantity -> what a one before it counts
+    **{suffix: Decimal(10) ** power for suffix, power in zip(("n", "u", "m", ""), (-9, -6, -3, 0), strict=True)},
+    **{suffix: Decimal(10) ** (3 * step) for step, suffix in enumerate("kMGTPE", 1)},
+    **{f"{suffix}i": Decimal(1024) ** step for step, suffix in enumerate("KMGTPE", 1)},
 }
+_SPARK = {"b": "", "k": "Ki", "kb": "Ki", "m": "Mi", "mb": "Mi", "g": "Gi", "gb": "Gi", "t": "Ti", "tb": "Ti"}
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 _LONGEST_SECONDS = 36500 * _SECONDS["d"]
 
+_QUANTITY = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(?:([numkMGTPE]|[KMGTPE]i)|[eE]([+-]?\d{1,3}))?")
+_SPARK_MEMORY = re.compile(r"(\d+)([kmgt]?b?)", re.IGNORECASE)
 _MEMORY = re.compile(r"(\d+(?:\.\d+)?)([kMGT]i?|Ki)?")
 _CPU = re.compile(r"(\d+(?:\.\d+)?)(m?)")
 _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
@@ -34,6 +31,32 @@ _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
 def is_template(value: object) -> bool:
     """True if Airflow will render this value."""
     return isinstance(value, str) and ("{{" in value or "{%" in value)
+
+
+def parse_quantity(text: str | float) -> Decimal:
+    """What a Kubernetes API answers of a resource: vCPU, bytes or pieces, in any form that Kubernetes writes.
+
+    Raises ValueError for what is none, also for NaN and infinity.
+    """
+    match = _QUANTITY.fullmatch(str(text).strip())
+    if match is None:
+        msg = f"{text!r} is not a Kubernetes quantity"
+        raise ValueError(msg)
+    number, suffix, exponent = match.groups()
+    return Decimal(number) * (Decimal(10) ** int(exponent) if exponent else _FACTORS[suffix or ""])
+
+
+def parse_spark_memory(text: str, *, bare: str = "m") -> int:
+    """Bytes of a Spark size such as ``512m`` or ``2g``; of a bare number MiB, as Spark reads memory, or ``bare``.
+
+    Raises ValueError with the allowed forms.
+    """
+    match = _SPARK_MEMORY.fullmatch(text.strip())
+    if match is None:
+        msg = f"{text!r} is not a Spark memory size; write for example 512m or 2g"
+        raise ValueError(msg)
+    number, unit = match.groups()
+    return int(parse_quantity(number + _SPARK[unit.lower() or bare]))
 
 
 def parse_memory(text: str | int) -> int:
@@ -45,8 +68,7 @@ def parse_memory(text: str | int) -> int:
     if match is None:
         msg = f"{text!r} is not a memory quantity; write for example 512Mi, 4Gi or 16G"
         raise ValueError(msg)
-    number, suffix = match.groups(default="")
-    return int(Decimal(number) * _BYTES[suffix])
+    return int(parse_quantity(match[0]))
 
 
 def parse_cpu(text: str | float) -> Decimal:
@@ -59,8 +81,7 @@ def parse_cpu(text: str | float) -> Decimal:
     if match is None:
         msg = f"{text!r} is not a CPU quantity; write for example 1, 0.5 or 500m"
         raise ValueError(msg)
-    number, milli = match.groups()
-    return Decimal(number) / (1000 if milli else 1)
+    return parse_quantity(plain)
 
 
 def parse_duration(text: str | float) -> float:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from airflow_doeks.model.status import Engine
+from airflow_doeks.model.engine import SPARK, Engine
 
 
 @dataclass(frozen=True)
@@ -47,14 +47,21 @@ TYPES: dict[str, PlatformType] = {
     "emr_on_eks": PlatformType(
         module="airflow_doeks.platforms.emr_on_eks.platform",
         checks="airflow_doeks.platforms.emr_on_eks.checks",
-        engines=frozenset({Engine.SPARK}),
+        engines=frozenset({SPARK}),
         ref="emr_on_eks://<account>.<region>/<virtual-cluster>/<job-run>",
         storage="connection",
+    ),
+    "kubeflow_spark": PlatformType(
+        module="airflow_doeks.platforms.kubeflow_spark.platform",
+        checks="airflow_doeks.platforms.kubeflow_spark.checks",
+        engines=frozenset({SPARK}),
+        ref="kubeflow_spark://<api-server>/<namespace>/<name>/<uid>",
+        storage="aws_connection",
     ),
     "local": PlatformType(
         module="airflow_doeks.platforms.local.platform",
         checks="airflow_doeks.platforms.local.checks",
-        engines=frozenset({Engine.SPARK}),
+        engines=frozenset({SPARK}),
         ref="local://<host>/<run-dir>",
         runs_here=True,
     ),

@@ -10,11 +10,12 @@ from datetime import datetime, timedelta, timezone
 
 from pydantic import BaseModel
 
+from airflow_doeks.model.engine import SPARK
 from airflow_doeks.model.errors import PlatformError
 from airflow_doeks.model.identity import JobIdentity, digest, label_value
 from airflow_doeks.model.job import SparkJob
 from airflow_doeks.model.record import JobFailure
-from airflow_doeks.model.status import Engine, JobRef, JobState, JobStatus, Request, Scope
+from airflow_doeks.model.status import JobRef, JobState, JobStatus, Request, Scope
 from airflow_doeks.model.telemetry import Sighting, Telemetry
 from airflow_doeks.platforms.registry import PlatformType
 
@@ -71,7 +72,8 @@ class MemoryPlatform:
         known = self.jobs.get(request.token)
         if known is None:
             ref = JobRef(f"memory://here/{request.name}")
-            known = JobStatus(ref, JobState.QUEUED, tags=request.body["tags"], submitted=self.time.now())
+            names = {"name": request.name, "token": request.token}
+            known = JobStatus(ref, JobState.QUEUED, tags=request.body["tags"], submitted=self.time.now(), **names)
             self.jobs[request.token] = known
             self.scripts[ref] = self.script
         if self.fail_submit_after_commit:
@@ -162,7 +164,7 @@ class Config(BaseModel):
 MEMORY = PlatformType(  # its row of the registry, in tests
     module=__name__,
     checks="airflow_doeks.platforms.local.checks",
-    engines=frozenset({Engine.SPARK}),
+    engines=frozenset({SPARK}),
     ref="memory://<host>/<name>",
 )
 PLACES: dict[str, MemoryPlatform] = {}

@@ -4,7 +4,15 @@ from decimal import Decimal
 
 import pytest
 
-from airflow_doeks.model.quantities import gib, parse_cpu, parse_duration, parse_memory
+from airflow_doeks.model.quantities import (
+    MIB,
+    gib,
+    parse_cpu,
+    parse_duration,
+    parse_memory,
+    parse_quantity,
+    parse_spark_memory,
+)
 
 
 @pytest.mark.parametrize(
@@ -79,3 +87,27 @@ def test_durations_past_the_last_date_are_refused(text):
     assert parse_duration("36500d") == 36500 * 86400
     with pytest.raises(ValueError, match="expected at most 36500d"):
         parse_duration(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("2", 2), ("500m", "0.5"), ("1e3", 1000), ("12E", 12 * 10**18), ("1.5Gi", 1.5 * 1024**3), ("7n", "0.000000007")],
+)
+def test_what_kubernetes_answers_is_read_in_every_form(text, value):
+    """A quantity of the API is exact, whatever suffix or exponent it comes with."""
+    assert parse_quantity(text) == Decimal(value)
+
+
+@pytest.mark.parametrize("text", ["", "infinity", "NaN", "-1", "1 Gi", "1e", "0x10"])
+def test_what_is_no_quantity_is_refused(text):
+    """Nothing that is no number of something passes for one."""
+    with pytest.raises(ValueError, match="is not a Kubernetes quantity"):
+        parse_quantity(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "mib"), [("512m", 512), ("2g", 2048), ("1024", 1024), ("3GB", 3072), ("1048576k", 1024), ("1T", 1024**2)]
+)
+def test_sizes_of_spark(text, mib):
+    """Spark's letters are binary, and a bare number of its memory properties is MiB."""
+    assert parse_spark_memory(text) == mib * MIB

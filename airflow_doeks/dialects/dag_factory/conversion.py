@@ -17,6 +17,7 @@ from airflow_doeks.dialects.dag_factory.rendering import pipeline_text
 from airflow_doeks.dialects.dag_factory.schedule import schedule_of
 from airflow_doeks.dialects.dag_factory.tasks import accepts, task_of
 from airflow_doeks.dialects.dag_factory.text import entries_of
+from airflow_doeks.model.engine import SPARK
 
 _Entries = Mapping[str, Mapping[str, Any]]
 _ORDER = ("description", "schedule", *(key for key in settings.DAG if key not in ("description", "dagrun_timeout_sec")))
@@ -143,7 +144,7 @@ class DagConversion:
     def _task(self, tree: dict[str, Any], task: Mapping[str, Any], names: Names) -> None:
         taken = task_of(task, names.all)
         self.tell(taken.notes)
-        body = {key: taken.ours[key] for key in ("spark", "uses", "with") if key in taken.ours}
+        body = {key: taken.ours[key] for key in (SPARK.name, "uses", "with") if key in taken.ours}
         if needs := self._needs(task, names):
             body["needs"] = needs
         body |= {key: value for key, value in taken.ours.items() if key not in body}

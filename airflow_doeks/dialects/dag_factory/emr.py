@@ -11,6 +11,7 @@ from airflow_doeks.dialects.dag_factory.options import Options, read_options
 from airflow_doeks.dialects.dag_factory.sizes import in_order, sized
 from airflow_doeks.dialects.dag_factory.values import python_object, without_objects
 from airflow_doeks.language.layers import merge
+from airflow_doeks.model.engine import SPARK
 
 
 def _platform(ours: str) -> Handler:
@@ -32,7 +33,7 @@ def _tags(_key: str, tags: Any) -> Taken:
 
 
 def _release(_key: str, label: Any) -> Taken:
-    return Taken({"spark": {"release": label}, "platform": {"release": label}})
+    return Taken({SPARK.name: {"release": label}, "platform": {"release": label}})
 
 
 def _overrides(_key: str, overrides: Any) -> Taken:
@@ -51,7 +52,7 @@ def _overrides(_key: str, overrides: Any) -> Taken:
     left = {key: value for key, value in left.items() if value not in ({}, None)}
     if others:
         left["applicationConfiguration"] = others
-    return Taken({"spark": {"conf": conf}, "platform": platform}, left)
+    return Taken({SPARK.name: {"conf": conf}, "platform": platform}, left)
 
 
 _MONITORING: Mapping[tuple[str, ...], str] = {  # place below `monitoringConfiguration` -> key of a platform
@@ -105,7 +106,7 @@ def _driver(_key: str, driver: Any) -> Taken:
         if not part:
             del left[name]
     job |= options.job
-    ours = {"spark": {name: value for name, value in job.items() if value not in (None, [])}}
+    ours = {SPARK.name: {name: value for name, value in job.items() if value not in (None, [])}}
     return Taken({**ours, "options": options.conf}, left, tuple(options.notes))
 
 
@@ -151,7 +152,7 @@ def job_of(arguments: Mapping[str, Any]) -> Taken | None:
         taken = ARGUMENTS[key](key, plain) if key in ARGUMENTS else Taken(left=value)
         notes += left_over(key, taken)
         ours = merge(ours, taken.ours)
-    spark = ours.get("spark") or {}
+    spark = ours.get(SPARK.name) or {}
     if not spark.keys() & {"main", "sql"}:
         return None
     conf = spark.pop("conf", {})
@@ -160,4 +161,4 @@ def job_of(arguments: Mapping[str, Any]) -> Taken | None:
             notes.append(lost(name, conf[name], "sparkSubmitParameters go before it"))
         conf[name] = value
     sizes, told = sized(conf)
-    return Taken({**ours, "spark": in_order({**spark, **sizes})}, notes=(*notes, *told))
+    return Taken({**ours, SPARK.name: in_order({**spark, **sizes})}, notes=(*notes, *told))

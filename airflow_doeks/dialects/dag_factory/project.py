@@ -10,7 +10,10 @@ from typing import Any
 from airflow_doeks.dialects.dag_factory.notes import Note, lost
 from airflow_doeks.language.operators import aliases, is_allowed
 from airflow_doeks.language.rules import rule_of
+from airflow_doeks.model.engine import SPARK
+from airflow_doeks.platforms.registry import EMBEDDED
 
+_TYPE = "emr_on_eks"
 _NO_REGION = "TODO-region"
 _ID = "virtual_cluster"
 
@@ -53,7 +56,7 @@ class Platforms:
 
     def add(self, facts: Mapping[str, Any]) -> tuple[str | None, list[Note]]:
         """The name of the platform that has these facts; None if they do not make one."""
-        entry = {"type": "emr_on_eks", "region": _NO_REGION, **facts}
+        entry = {"type": _TYPE, "region": _NO_REGION, **facts}
         notes = []
         for key in _refused(entry):
             notes.append(lost(key, entry[key], "a platform of doeks.yaml has a fixed value of another form"))
@@ -90,7 +93,7 @@ def needs_of(
     paths = {name: aliases()[name].path if name in aliases() else name for name in names}
     refused = frozenset(name for name, path in paths.items() if not is_allowed(name, path, ()))
     named = {name: entry for name, entry in platforms.items() if name in used}
-    return Needs(named, refused, any("spark" in task for task in tasks))
+    return Needs(named, refused, any(SPARK.name in task for task in tasks))
 
 
 def project_text(needs: Iterable[Needs]) -> str:
@@ -105,7 +108,7 @@ def project_text(needs: Iterable[Needs]) -> str:
     if has_jobs:
         lines.append("platforms:")
     if has_jobs and not platforms:
-        lines += ["  # TODO the source does not say where its jobs ran", "  laptop: {type: local}"]
+        lines += ["  # TODO the source does not say where its jobs ran", f"  laptop: {{type: {EMBEDDED}}}"]
     for name, entry in platforms.items():
         lines.append(f"  {name}:")
         for key, value in entry.items():

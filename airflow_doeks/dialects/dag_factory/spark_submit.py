@@ -9,6 +9,7 @@ from airflow_doeks.dialects.dag_factory.notes import Taken, lost, nowhere
 from airflow_doeks.dialects.dag_factory.options import OPTIONS, Options
 from airflow_doeks.dialects.dag_factory.sizes import in_order, sized
 from airflow_doeks.dialects.dag_factory.values import python_object, without_objects
+from airflow_doeks.model.engine import SPARK
 
 _RENAMED = {"java_class": "--class", "yarn_queue": "--queue"}  # argument -> the option that is not spelt like it
 _NOWHERE = {
@@ -51,7 +52,7 @@ def job_of(arguments: Mapping[str, Any]) -> Taken | None:
     if "main" not in found.job:
         return None
     sizes, notes = sized(found.conf)
-    return Taken({"spark": in_order({**found.job, **sizes})}, notes=(*found.notes, *notes))
+    return Taken({SPARK.name: in_order({**found.job, **sizes})}, notes=(*found.notes, *notes))
 
 
 def _conf(found: Options, conf: Mapping[str, Any]) -> None:

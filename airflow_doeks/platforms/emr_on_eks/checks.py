@@ -16,6 +16,7 @@ from airflow_doeks.platforms.emr_on_eks.request import (
     surroundings,
 )
 from airflow_doeks.platforms.protocol import Finding
+from airflow_doeks.platforms.spark.checks import code_findings, pod_name_findings
 from airflow_doeks.platforms.spark.conf import conf_findings
 from airflow_doeks.platforms.spark.presets import ROLES, effect_of, preset_findings
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 _STAGED = 64 + 2  # "/<sha256>/"
 _OWN_TAGS = 9  # JobIdentity.tags without cost tags
-_FIXED_NAMES = ("spark.kubernetes.driver.pod.name", "spark.kubernetes.executor.podNamePrefix")
 
 
 def check_job(config: Config, job: Mapping[str, Any]) -> list[Finding]:
@@ -69,13 +69,7 @@ def check_cost_tags(cost_tags: Mapping[str, str]) -> list[Finding]:
 
 
 def _code_findings(config: Config, job: Mapping[str, Any]) -> list[Finding]:
-    found = []
-    places = [(field, job.get(field)) for field in ("main", "sql")]
-    for field in ("py_files", "files", "jars", "archives"):
-        places += [(f"{field}[{number}]", value) for number, value in enumerate(job.get(field) or ())]
-    for path, value in places:
-        if isinstance(value, str) and "://" not in value and not is_template(value) and not config.code:
-            found.append(Finding(path, "EMR cannot read a local file", "set `code` of the platform in doeks.yaml"))
+    found = code_findings(job, config.code, "EMR cannot read a local file")
     main = job.get("main")
     if isinstance(main, str) and not is_template(main):
         name = main.rsplit("/", 1)[-1]
@@ -96,11 +90,7 @@ def _code_findings(config: Config, job: Mapping[str, Any]) -> list[Finding]:
 
 def _conf_findings(job: Mapping[str, Any]) -> list[Finding]:
     conf = job.get("conf") or {}
-    found = [
-        Finding(f"conf.{key}", "a fixed pod name makes two runs at once collide", "remove it")
-        for key in _FIXED_NAMES
-        if key in conf
-    ]
+    found = pod_name_findings(job)
     length = sum(len(str(key)) + len(str(value)) for key, value in conf.items())
     if length > PARAMETERS_LENGTH_MAX:
         found.append(

@@ -6,11 +6,10 @@ At most 6 calls in 20 seconds: one describe, one list of logs and up to three lo
 from __future__ import annotations
 
 import json
-import logging
 import re
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from airflow_doeks.model.record import FailureCategory, JobFailure
@@ -19,12 +18,12 @@ from airflow_doeks.model.status import JobRef
 from airflow_doeks.platforms.aws_calls import AwsCalls
 from airflow_doeks.platforms.emr_on_eks.config import Config
 from airflow_doeks.platforms.emr_on_eks.logs import CALL_SECONDS, CONTAINERS, job_links, no_log, read_logs
-from airflow_doeks.platforms.emr_on_eks.request import EXECUTOR_PREFIX, all_conf
-from airflow_doeks.platforms.kubernetes.pods import WORDS, PodFact, commonest, pod_facts
-from airflow_doeks.platforms.patience import Refusal
+from airflow_doeks.platforms.emr_on_eks.request import all_conf
+from airflow_doeks.platforms.kubernetes.pods import WORDS, PodFact, pod_facts
+from airflow_doeks.platforms.reading import read_within
+from airflow_doeks.platforms.spark.pods import EXECUTOR_PREFIX
 from airflow_doeks.platforms.spark.root_cause import root_cause
-
-log = logging.getLogger(__name__)
+from airflow_doeks.platforms.spark.verdict import Cause, verdict
 
 SECONDS = 20.0  # for all; what was not read by then is told
 EVENTS_MAX = 5000  # a kilobyte each; they come sorted by name, so a cut list may lack ours
@@ -37,8 +36,6 @@ _DETAILS: tuple[tuple[str, FailureCategory], ...] = (
     (r"AccessDenied|Access Denied|not authorized|[Ff]orbidden|assume ?role", "permission"),
     (r"timed out|timeout", "timeout"),
 )
-_LOST_EXECUTOR = re.compile(r"ExecutorLostFailure|FetchFailed|executor \S+ exited|Lost executor")
-_WAITED_OUT = {"unschedulable", "quota"}  # Spark goes on with the executors that it has
 # EMR's failureReason -> category, where neither details nor logs say more.
 _REASONS: dict[str, FailureCategory] = {
     "INTERNAL_ERROR": "platform",
@@ -53,7 +50,7 @@ class _Found:
     """What was read so far; a thread adds to it."""
 
     run: Mapping[str, Any] = field(default_factory=dict)
-    logged: tuple[FailureCategory, str] | None = None  # the root cause
+    logged: Cause | None = None  # the root cause
     tail: tuple[str, ...] = ()  # of the log that holds it, else of the first
     pods: list[PodFact] = field(default_factory=list)
     evidence: list[str] = field(default_factory=list)
@@ -73,13 +70,11 @@ class Sources:
 def explain(ref: JobRef, sources: Sources) -> JobFailure:
     """Category, root cause, evidence and the log's tail; never raises, what could not be read is in the evidence."""
     found = _Found()
-    # A thread, because a call that hangs cannot be interrupted; a daemon, so that it never holds up the worker.
-    reader = threading.Thread(target=_read, args=(ref, sources, found), name="doeks explain", daemon=True)
-    reader.start()
-    reader.join(SECONDS)
-    found = replace(found, pods=list(found.pods), evidence=list(found.evidence))
-    if reader.is_alive():
-        found.evidence.append(f"not everything could be read within {SECONDS:.0f} s")
+    steps = {"the job": _read_job, "logs": _read_logs, "pods and events": _read_pods}
+    evidence = read_within(
+        SECONDS, {what: partial(step, ref, sources, found) for what, step in steps.items()}, found.evidence
+    )
+    found = replace(found, pods=list(found.pods), evidence=evidence)
     category, message = _verdict(found)
     return JobFailure(
         category=category,
@@ -88,22 +83,6 @@ def explain(ref: JobRef, sources: Sources) -> JobFailure:
         links=job_links(ref, sources.config),
         log_tail=tuple(redacted(line) for line in found.tail[-TAIL_LINES:]),
     )
-
-
-def _read(ref: JobRef, sources: Sources, found: _Found) -> None:
-    _attempt("the job", _read_job, ref, sources, found)
-    _attempt("logs", _read_logs, ref, sources, found)
-    _attempt("pods and events", _read_pods, ref, sources, found)
-
-
-def _attempt(
-    what: str, step: Callable[[JobRef, Sources, _Found], None], ref: JobRef, sources: Sources, found: _Found
-) -> None:
-    try:
-        step(ref, sources, found)
-    except Exception as error:
-        found.evidence.append(f"{what} could not be read: {_line(error)}")
-        log.debug("%s of %s could not be read", what, ref, exc_info=True)
 
 
 def _read_job(ref: JobRef, sources: Sources, found: _Found) -> None:
@@ -156,32 +135,11 @@ def _read_pods(ref: JobRef, sources: Sources, found: _Found) -> None:
         found.evidence.append(f"Kubernetes: {len(found.pods) - EVIDENCE_MAX} more")
 
 
-def _verdict(found: _Found) -> tuple[FailureCategory, str]:
-    """How the driver's pod ended goes before what its log says, and that before what befell other pods."""
+def _verdict(found: _Found) -> Cause:
+    """A cancel first, then pods and log; EMR's own reason where neither tells."""
     details, reason = found.run.get("stateDetails") or "", found.run.get("failureReason") or ""
     if found.run.get("state") == "CANCELLED":
         return "cancelled", details or "the job was cancelled"
-    by_role = {role: [fact for fact in found.pods if fact.role == role] for role in ("driver", "executor", "other")}
     said = next((category for pattern, category in _DETAILS if re.search(pattern, details)), None)
-    ends = [(fact.category, fact.text) for fact in by_role["driver"][:1]] + ([(said, details)] if said else [])
-    logged = found.logged
-    if ends and logged and logged[0] != ends[0][0]:
-        found.evidence.append(f"the log says: {logged[1]}")
-    if ends:
-        return logged if logged and logged[0] == ends[0][0] else ends[0]
-    lost = commonest([fact for fact in by_role["executor"] if fact.category not in _WAITED_OUT])
-    if logged and not (lost and _LOST_EXECUTOR.search(logged[1])):
-        return logged
-    fact = lost if logged else next(iter(by_role["other"]), lost)
-    if fact:
-        return fact.category, fact.text
-    return _REASONS.get(reason, "unknown"), details or reason or "neither EMR nor a log tells why"
-
-
-def _line(error: Exception) -> str:
-    """One line of an error; the Kubernetes client's texts hold whole answers."""
-    status, reason = getattr(error, "status", None), getattr(error, "reason", None)
-    if status and reason:
-        return f"{status} {reason} (docs/platforms.md lists what is asked)"
-    text = next(iter(str(error).splitlines()), "")
-    return text if isinstance(error, Refusal) else f"{type(error).__name__}: {text}"
+    told = verdict(found.pods, found.logged, (said, details) if said else None, found.evidence)
+    return told or (_REASONS.get(reason, "unknown"), details or reason or "neither EMR nor a log tells why")

@@ -9,15 +9,13 @@ import logging
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from datetime import datetime, timezone
-from decimal import Decimal
 from typing import Any
 
 from airflow_doeks.model.identity import CLOCK_SKEW, PREFIX, JobIdentity, label_value
 from airflow_doeks.model.job import SparkJob
-from airflow_doeks.model.quantities import MIB, gib, parse_memory
 from airflow_doeks.model.record import JobFailure
 from airflow_doeks.model.status import JobRef, JobStatus, Request, Scope
-from airflow_doeks.model.telemetry import CapacityType, Node, Pod, Role, Sighting, Telemetry
+from airflow_doeks.model.telemetry import Node, Sighting, Telemetry
 from airflow_doeks.platforms.aws_calls import AwsCalls, aws_calls
 from airflow_doeks.platforms.clients import Clients
 from airflow_doeks.platforms.emr_on_eks.checks import check_cost_tags, check_job
@@ -28,7 +26,7 @@ from airflow_doeks.platforms.emr_on_eks.logs import job_links
 from airflow_doeks.platforms.emr_on_eks.request import all_conf, render
 from airflow_doeks.platforms.emr_on_eks.states import ACTIVE, address, lost, ref_of, status_of
 from airflow_doeks.platforms.patience import Refusal
-from airflow_doeks.platforms.spark.presets import CAPACITY
+from airflow_doeks.platforms.spark.pods import requested_pods
 
 __all__ = ["Config", "Platform", "check_cost_tags", "check_job", "job_links"]
 
@@ -116,14 +114,21 @@ class Platform:
         why = ["no access to the Kubernetes API: nodes are as priced_as of the platform says"]
         if not conf.get("spark.eventLog.dir"):
             why.append("no event log: set event_logs of the platform")
+        asked = requested_pods(
+            conf,
+            since=status.submitted,  # EMR tells no start
+            until=status.ended,
+            node_labels=self.config.node_labels,
+            is_emr_image=True,
+        )
         node = Node(uid="assumed", instance_type=self.config.priced_as) if self.config.priced_as else None
         return Telemetry(
-            requested=tuple(_requested(conf, status, CAPACITY[self.config.node_labels])),
+            requested=asked.pods,
             assumed_node=node,
             event_log=conf.get("spark.eventLog.dir"),
             submitted=status.submitted,
             ended=status.ended,
-            why=tuple(why),
+            why=(*why, *asked.why),
         )
 
     def explain(self, ref: JobRef) -> JobFailure:
@@ -164,40 +169,3 @@ class Platform:
 def _bucket_and_key(url: str) -> tuple[str, str]:
     bucket, _, key = url.removeprefix("s3://").partition("/")
     return bucket, key
-
-
-def _requested(conf: Mapping[str, str], status: JobStatus, capacity: tuple[str, str, str]) -> list[Pod]:
-    """The pods that the job's own properties ask for, from its submission on: EMR tells no start."""
-    label, on_demand, spot = capacity
-    kinds: dict[str, CapacityType] = {on_demand: "on_demand", spot: "spot"}
-
-    def pod(role: Role, number: int) -> Pod:
-        cpu = conf.get(f"spark.kubernetes.{role}.request.cores")
-        memory = [_mib(conf.get(f"spark.{role}.{part}", "")) for part in ("memory", "memoryOverhead")]
-        return Pod(
-            uid=f"{role}-{number}",
-            role=role,
-            vcpu=Decimal(cpu.removesuffix("m")) / 1000 if cpu else None,
-            memory_gib=gib(sum(memory) * MIB) if all(memory) else None,
-            gpu=int(conf.get("spark.executor.resource.gpu.amount", 0)) if role == "executor" else 0,
-            storage_gib=_volume_gib(conf, role),
-            started=status.submitted,
-            ended=status.ended,
-            capacity_type=kinds.get(conf.get(f"spark.kubernetes.{role}.node.selector.{label}", "")),
-            is_emr_image=True,
-        )
-
-    most = conf.get("spark.executor.instances") or conf.get("spark.dynamicAllocation.maxExecutors") or "0"
-    return [pod("driver", 1), *(pod("executor", number + 1) for number in range(int(most)))]
-
-
-def _volume_gib(conf: Mapping[str, str], role: Role) -> Decimal:
-    """GiB of the claims that a pod makes; 0 without one."""
-    claims = f"spark.kubernetes.{role}.volumes.persistentVolumeClaim."
-    sizes = [value for key, value in conf.items() if key.startswith(claims) and key.endswith(".options.sizeLimit")]
-    return sum((gib(parse_memory(size)) for size in sizes), Decimal(0))
-
-
-def _mib(text: str) -> int:
-    """MiB of ``<n>m``, the only form we render; 0 for anything else."""
-    return int(text[:-1]) if text.endswith("m") and text[:-1].isdigit() else 0

@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from airflow_doeks.model.errors import SpecError
-from airflow_doeks.model.identity import JobIdentity, label_value
+from airflow_doeks.model.identity import JobIdentity
 from airflow_doeks.model.status import Request
+from airflow_doeks.platforms.kubernetes.labels import label_forms
 from airflow_doeks.platforms.kubernetes.pod_template import pod_template
 from airflow_doeks.platforms.spark import conf as spark
+from airflow_doeks.platforms.spark.pods import EXECUTOR_PREFIX, TEMPLATE_FILE, key_conf, pod_conf
 from airflow_doeks.platforms.spark.presets import ROLES, Effect, Surroundings, effect_of
 
 if TYPE_CHECKING:
@@ -37,9 +39,7 @@ TAG_VALUE_LENGTH_MAX = 256
 IMAGE_OWNER = "999:1000"  # hadoop:hadoop in EMR's images, read November 2026
 _TAG_CHARACTERS = re.compile(r"[^\w\s+\-=.:/@]")  # what AWS refuses in a tag
 _FLAGS = (("jars", "--jars"), ("py_files", "--py-files"), ("files", "--files"), ("archives", "--archives"))
-EXECUTOR_PREFIX = "spark.kubernetes.executor.podNamePrefix"
 _EXECUTOR_PREFIX_MAX = 47  # Spark 3.2 and older refuse more (Config.scala); 237 since
-_TEMPLATE_FILE = "spark.kubernetes.{}.podTemplateFile"
 
 
 def render(config: Config, platform: str, job: SparkJob, identity: JobIdentity, injection: Injection) -> Request:
@@ -50,14 +50,14 @@ def render(config: Config, platform: str, job: SparkJob, identity: JobIdentity, 
     work = _Work(config, job, injection, labels={}, event_log=config.event_logs)
     spec_hash = spark.spec_hash([work.parameters(), dict(work.conf), work.effect.submitter_nodes, work.uploads])
     tags = identity.tags(spec_hash)
-    labels = {_label_key(key): label_value(value) for key, value in tags.items()}
-    mine = {key: labels[key] for key in ("airflow-doeks/task-key", "airflow-doeks/try")}
+    of_pods = label_forms(tags)
+    mine = {key: of_pods[key] for key in ("airflow-doeks/task-key", "airflow-doeks/try")}
     event_log = f"{config.event_logs.rstrip('/')}/{identity.name}" if config.event_logs else None
     work = _Work(config, job, injection, labels=mine, event_log=event_log)
     conf = {
         **work.conf,
         **spark.identity_conf(identity, injection),
-        **_pod_keys(tags, labels),
+        **key_conf(tags),
         # Events of executors that are gone are found by it.
         EXECUTOR_PREFIX: identity.name[-_EXECUTOR_PREFIX_MAX:].lstrip("-"),
         "spark.app.name": f"{identity.dag_id}.{identity.task_id}",
@@ -101,7 +101,7 @@ class _Work:
             **self.effect.conf,
             **spark.work_conf(job, injection, event_log_dir=event_log),
             **spark.sizing_conf(job),
-            **_pod_conf(job),
+            **pod_conf(job),
             **_templates(config, self.effect, self.uploads),
         }
         image = job.image or config.image
@@ -188,23 +188,6 @@ def _is_property(key: str, value: str) -> bool:
     return len(key) <= PROPERTY_LENGTH_MAX and len(value) <= PROPERTY_LENGTH_MAX and bool(value.strip())
 
 
-def _pod_conf(job: SparkJob) -> dict[str, str]:
-    """CPU requests, GPUs, environment and secrets, which Spark writes into the pods."""
-    conf = {
-        "spark.kubernetes.driver.request.cores": f"{int(job.driver.vcpu * 1000)}m",
-        "spark.kubernetes.executor.request.cores": f"{int(job.executors.vcpu * 1000)}m",
-    }
-    if int(job.executors.gpu):
-        conf["spark.executor.resource.gpu.amount"] = str(job.executors.gpu)
-        conf["spark.executor.resource.gpu.vendor"] = "nvidia.com"
-    for name, value in job.env.items():
-        conf |= {f"spark.kubernetes.driverEnv.{name}": value, f"spark.executorEnv.{name}": value}
-    for name, secret in job.secrets.items():
-        where = secret.k8s.replace("/", ":", 1)
-        conf |= {f"spark.kubernetes.{role}.secretKeyRef.{name}": where for role in ROLES}
-    return conf
-
-
 def _templates(config: Config, effect: Effect, uploads: dict[str, str]) -> dict[str, str]:
     """Properties that name the pod templates, which are put beside the code under the hash of their content."""
     conf: dict[str, str] = {}
@@ -219,25 +202,8 @@ def _templates(config: Config, effect: Effect, uploads: dict[str, str]) -> dict[
         name = hashlib.sha256(text.encode()).hexdigest()
         url = f"{config.code.rstrip('/')}/{name}/{role}.yaml"
         uploads[url] = text
-        conf[_TEMPLATE_FILE.format(role)] = url
+        conf[TEMPLATE_FILE.format(role)] = url
     return conf
-
-
-def _pod_keys(tags: Mapping[str, str], labels: Mapping[str, str]) -> dict[str, str]:
-    """Labels of both kinds of pods, and annotations with the full value where a label cannot hold it."""
-    conf = {}
-    for role in ROLES:
-        for key, value in tags.items():
-            name = _label_key(key)
-            conf[f"spark.kubernetes.{role}.label.{name}"] = labels[name]
-            if labels[name] != value:
-                conf[f"spark.kubernetes.{role}.annotation.{name}"] = value
-    return conf
-
-
-def _label_key(key: str) -> str:
-    prefix, name = key.split("/", 1)
-    return f"{prefix}/{label_value(name)}"
 
 
 def _tag_value(value: str) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow_doeks.model.errors import SpecError
 from airflow_doeks.model.identity import JobIdentity, digest
 from airflow_doeks.model.job_view import view
-from airflow_doeks.model.quantities import MIB, is_template, parse_memory
+from airflow_doeks.model.quantities import MIB, is_template, parse_spark_memory
 from airflow_doeks.platforms.protocol import Finding
 
 if TYPE_CHECKING:
@@ -206,20 +206,13 @@ def _pools_mib(conf: Mapping[str, str], role: str, python: bool) -> int:
     if role != "executor":
         return 0
     has_off_heap = conf.get("spark.memory.offHeap.enabled") == "true"
-    off_heap = _mib(conf.get("spark.memory.offHeap.size", "0"), bare="") if has_off_heap else 0
+    off_heap = _mib(conf.get("spark.memory.offHeap.size", "0"), bare="b") if has_off_heap else 0
     return off_heap + (_mib(conf.get("spark.executor.pyspark.memory", "0")) if python else 0)
 
 
-_SUFFIX = {"b": "", "k": "Ki", "kb": "Ki", "m": "Mi", "mb": "Mi", "g": "Gi", "gb": "Gi", "t": "Ti", "tb": "Ti"}
-
-
-def _mib(text: str, *, bare: str = "Mi") -> int:
-    """MiB of a Spark size such as ``512m`` or ``2g``; a bare number is MiB, or bytes where Spark says so."""
-    plain = text.strip().lower()
-    number = plain.rstrip("bgkmt")
-    suffix = plain[len(number) :]
+def _mib(text: str, *, bare: str = "m") -> int:
     try:
-        return parse_memory(number + (_SUFFIX[suffix] if suffix else bare)) // MIB
-    except (KeyError, ValueError) as error:
-        msg = f"conf: {text!r} is not a Spark memory size; write for example 512m or 2g"
+        return parse_spark_memory(text, bare=bare) // MIB
+    except ValueError as error:
+        msg = f"conf: {error}"
         raise SpecError(msg) from error

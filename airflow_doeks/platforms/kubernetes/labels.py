@@ -1,0 +1,23 @@
+"""The keys of a job as Kubernetes carries them: labels, and annotations with the full value where a label cuts it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from airflow_doeks.model.identity import label_value
+
+
+def label_forms(tags: Mapping[str, str]) -> dict[str, str]:
+    """Every key in its label form."""
+    return {label_key(key): label_value(value) for key, value in tags.items()}
+
+
+def full_values(tags: Mapping[str, str]) -> dict[str, str]:
+    """The keys whose value no label can hold, in full."""
+    return {label_key(key): value for key, value in tags.items() if label_value(value) != value}
+
+
+def label_key(key: str) -> str:
+    """``prefix/name`` whose name is legal."""
+    prefix, name = key.split("/", 1)
+    return f"{prefix}/{label_value(name)}"

@@ -1,0 +1,49 @@
+"""The shape of the house, read from its source: who may name an engine or a platform type."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import airflow_doeks
+from airflow_doeks.model.engine import ENGINES
+from airflow_doeks.platforms.registry import TYPES
+
+PACKAGE = Path(airflow_doeks.__file__).parent
+NAMES = {*ENGINES, *TYPES}
+ROWS = ("model/engine.py", "platforms/registry.py", *(f"platforms/{name}" for name in NAMES))
+SAID_ELSEWHERE = {  # file -> the literal, and what it means there
+    "lineage/names.py": "spark: the OpenLineage namespace of tables in a catalog without an address",
+    "event_log/stages.py": "local: bytes that a shuffle read on its own host, Spark's word",
+    "platforms/kubernetes/config.py": "spark: the usual name of the service account of drivers",
+    "dialects/dag_factory/project.py": "emr_on_eks: what the source's EmrContainerOperator ran on",
+    "provider_info.py": "emr_on_eks: Airflow's connection type, whose name outlives ours",
+    "hooks/aws.py": "emr_on_eks: the same",
+}
+
+
+def literals(file: Path) -> Iterator[tuple[int, str]]:
+    """Line and text of every string of a file that is an engine's or a platform type's name."""
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.Constant) and node.value in NAMES:
+            yield node.lineno, node.value
+
+
+SOURCES = [file.relative_to(PACKAGE).as_posix() for file in sorted(PACKAGE.rglob("*.py"))]
+
+
+@pytest.mark.parametrize("name", [name for name in SOURCES if not name.startswith(ROWS)])
+def test_a_type_or_an_engine_is_named_in_its_row_only(name):
+    """No other file tells platform types or engines apart by name; it asks the row."""
+    if name in SAID_ELSEWHERE:
+        return
+    assert list(literals(PACKAGE / name)) == []
+
+
+@pytest.mark.parametrize("name", SAID_ELSEWHERE)
+def test_every_exception_is_needed(name):
+    """An exception goes when its literal went."""
+    assert list(literals(PACKAGE / name))
