@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-
 from airflow_doeks.platforms.kubernetes.failure import SECONDS
+
 from tests.fakes.cluster import EVENTS, KUBEFLOW, PODS
 from tests.platforms.harness_kubeflow_spark import NAMESPACE, harness
 
