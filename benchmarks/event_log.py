@@ -30,6 +30,7 @@ BUILD = Path(__file__).parents[1] / "build" / "event-log"
 STATISTICS_BAR, LINEAGE_BAR, RSS_BAR_MB, SETTLE_BAR_SECONDS = 8, 25, 64, 2.0
 SETTLE_TASKS = 10_000  # 56 MB of plain log
 HISTORY_SECONDS = 300  # to wait for the history server
+ANSWER_SECONDS = 10  # to wait for one of its answers
 ROUNDS, ROUND_SECONDS = 4, 2.0
 
 
@@ -177,6 +178,17 @@ def print_settle(log: Path) -> None:
     print(time.perf_counter() - started, time.process_time())
 
 
+def told(api: str) -> bool:
+    """True once a history server tells the jobs of its applications; while it starts it answers nothing, or HTML."""
+    try:
+        applications = json.load(urllib.request.urlopen(api, timeout=ANSWER_SECONDS))
+        for application in applications:
+            json.load(urllib.request.urlopen(f"{api}/{application['id']}/jobs", timeout=ANSWER_SECONDS))
+    except (OSError, ValueError):
+        return False
+    return bool(applications)
+
+
 def history_server(log: Path) -> tuple[float, float, float] | str:
     """The Spark History Server from its start until it tells the log's jobs: CPU s, wall s, peak MB; or why not."""
     if importlib.util.find_spec("pyspark") is None:
@@ -200,15 +212,10 @@ def history_server(log: Path) -> tuple[float, float, float] | str:
         server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             while time.perf_counter() - started < HISTORY_SECONDS and server.poll() is None:
-                try:
-                    api = f"http://127.0.0.1:{port}/api/v1/applications"
-                    for application in json.load(urllib.request.urlopen(api)):
-                        json.load(urllib.request.urlopen(f"{api}/{application['id']}/jobs"))
-                        wall = time.perf_counter() - started
-                        ticks = Path(f"/proc/{server.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
-                        return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK"), wall, _peak_mb(server.pid)
-                except OSError:
-                    pass
+                if told(f"http://127.0.0.1:{port}/api/v1/applications"):
+                    wall = time.perf_counter() - started
+                    ticks = Path(f"/proc/{server.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+                    return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK"), wall, _peak_mb(server.pid)
                 time.sleep(0.2)
             return f"it told nothing within {HISTORY_SECONDS} s"
         finally:

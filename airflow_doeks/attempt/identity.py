@@ -9,8 +9,6 @@ from typing import Any
 
 from airflow_doeks.model.identity import JobIdentity, digest
 
-JOB_KEY = "doeks_job"  # XCom: the job right after submit
-
 
 @dataclass(frozen=True)
 class TaskInstanceFacts:

@@ -9,7 +9,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from airflow_doeks.hooks.stores import open_store
-from airflow_doeks.lifecycle.staging import stage
+from airflow_doeks.lifecycle.staging import CodeRefused, code_file, stage
+from airflow_doeks.model.code_path import is_url
+from airflow_doeks.model.engine import SPARK
 from airflow_doeks.model.errors import PlatformError, SpecError
 from airflow_doeks.model.job import SparkJob, read_spark_job
 from airflow_doeks.platforms.registry import storage_connection
@@ -32,19 +34,28 @@ def read_rendered_job(
         job = read_spark_job(dict(rendered))
     except ValidationError as error:
         raise SpecError(_in_words(error, source)) from error
-    if job.sql and "://" not in job.sql:
-        path = Path(folder, job.sql)
-        if not path.is_file():
-            msg = f"{source.get('spark.sql', 'sql')}: there is no SQL file {path}"
-            raise SpecError(msg)
-        job = job.model_copy(update={"sql_text": render(path.read_text("utf-8"))})
     code = platform.get("code")
     store = open_store(code, storage_connection(platform)) if code else None
     try:
+        if job.sql and not is_url(job.sql):
+            job = job.model_copy(update={"sql_text": render(_text(code_file(job.sql, folder, "sql")))})
         return stage(job, folder, store)
+    except CodeRefused as error:
+        where = source.get(f"{SPARK.name}.{error.field}") or source.get("") or "job"
+        headline, _, detail = str(error).partition("\n")
+        msg = f"{where}: {headline} (after rendering)\n{detail}".rstrip()
+        raise SpecError(msg) from error
     except OSError as error:
         msg = f"the job's code could not be staged to {code}: {error}"
         raise PlatformError(msg, retryable=True) from error
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        msg = f"{file} is not UTF-8: {error.reason} at byte {error.start}"
+        raise CodeRefused(msg, "sql") from error
 
 
 def _in_words(error: ValidationError, source: Mapping[str, str]) -> str:
@@ -52,6 +63,6 @@ def _in_words(error: ValidationError, source: Mapping[str, str]) -> str:
     lines = []
     for item in error.errors(include_input=False, include_url=False):
         path = ".".join(str(part) for part in item["loc"])
-        where = source.get(f"spark.{path}") or source.get("") or "job"
+        where = source.get(f"{SPARK.name}.{path}") or source.get("") or "job"
         lines.append(f"{where}: {path}: {item['msg']} (after rendering)")
     return "\n".join(dict.fromkeys(lines))

@@ -7,7 +7,7 @@ November 2026: pod memory = heap + max(int(factor * heap), 384 MiB) + off-heap +
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from decimal import Decimal, InvalidOperation
@@ -29,6 +29,7 @@ _MIB = {  # suffix of a Spark size -> MiB of one
     "t": Decimal(1 << 20),
     "p": Decimal(1 << 30),
 }
+_EPOCH = datetime.fromtimestamp(0, tz=timezone.utc)
 _SIZE = re.compile(r"(\d{1,18})([bkmgtp]?)(?:i?b)?", re.IGNORECASE)
 
 
@@ -55,6 +56,10 @@ class _Executor:
     reason: str = ""
 
 
+def _started(executor: _Executor) -> datetime:
+    return executor.started or _EPOCH
+
+
 @dataclass
 class Executors:
     """What the log tells about executors, event by event. An event that comes twice changes nothing."""
@@ -62,23 +67,33 @@ class Executors:
     conf: Mapping[str, str] = field(default_factory=dict)
     is_emr_image: bool = False
     uses_python: bool = False
-    found: dict[str, _Executor] = field(default_factory=dict)
+    found: dict[str, list[_Executor]] = field(default_factory=dict)  # by id, in stretches: one that left may come again
     profiles: dict[int, dict[str, int]] = field(default_factory=dict)
 
     def added(self, event: Mapping[str, Any]) -> None:
         """SparkListenerExecutorAdded."""
         info = event["Executor Info"]
-        executor = self.found.setdefault(str(event["Executor ID"]), _Executor())
+        started = moment(info.get("Registration Time")) or moment(event["Timestamp"])
+        stretches = self.found.setdefault(str(event["Executor ID"]), [])
+        executor = next((stretch for stretch in stretches if stretch.started == started), None)
+        if executor is None:
+            executor = _Executor()
+            stretches.append(executor)
         cores = info.get("Total Cores")
         executor.cores = cores if isinstance(cores, int) and cores > 0 else None
         executor.profile = int(info.get("Resource Profile Id", 0))
         executor.requested = moment(info.get("Request Time"))
-        executor.started = moment(info.get("Registration Time")) or moment(event["Timestamp"])
+        executor.started = started
 
     def removed(self, event: Mapping[str, Any]) -> None:
         """SparkListenerExecutorRemoved; of one that never registered this is all there is."""
-        executor = self.found.setdefault(str(event["Executor ID"]), _Executor())
-        executor.ended = moment(event["Timestamp"])
+        ended = moment(event["Timestamp"])
+        stretches = self.found.setdefault(str(event["Executor ID"]), [])
+        if not stretches:
+            stretches.append(_Executor())
+        begun = [stretch for stretch in stretches if stretch.started and ended and stretch.started <= ended]
+        executor = max(begun, key=_started) if begun else stretches[-1]
+        executor.ended = ended
         executor.reason = str(event.get("Removed Reason", ""))[:200]
 
     def profile_added(self, event: Mapping[str, Any]) -> None:
@@ -93,16 +108,14 @@ class Executors:
 
         In local mode there is one process: one pod of role driver with all its cores.
         """
-        local = self.found.get("driver")
+        (local, *_) = self.found.get("driver") or (None,)
         if not self.found and not self.conf and started is None:
             return ()
         cores = local.cores if local else None
         driver_cpu = Decimal(cores) if cores else self._cpu("driver", 1)
         driver = self._pod("driver", "driver", driver_cpu, self._driver_mib(), self._gpus("driver", None))
         pods = [driver.model_copy(update={"requested": started, "started": started, "ended": ended})]
-        for name, executor in self.found.items():
-            if name == "driver":
-                continue
+        for name, executor in self._executors():
             profile = self.profiles.get(executor.profile, {})
             cpu = self._cpu("executor", executor.cores or profile.get("cores"))
             own = profile.get("cores") or executor.cores
@@ -112,6 +125,10 @@ class Executors:
             times = {"requested": executor.requested, "started": executor.started, "ended": executor.ended or ended}
             pods.append(pod.model_copy(update={**times, "reason": executor.reason}))
         return tuple(_in_order(pod, why) for pod in pods)
+
+    def _executors(self) -> Iterator[tuple[str, _Executor]]:
+        """Every stretch of every executor, as they came."""
+        return ((name, s) for name, stretches in self.found.items() if name != "driver" for s in stretches)
 
     def _pod(self, uid: str, role: Any, cpu: Decimal | None, memory_mib: int | None, gpu: int) -> Pod:
         memory = Decimal(memory_mib) / 1024 if memory_mib and memory_mib > 0 else None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any
 
 from airflow_doeks.event_log.executors import Executors, moment
@@ -28,6 +28,13 @@ _EXECUTION, _ROOT = b'"spark.sql.execution.id":"', b'"spark.sql.execution.root.i
 _START = b'{"Event":"'
 _TASK = b'{"Event":"SparkListenerTask'
 _T, _E = b"TE"  # of SparkListenerTaskEnd; no other event that Spark logs has a T there
+_LAUNCH, _SUBMISSION = b'"Launch Time":', b'"Submission Time":'
+_TASK_TIMES = re.compile(rb'"Launch Time":(\d{1,14}),(?:"Executor ID":"[^"]*"[^F]*"Finish Time":(\d{1,14}))?')
+_SUBMITTED = re.compile(rb'"Submission Time":(\d{1,14})')
+_TIME = re.compile(
+    rb'"(?:Timestamp|time|Submission Time|Completion Time)":(\d{1,14})[,}]|"timestamp":"([0-9T:.+-]{19,32})Z?"'
+)
+_TIME_WITHIN = 4096  # an event tells its time early, if at all
 _SECRET = re.compile(r"secret|password|token|access[.]?key|credential|redacted", re.IGNORECASE)
 _MAX_WHY = 20
 _WAITING_BYTES = 1 << 20
@@ -73,8 +80,8 @@ class EventLogReading:
             b"SparkListenerApplicationStart": self._application_start,
             b"SparkListenerApplicationEnd": self._application_end,
             b"SparkListenerEnvironmentUpdate": self._environment,
-            b"SparkListenerExecutorAdded": self._executor(self.executors.added),
-            b"SparkListenerExecutorRemoved": self._executor(self.executors.removed),
+            b"SparkListenerExecutorAdded": self.executors.added,
+            b"SparkListenerExecutorRemoved": self.executors.removed,
             b"SparkListenerResourceProfileAdded": self.executors.profile_added,
             b"SparkListenerStageExecutorMetrics": self._stage_metrics,
             b"SparkListenerExecutorMetricsUpdate": self._executor_metrics,
@@ -88,7 +95,7 @@ class EventLogReading:
 
     def feed(self, text: bytes, begin: int, end: int) -> None:
         """Take the whole lines that ``text[begin:end]`` holds; only the last may lack its newline."""
-        find, wants_tasks, read_task = text.find, self.statistics, self.read_task
+        find, wants_tasks, read_task, first = text.find, self.statistics, self.read_task, begin
         last = min(end, len(text) - len(_TASK))
         while begin < last:
             stop = find(b"\n", begin, end)
@@ -107,9 +114,14 @@ class EventLogReading:
             begin = stop + 1
         if begin < end:
             self.broken += bool(text[begin:end].strip())  # too short for an event
+        at = text.rfind(_LAUNCH, first, end)
+        if at >= 0 and (times := _TASK_TIMES.match(text, at, end)):  # of the last Spark task to begin or end here
+            self._seen(max(map(int, times.groups(b"0"))))
 
     def _other(self, line: bytes) -> None:
         name = line[10 : line.find(b'"', 10)].rpartition(b".")[2]
+        if name not in self.plans.unparsed:  # plans of megabytes without a time
+            self._look_at_time(line)
         if name in self.handlers or name in self.unparsed:
             self.waiting.append((name, line))
             self.waiting_bytes += len(line)
@@ -126,7 +138,9 @@ class EventLogReading:
                 unparsed(line)
                 continue
             try:
-                self.handlers[name](json.loads(line))
+                event = json.loads(line)
+                self._seen(event.get("time"))  # of an execution it stands behind its plan
+                self.handlers[name](event)
             except FAULTS:
                 self.broken += 1
         self.waiting.clear()
@@ -152,13 +166,6 @@ class EventLogReading:
         self.executors.conf = self.conf
         self.plans.configured(self.conf)
 
-    def _executor(self, handler: Callable[[Mapping[str, Any]], None]) -> Callable[[Mapping[str, Any]], None]:
-        def handle(event: Mapping[str, Any]) -> None:
-            handler(event)
-            self._seen(event["Timestamp"])
-
-        return handle
-
     def _stage_metrics(self, event: Mapping[str, Any]) -> None:
         self._peak(str(event["Executor ID"]), event["Executor Metrics"])
 
@@ -177,6 +184,8 @@ class EventLogReading:
         if ids is None or not line.endswith(b"}"):
             self.broken += 1
             return
+        if submitted := _SUBMITTED.search(line, max(0, line.rfind(_SUBMISSION))):
+            self._seen(int(submitted[1]))
         stage = self.stages.get(int(ids[1]), int(ids[2]))
         if execution is not None:
             root = _number_after(_ROOT, line)
@@ -190,6 +199,12 @@ class EventLogReading:
         self.plans.stage_completed(stage, info, values)
         self.stages.completed(stage, values, with_totals=not self.statistics)
         self._seen(info.get("Completion Time"))
+
+    def _look_at_time(self, line: bytes) -> None:
+        """Any event's time counts: where the log has no end, the last one is the end."""
+        time = _TIME.search(line, 0, _TIME_WITHIN)
+        if time is not None:
+            self._seen(int(time[1]) if time[1] else _epoch_ms(time[2].decode()))
 
     def _seen(self, epoch_ms: Any) -> None:
         if moment(epoch_ms) is not None and epoch_ms > self.last_ms:
@@ -237,6 +252,14 @@ def _number_after(mark: bytes, line: bytes) -> int | None:
     begin = line.find(mark) + len(mark)
     digits = line[begin : line.find(b'"', begin)] if begin >= len(mark) else b""
     return int(digits) if digits.isdigit() else None
+
+
+def _epoch_ms(text: str) -> int | None:
+    """Of ``2026-11-20T12:00:00.000``, UTC."""
+    try:
+        return round(datetime.fromisoformat(text).replace(tzinfo=timezone.utc).timestamp() * 1000)
+    except (ValueError, OverflowError):
+        return None
 
 
 def _not_before(started: datetime | None, ended: datetime | None) -> datetime | None:

@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import Path
 
-from airflow_doeks.language.project import PROJECT_FILE
+from airflow_doeks.model.code_path import PROJECT_FILE
 
 SUFFIXES = (".yaml", ".yml")
 ROOT_NAME = "pipelines"

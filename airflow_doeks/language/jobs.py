@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_doeks.language.diagnostics import suggestion
 from airflow_doeks.language.graph import Entry
 from airflow_doeks.language.rules import schema
+from airflow_doeks.model.code_path import is_url, located, refusal
 from airflow_doeks.model.engine import ENGINES, load
 from airflow_doeks.model.plan import TaskPlan
 from airflow_doeks.model.quantities import is_template, parse_cpu, parse_memory
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from airflow_doeks.language.compilation import Compilation
 
 _BUCKET_URL = re.compile(r"s3[an]?://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/.+")
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://?")
 RELEASE = re.compile(r"emr-\d+\.\d+\.\d+(-[a-z0-9-]+)?(-latest|-\d{8})?")
 _MEMORY_MIN = 1024**2
 
@@ -100,30 +100,25 @@ def _check_code(compilation: Compilation, entry: Entry, job: dict[str, Any]) -> 
 def _check_file(compilation: Compilation, entry: Entry, value: Any, path: tuple[Any, ...]) -> None:
     if not isinstance(value, str) or is_template(value):
         return
-    if _URL.match(value):
+    root = os.path.abspath(compilation.setting.project.folder or compilation.folder)  # noqa: PTH100
+    folder = os.path.abspath(compilation.folder)  # noqa: PTH100
+    why = refusal(value, folder, root, _real_file)
+    if why is not None:
+        advice = "move the file there, or give a URL such as s3://bucket/job.py"
+        compilation.note("DK212", why, entry, path, help=advice)
+    elif is_url(value):
         if value.startswith(("s3:", "s3a:", "s3n:")) and not _BUCKET_URL.fullmatch(value):
             compilation.note("DK220", f'"{value}" is not an S3 URL', entry, path, help="write s3://bucket/path")
-        return
-    name = value.partition("#")[0]
-    file = os.path.normpath(os.path.join(compilation.folder, name))  # noqa: PTH118 - cheap, no I/O
-    root = os.path.abspath(compilation.setting.project.folder or compilation.folder)  # noqa: PTH100
-    if os.path.isabs(name) or not _is_below(os.path.abspath(file), root):  # noqa: PTH100, PTH117
-        message = f'"{value}" is outside the project, the folder of doeks.yaml'
-        compilation.note(
-            "DK212", message, entry, path, help="move the file there, or give a URL such as s3://bucket/job.py"
-        )
-    elif not os.path.isfile(file):  # noqa: PTH113
+    elif not os.path.isfile(file := located(value, compilation.folder)):  # noqa: PTH113
         what = "is a folder; zip it" if Path(file).is_dir() else "does not exist"
         advice = f"looked at {file}; paths start where the YAML stands"
         compilation.note("DK212", f'"{value}" {what}', entry, path, help=_near_file(file) or advice)
 
 
-def _is_below(file: str, root: str) -> bool:
+def _real_file(file: str) -> str:
     folder, name = os.path.split(file)
     real = os.path.join(_real(folder), name)  # noqa: PTH118
-    if os.path.islink(real):  # noqa: PTH114
-        real = os.path.realpath(real)
-    return real.startswith(_real(root).rstrip(os.sep) + os.sep)
+    return os.path.realpath(real) if os.path.islink(real) else real  # noqa: PTH114
 
 
 @functools.lru_cache(maxsize=1024)

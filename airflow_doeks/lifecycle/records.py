@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_doeks.lifecycle.clock import Clock
+from airflow_doeks.lifecycle.record_size import first_bytes, fitted, shortened
 from airflow_doeks.lifecycle.submission import Submission
 from airflow_doeks.model.engine import SPARK
 from airflow_doeks.model.event_log import EventLogSummary
@@ -19,9 +20,6 @@ from airflow_doeks.model.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from airflow_doeks.lifecycle.account import Account
-
-_KEPT_DATASETS = (50, 25, 12, 6, 3, 1, 0)  # in the record, the first that fits; all of them stand in its detail
-MAX_RECORD_BYTES = 8192
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,7 @@ def record_id(ref: str | None, token: str) -> str:
 
 def submitted_record(submission: Submission, identity: JobIdentity, platform_type: str) -> JobRecord:
     """The record of a job that runs: no cost yet, and why."""
-    return JobRecord(
+    record = JobRecord(
         record_id=record_id(submission.ref, submission.token),
         attempt=attempt_of(identity, submission.try_number),
         spec_hash=submission.spec_hash,
@@ -48,6 +46,7 @@ def submitted_record(submission: Submission, identity: JobIdentity, platform_typ
         cost=Cost(unknown=("compute",), why_unknown="running"),
         cost_tags=dict(identity.cost_tags),
     )
+    return fitted(record)
 
 
 def attempt_of(identity: JobIdentity, try_number: int) -> Attempt:
@@ -93,6 +92,7 @@ def fit(record: JobRecord, account: Account, summary: EventLogSummary) -> Settle
     datasets = (*everything.inputs, *everything.outputs)
     detail = {
         "lineage": everything.model_dump(mode="json"),
+        "cost_tags": record.cost_tags,
         "columns": {
             f"{dataset.namespace}/{dataset.name}": [column.model_dump(mode="json") for column in dataset.columns]
             for dataset in datasets
@@ -103,33 +103,8 @@ def fit(record: JobRecord, account: Account, summary: EventLogSummary) -> Settle
         "pods": [pod.model_dump(mode="json", exclude_none=True) for pod in summary.pods],
         SPARK.name: {"app_id": summary.app_id, "version": summary.spark_version, "slot_ms": summary.slot_ms},
     }
-    record = record.model_copy(
-        update={"detail": f"{record.record_id}.detail.json.zst", "failure": shortened(record.failure)}
-    )
-    for keep in _KEPT_DATASETS:
-        cut = {
-            "inputs": everything.inputs[:keep],
-            "outputs": everything.outputs[:keep],
-            "differences": everything.differences[:keep],
-            "truncated": len(everything.inputs) > keep or len(everything.outputs) > keep,
-        }
-        record = record.model_copy(update={"lineage": everything.model_copy(update=cut)})
-        if len(record.model_dump_json().encode()) < MAX_RECORD_BYTES:
-            break
-    return Settled(record, detail)
-
-
-def shortened(failure: JobFailure | None) -> JobFailure | None:
-    """The failure as a record has room for it."""
-    if failure is None:
-        return None
-    evidence = tuple(first_bytes(line, 200) for line in failure.evidence[:10])
-    return failure.model_copy(update={"message": first_bytes(failure.message, 1000), "evidence": evidence})
-
-
-def first_bytes(text: str, count: int) -> str:
-    """As much of a text as fits into ``count`` bytes of UTF-8."""
-    return text.encode()[:count].decode(errors="ignore")
+    update = {"detail": f"{record.record_id}.detail.json.zst", "failure": shortened(record.failure)}
+    return Settled(fitted(record.model_copy(update=update)), detail)
 
 
 def refused_record(
@@ -154,7 +129,7 @@ def refused_record(
         cost_tags=dict(identity.cost_tags),
         failure=shortened(failure),
     )
-    return Settled(record, {})
+    return Settled(fitted(record), {})
 
 
 def unsettled_record(
@@ -170,4 +145,4 @@ def unsettled_record(
         "cost": Cost(unknown=("compute",), why_unknown=first_bytes(why, 500)),
         "failure": shortened(failure),
     }
-    return Settled(record.model_copy(update=update), {})
+    return Settled(fitted(record.model_copy(update=update)), {})

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from airflow_doeks.lifecycle.clock import Clock
-from airflow_doeks.lifecycle.records import Settled, attempt_of, first_bytes, fit, job_facts, record_id, times_of
+from airflow_doeks.lifecycle.record_size import first_bytes
+from airflow_doeks.lifecycle.records import Settled, attempt_of, fit, job_facts, record_id, times_of
 from airflow_doeks.lifecycle.submission import Submission
 from airflow_doeks.model.errors import DoeksError, PlatformError
 from airflow_doeks.model.event_log import EventLogSummary

@@ -6,18 +6,17 @@ Planning reads and hashes, uploading writes; the same content has the same URL, 
 from __future__ import annotations
 
 import hashlib
-import re
+import os.path
 from dataclasses import dataclass
 from pathlib import Path
 
+from airflow_doeks.model.code_path import is_url, located, project_file, refusal
 from airflow_doeks.model.errors import SpecError
 from airflow_doeks.model.job import SparkJob
 from airflow_doeks.model.stores import ByteStore
 
 SQL_RUNNER = Path(__file__).parents[1] / "platforms/spark/sql_runner.py"
-PROJECT_FILE = "doeks.yaml"
 _MANY = ("py_files", "files", "jars", "archives")
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://?")
 
 
 @dataclass(frozen=True)
@@ -38,8 +37,17 @@ class StagingPlan:
 
 def project_root(folder: str | Path) -> Path:
     """Where code may live: the folder of the nearest doeks.yaml upward, or the folder itself without one."""
-    start = Path(folder).resolve()
-    return next((place for place in (start, *start.parents) if (place / PROJECT_FILE).is_file()), start)
+    start = os.path.abspath(folder)  # noqa: PTH100 - a folder keeps the name that it is known by
+    found = project_file(start, os.path.isfile)
+    return Path(found).parent if found else Path(start)
+
+
+class CodeRefused(SpecError):
+    """A file that a job may not bring, or that is not there; ``field`` is the job's key, with its index."""
+
+    def __init__(self, why: str, field: str) -> None:
+        super().__init__(f"{field}: {why}")
+        self.field = field
 
 
 def stage(job: SparkJob, folder: str, store: ByteStore | None) -> SparkJob:
@@ -64,10 +72,10 @@ def plan_staging(job: SparkJob, folder: str, code: str | None) -> StagingPlan:
     uploads: dict[str, Upload] = {}
 
     def place(value: str, field: str) -> str:
-        path, mark, alias = value.partition("#")
-        if not path or _URL.match(path):
+        _, mark, alias = value.partition("#")
+        if is_url(value):
             return value
-        file = _inside(path, folder, field)
+        file = code_file(value, folder, field)
         return (str(file) if code is None else _add(uploads, code, file.name, file.read_bytes())) + mark + alias
 
     update: dict[str, object] = {
@@ -90,9 +98,9 @@ def _sql_url(job: SparkJob, folder: str, code: str, uploads: dict[str, Upload]) 
     where = job.sql or ""
     if job.sql_text is not None:
         return _add(uploads, code, Path(where).name or "query.sql", job.sql_text.encode())
-    if _URL.match(where):
+    if is_url(where):
         return where
-    file = _inside(where, folder, "sql")
+    file = code_file(where, folder, "sql")
     return _add(uploads, code, file.name, file.read_bytes())
 
 
@@ -102,17 +110,18 @@ def _add(uploads: dict[str, Upload], code: str, name: str, content: bytes) -> st
     return f"{code.rstrip('/')}/{place}"
 
 
-def _inside(path: str, folder: str, field: str) -> Path:
-    """The file behind a path of the YAML, symlinks followed; it must be below the project's root."""
-    root, file = project_root(folder), Path(folder, path).resolve()
-    if not file.is_relative_to(root):
+def code_file(value: str, folder: str | Path, field: str) -> Path:
+    """The file behind a path of a job, symlinks followed; raises CodeRefused for one that may not or cannot be read."""
+    start, root = os.path.abspath(folder), project_root(folder)  # noqa: PTH100
+    why = refusal(value, start, str(root), os.path.realpath)
+    if why is not None:
         msg = (
-            f"{field}: {path!r} is outside the project\n{file} is not below {root}, the folder of the nearest "
-            f"{PROJECT_FILE}. Move the file there, or give a URL such as s3://bucket/{file.name}."
+            f"{why}\nThe project is {root}. Move the file there, or give a URL such as s3://bucket/{Path(value).name}."
         )
-        raise SpecError(msg)
+        raise CodeRefused(msg, field)
+    file = Path(os.path.realpath(located(value, start)))
     if not file.is_file():
         what = "is a folder; zip it and name the zip" if file.is_dir() else "does not exist"
-        msg = f"{field}: {path!r} {what}\nLooked at {file}; relative paths start at {folder}, where the YAML stands."
-        raise SpecError(msg)
+        msg = f'"{value}" {what}\nLooked at {file}; relative paths start at {start}, where the YAML stands.'
+        raise CodeRefused(msg, field)
     return file

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from airflow_doeks.lineage.names import Name
 from airflow_doeks.lineage.plans import Scan, Write
+from airflow_doeks.lineage.reasons import Reasons
 from airflow_doeks.model.lineage import Column, Dataset
 
 
@@ -64,12 +65,12 @@ class Datasets:
 
     inputs: dict[Name, _Known] = field(default_factory=dict)
     outputs: dict[Name, _Known] = field(default_factory=dict)
-    why: list[str] = field(default_factory=list)
+    why: Reasons = field(default_factory=Reasons)
 
     def read(self, scan: Scan, counts: Counts) -> None:
         """A scan. The same part of the same data read twice counts once; several datasets share no counts."""
         if not scan.is_whole:
-            self.why.append(
+            self.why.add(
                 "paths of an input were cut off in the log; set spark.sql.maxMetadataStringLength=100000 to see all"
             )
         for name in scan.names:
@@ -100,7 +101,7 @@ class Datasets:
     def failed(self, write: Write, why: str) -> None:
         """A write that left nothing to count on."""
         self._output(write)
-        self.why.append(why)
+        self.why.add(why)
 
     def spent(self, names: list[Name], slot_ms: int) -> None:
         """Slot time that went into these outputs, in equal parts."""

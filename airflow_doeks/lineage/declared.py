@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-from airflow_doeks.lineage.names import SPARK_CATALOG, Name, dataset_name, without_partitions
-from airflow_doeks.model.lineage import Dataset, Lineage
+from airflow_doeks.lineage.names import SPARK_CATALOG, Name, dataset_name, is_within, without_partitions
+from airflow_doeks.model.lineage import Column, Dataset, Lineage
 
 _PLACELESS = frozenset({"kafka", "jdbc", SPARK_CATALOG})  # namespaces of data whose server the log does not name
 _FILES = frozenset(  # schemes of files: never those of a topic or a database table
@@ -25,7 +25,32 @@ def merge_declared(lineage: Lineage, reads: Sequence[str], writes: Sequence[str]
     doubt = "" if lineage.complete else ", whose lineage is incomplete"
     inputs = _merged(lineage.inputs, reads, ("reads", "read", doubt), differences)
     outputs = _merged(lineage.outputs, writes, ("writes", "written", doubt), differences)
+    moved = _moved(lineage.inputs, inputs) | _moved(lineage.outputs, outputs)
+    outputs = tuple(_with_columns_of(dataset, moved) for dataset in outputs)
     return lineage.model_copy(update={"inputs": inputs, "outputs": outputs, "differences": tuple(differences)})
+
+
+def _moved(before: Sequence[Dataset], after: Sequence[Dataset]) -> dict[str, str]:
+    """Old name -> new name of the datasets that took their declared place."""
+    names = [(f"{old.namespace}/{old.name}", f"{new.namespace}/{new.name}") for old, new in zip(before, after)]  # noqa: B905 - declared ones follow
+    return {old: new for old, new in names if old != new}
+
+
+def _with_columns_of(dataset: Dataset, moved: Mapping[str, str]) -> Dataset:
+    """The dataset whose columns name what they were computed from by its new name."""
+
+    def renamed(column: Column) -> Column:
+        if column.inputs is None:
+            return column
+        return column.model_copy(update={"inputs": tuple(_renamed(text, moved) for text in column.inputs)})
+
+    return dataset.model_copy(update={"columns": tuple(map(renamed, dataset.columns))}) if moved else dataset
+
+
+def _renamed(text: str, moved: Mapping[str, str]) -> str:
+    """``namespace/name:column`` with the dataset's new name; the longest old name that it begins with counts."""
+    old = max((name for name in moved if text.startswith(f"{name}:")), key=len, default=None)
+    return text if old is None else moved[old] + text[len(old) :]
 
 
 def _merged(
@@ -65,7 +90,7 @@ def _hits(datasets: Sequence[Dataset], name: Name, declared: Collection[Name]) -
 def _is_same(dataset: Dataset, name: Name) -> bool:
     if str(name) in dataset.symlinks:
         return True
-    return dataset.namespace == name.namespace and f"{dataset.name}/".startswith(f"{name.name.rstrip('/')}/")
+    return is_within(Name(dataset.namespace, dataset.name), name)
 
 
 def _is_alike(dataset: Dataset, name: Name) -> bool:

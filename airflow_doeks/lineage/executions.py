@@ -23,6 +23,8 @@ from airflow_doeks.model.lineage import Column
 from airflow_doeks.model.plan_reader import FAULTS, StageWork
 
 FOLD_AFTER = 32  # ended roots that wait for late numbers
+_REMEMBERED = 1024  # folded roots, so that a late event does not make them anew
+_MOST_LIVE = 1024  # roots without an end; of more, the oldest lost theirs
 _ADAPTIVE = re.compile(rb'.{0,120}?SparkListenerSQLAdaptiveExecutionUpdate","executionId":(\d+),', re.DOTALL)
 _BATCH = re.compile(r"\bid = (\S+)\s+runId = \S+\s+batch = \d+")
 _SINK_METRICS = (0, 1, 2, 3, 5)  # files, bytes, rows, partitions, job commit time: ids of BasicWriteJobStatsTracker
@@ -43,6 +45,7 @@ class _Execution:
 class _Root:
     number: int
     executions: dict[int, _Execution] = field(default_factory=dict)
+    members: set[int] = field(default_factory=set)  # every execution that was heard to belong to it
     accumulators: dict[int, int] = field(default_factory=dict)
     retried: set[int] = field(default_factory=set)  # accumulators that a repeated stage added to twice
     driver_updates: list[list[int]] = field(default_factory=list)
@@ -71,7 +74,8 @@ class Executions:
     live: dict[int, _Root] = field(default_factory=dict)
     ended: deque[_Root] = field(default_factory=deque)
     roots: dict[int, int] = field(default_factory=dict)  # execution -> its root
-    folded: set[int] = field(default_factory=set)
+    folded: set[int] = field(default_factory=set)  # of late
+    folded_up_to: int = -1  # all of these were folded, or will never be heard of
 
     def started(self, event: Mapping[str, Any]) -> None:
         """SparkListenerSQLExecutionStart."""
@@ -153,10 +157,16 @@ class Executions:
 
     def _root(self, execution: int, number: int) -> _Root | None:
         """The root an execution belongs to; None if it was folded already."""
-        if number in self.folded:
-            return None
+        root = self.live.get(number)
+        if root is None:
+            if number <= self.folded_up_to or number in self.folded:
+                return None
+            if len(self.live) >= _MOST_LIVE:
+                self._fold(next(iter(self.live.values())))
+            root = self.live[number] = _Root(number)
         self.roots[execution] = number
-        return self.live.setdefault(number, _Root(number))
+        root.members.add(execution)
+        return root
 
     def _execution(self, number: int) -> _Execution | None:
         root = self.live.get(self.roots.get(number, number))
@@ -169,14 +179,19 @@ class Executions:
                 root.accumulators[key] = max(value, root.accumulators.get(key, 0))
 
     def _fold(self, root: _Root) -> None:
-        self.live.pop(root.number, None)
+        if self.live.pop(root.number, None) is None:
+            return  # for want of room, before its turn
         self.folded.add(root.number)
-        for number in root.executions:
+        if len(self.folded) > 2 * _REMEMBERED:
+            oldest = sorted(self.folded)[:_REMEMBERED]
+            self.folded_up_to = oldest[-1]
+            self.folded.difference_update(oldest)
+        for number in root.members:
             self.roots.pop(number, None)
         try:
             self._count(root)
         except FAULTS:
-            self.datasets.why.append(f"SQL execution {root.number} is broken in the log")
+            self.datasets.why.add(f"SQL execution {root.number} is broken in the log")
 
     def _count(self, root: _Root) -> None:
         targets: dict[int, list[Name]] = {}
@@ -198,7 +213,7 @@ class Executions:
                 targets.setdefault(number, []).append(write.name)
                 self._wrote(root, execution, write, columns)
             if execution.error:
-                self.datasets.why.append(
+                self.datasets.why.add(
                     f"SQL execution {number} failed: {execution.error.strip().partition(chr(10))[0][:200]}"
                 )
         sink = self.streams.sinks.get(root.query) if root.query else None
@@ -207,7 +222,7 @@ class Executions:
             self._sank(root, sink)
         everything = list(dict.fromkeys(name for names in targets.values() for name in names))
         if everything and not scans and any("LogicalRelation" in e.text for e in root.executions.values()):
-            self.datasets.why.append(f"the log does not name the inputs of the write to {everything[0].name}")
+            self.datasets.why.add(f"the log does not name the inputs of the write to {everything[0].name}")
         for stage in root.stages:
             mine = targets.get(stage.execution) if stage.execution is not None else None
             self.datasets.spent(mine or everything, stage.slot_ms)
@@ -222,7 +237,7 @@ class Executions:
             text = str(event.get("physicalPlanDescription", ""))
             last = read_plan(event["sparkPlanInfo"], text, execution.conf)
         except (ValueError, KeyError, TypeError, RecursionError):
-            self.datasets.why.append(f"the last plan of SQL execution {execution.number} is broken")
+            self.datasets.why.add(f"the last plan of SQL execution {execution.number} is broken")
             return first, execution.text
         why = last.why if last.writes or not first.writes else []
         return PlanFacts(last.scans + first.scans, last.writes or first.writes, why or first.why), text

@@ -53,6 +53,12 @@ def dataset_name(uri: str) -> Name:
     return Name(f"{scheme}://{authority}", name)
 
 
+def is_within(name: Name, folder: Name) -> bool:
+    """True of a folder and all below it, by whole parts of the path; all of a bucket is within its root."""
+    root = folder.name.rstrip("/")
+    return name.namespace == folder.namespace and (not root or f"{name.name}/".startswith(f"{root}/"))
+
+
 def without_partitions(path: str) -> str:
     """A path without the ``key=value`` folders at its end."""
     while match := _PARTITION.search(path):

@@ -70,6 +70,6 @@ class PlanDatasets:
             self.datasets.read(scan, Counts(rows=read if len(names) == 1 else None))
         rows = totals.get("internal.metrics.output.recordsWritten")
         if rows:
-            self.datasets.why.append(
+            self.datasets.why.add(
                 f"an RDD wrote {rows} records to a place that is not in the log; declare it under `writes`"
             )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_doeks.lineage.datasets import Counts, Datasets
-from airflow_doeks.lineage.names import Name, dataset_name, name_and_part, without_partitions
+from airflow_doeks.lineage.names import Name, dataset_name, is_within, name_and_part, without_partitions
 from airflow_doeks.lineage.plans import Write
 
 _FILES = re.compile(r"FileStreamSource\[(.*)\]")
@@ -43,7 +43,7 @@ class Streams:
     def source_of(self, query: str, names: tuple[Name, ...]) -> Name | None:
         """The source folder of a streaming query that files of a batch lie in."""
         for source in self.sources.get(query, ()):
-            if names and all(n.namespace == source.namespace and n.name.startswith(source.name) for n in names):
+            if names and all(is_within(name, source) for name in names):
                 return source
         return None
 
@@ -63,6 +63,6 @@ class Streams:
             name, part = name_and_part(files[1])
             self.sinks[query] = Write(name, "append", part=part)
         elif not any(name in text for name in _KEEPS_NOTHING):
-            note = f"the sink of a streaming query is not named in the log: {text.partition('@')[0][:80]}"
-            if note not in self.datasets.why:
-                self.datasets.why.append(note)
+            self.datasets.why.add(
+                f"the sink of a streaming query is not named in the log: {text.partition('@')[0][:80]}"
+            )

@@ -1,13 +1,18 @@
 """Worked examples of a job's price: the arithmetic stands beside each number."""
 
+import ast
 from datetime import timedelta
 from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
+from airflow_doeks import cost as cost_room
 from airflow_doeks.cost.fargate import fargate_size
 from airflow_doeks.cost.rates import SpotPrice
+from airflow_doeks.model import bill, minutes
 from airflow_doeks.model.telemetry import Node, Pod
 from tests.cost.pricing import price
 
@@ -242,3 +247,79 @@ def test_telemetry_cannot_hold_less_than_nothing(pod, field):
     """A negative request is refused where it is read, so that no cost is ever negative."""
     with pytest.raises(ValidationError, match=field):
         Pod.model_validate({**pod().model_dump(), field: -1})
+
+
+def test_a_price_is_exact_to_the_last_of_its_places(card, pod, node):
+    """Decimal from end to end: a large job's parts are what a hand with enough paper gets, where binary is off.
+
+    1,234,567.891 s of 3 vCPU, 7 GiB on an m7g.xlarge (0.1632 USD/h; 52 units; 34 held) with a 0.1 GiB volume.
+    """
+    held = pod(vcpu=3, gib=7, seconds=1_234_567, is_emr_image=True, storage_gib="0.1")
+    held = held.model_copy(update={"ended": held.ended + timedelta(milliseconds=891)})
+    _, cost = price([held] * 1, {}, card, basis="pods", assumed_node=node(kind="m7g.xlarge"))
+    seconds = Fraction(1_234_567_891, 1000)
+
+    def exact(usd):
+        return Decimal(round(usd * 10**10)).scaleb(-10)
+
+    assert cost.usd_compute == exact(Fraction("0.1632") / 52 * 34 * seconds / 3600)
+    assert cost.usd_uplift == exact((3 * Fraction("0.01012") + 7 * Fraction("0.00111125")) * 1_234_568 / 3600)
+    assert cost.usd_storage == exact(Fraction("0.1") * seconds * Fraction("0.08") / (30 * 86400))
+
+
+@pytest.mark.parametrize("scale", [1, 10**6, 10**9])
+def test_many_small_pods_add_up_exactly(card, pod, node, scale):
+    """A thousand equal pods cost a thousand times one, to the last place, cheap or dear."""
+    machine = node("n", "m5.xlarge", usd_per_hour=Decimal("0.1") * scale)
+    one = [pod(str(i), "0.1", "0.3", seconds=360, node="n") for i in range(1000)]
+    _, cost = price(one, {"n": machine}, card, basis="pods")
+    # (0.1 x 9 + 0.3) / 52 units of the node's price, 0.1 h, 1000 pods
+    expected = Fraction(12, 10) / 52 * Fraction(scale, 10) / 10 * 1000
+    assert cost.usd_compute == Decimal(round(expected * 10**10)).scaleb(-10)
+
+
+def test_every_component_is_exact_however_dear(card, pod, node):
+    """At prices a thousand million times as high each component is exact to its tenth place."""
+    dear = 10**9
+    card = card.model_copy(
+        update={
+            "emr_on_eks": card.emr_on_eks.model_copy(
+                update={
+                    "usd_per_vcpu_hour": Decimal("0.01012") * dear,
+                    "usd_per_gib_hour": Decimal("0.00111125") * dear,
+                }
+            ),
+            "ebs_gp3_usd_per_gib_month": Decimal("0.08") * dear,
+            "cross_zone_usd_per_gb": Decimal("0.02") * dear,
+            "shared_usd_per_vcpu_hour": Decimal("0.0013") * dear,
+        }
+    )
+    share = {"usd_per_hour": Decimal("0.1632") * dear, "allocated_vcpu": "3.3", "allocated_memory_gib": 11}
+    nodes = {zone: node(zone, "m7g.xlarge", zone=zone, **share) for zone in "abc"}
+    pods = [pod(zone, "1.1", "2.3", 77, node=zone, is_emr_image=True, storage_gib="0.7") for zone in nodes]
+    _, cost = price(pods, nodes, card, basis="pods", remote_bytes=123_456_789_123)
+    hours, times = Fraction(77, 3600), 3 * dear
+    vcpu, gib, usd = Fraction("1.1"), Fraction("2.3"), Fraction("0.1632") / 52  # of a unit: 9 x 4 vCPU + 16 GiB
+    free = usd * (9 * (4 - Fraction("3.3")) * vcpu / Fraction("3.3") + (16 - 11) * gib / 11)
+    expected = {
+        "compute": times * usd * (9 * vcpu + gib) * hours,
+        "uplift": times * (vcpu * Fraction("0.01012") + gib * Fraction("0.00111125")) * hours,
+        "storage": times * Fraction("0.7") * 77 * Fraction("0.08") / (30 * 86400),
+        "transfer": dear * Fraction(123_456_789_123, 2**30) * Fraction(2, 3) * Fraction("0.02"),
+        "shared": times * vcpu * Fraction("0.0013") * hours,
+        "idle": times * free * hours,
+    }
+    for name, exact in expected.items():
+        assert getattr(cost, f"usd_{name}") == Decimal(round(exact * 10**10)).scaleb(-10), name
+
+
+@pytest.mark.parametrize(
+    "path", sorted([*Path(cost_room.__file__).parent.glob("*.py"), Path(bill.__file__), Path(minutes.__file__)])
+)
+def test_money_is_never_a_float(path):
+    """No line of the code that counts money makes a binary float: no ``float()``, no ``total_seconds()``, no 0.1."""
+    for found in ast.walk(ast.parse(path.read_text())):
+        assert not (isinstance(found, ast.Constant) and isinstance(found.value, float)), (path.name, found.lineno)
+        if isinstance(found, ast.Call):
+            called = getattr(found.func, "id", getattr(found.func, "attr", ""))
+            assert called not in {"float", "total_seconds"}, (path.name, found.lineno)

@@ -6,6 +6,7 @@ import json
 from decimal import Decimal
 
 import pytest
+import zstandard
 
 from airflow_doeks.event_log import EventLogReading
 from airflow_doeks.event_log.executors import Executors, mib
@@ -155,6 +156,61 @@ def test_executors_that_never_registered_or_never_left():
     assert pods[2].reason == "lost"
 
 
+def test_an_executor_that_comes_again_keeps_its_first_stretch():
+    """An id that is removed and added again is one pod in two stretches of time; events that come twice add none."""
+    events = [added("1", 100), removed("1", 2000), added("1", 5000), removed("1", 8000)]
+    expected = [(100, 2000), (5000, 8000)]
+    for told in (events, [event for event in events for _ in range(2)], events + events):
+        pods = summary_of(*started(**KUBERNETES), *told, end(9000)).pods
+        stretches = [(pod.started, pod.ended) for pod in pods[1:]]
+        assert [tuple(round(t.timestamp() * 1000) - START for t in stretch) for stretch in stretches] == expected
+        assert {pod.uid for pod in pods[1:]} == {"1"}
+
+
+HOUR = 3_600_000
+LAST = {  # whatever happened last an hour in, before the driver was killed
+    "a job begins": {"Event": "SparkListenerJobStart", "Job ID": 7, "Submission Time": START + HOUR, "Stage Infos": []},
+    "a job ends": {"Event": "SparkListenerJobEnd", "Job ID": 7, "Completion Time": START + HOUR},
+    "a stage begins": {
+        "Event": "SparkListenerStageSubmitted",
+        "Stage Info": {"Stage ID": 3, "Stage Attempt ID": 0, "RDD Info": [], "Submission Time": START + HOUR},
+        "Properties": {},
+    },
+    "a Spark task begins": {
+        "Event": "SparkListenerTaskStart",
+        "Stage ID": 3,
+        "Stage Attempt ID": 0,
+        "Task Info": {"Task ID": 9, "Index": 0, "Launch Time": START + HOUR, "Executor ID": "1", "Finish Time": 0},
+    },
+    "an execution begins": {
+        "Event": "org.apache.spark.sql.execution.ui.SparkListenerSQLExecutionStart",
+        "executionId": 5,
+        "physicalPlanDescription": "a long plan" * 1000,
+        "sparkPlanInfo": {"nodeName": "Range", "simpleString": "", "children": [], "metrics": []},
+        "time": START + HOUR,
+    },
+    "a block manager comes": {"Event": "SparkListenerBlockManagerAdded", "Timestamp": START + HOUR},
+    "a stream is idle": {
+        "Event": "org.apache.spark.sql.streaming.StreamingQueryListener$QueryIdleEvent",
+        "id": "q",
+        "timestamp": "2023-11-14T23:13:20.000Z",
+    },
+}
+
+
+@pytest.mark.parametrize("statistics", [True, False])
+@pytest.mark.parametrize("last", LAST)
+def test_a_killed_driver_lived_until_its_last_event(last, statistics):
+    """A log without an end is closed at the latest time that any of its events tells."""
+    filler = [{"Event": "SparkListenerUnpersistRDD", "RDD ID": number, "Pad": "x" * 100} for number in range(3)]
+    events = [*started(**KUBERNETES), added("1", 10_000), LAST[last], *filler]
+    text = b"".join(json.dumps(event, separators=(",", ":")).encode() + b"\n" for event in events)
+    reading = EventLogReading(PlanDatasets(), statistics=statistics)
+    reading.feed(text, 0, len(text))
+    summary = reading.summary()
+    assert (summary.ended - summary.started).total_seconds() == 3600
+
+
 def test_a_clock_that_ran_backwards_makes_no_negative():
     """An executor that ends before it starts has an unknown end, and the why says so."""
     summary = summary_of(*started(**KUBERNETES), added("1", 5000), removed("1", 100), end(9000))
@@ -254,6 +310,15 @@ def test_a_spark_task_that_ends_before_it_starts_has_no_time(plain_log):
     summary = reading.summary()
     assert summary.slot_ms == sum(task.finished_ms - task.launched_ms for task in tasks[1:])
     assert "1 Spark tasks end before they start; their time is left out" in summary.why
+
+
+@pytest.mark.parametrize("name", ["app-1", "app-1.zstd"])
+def test_the_last_line_needs_no_newline(name, tmp_path, folder_store):
+    """A file that ends in the middle of nothing, without its last newline, tells its last event."""
+    events = [*started(**KUBERNETES), end(9000)]
+    text = b"\n".join(json.dumps(event, separators=(",", ":")).encode() for event in events)
+    (tmp_path / name).write_bytes(zstandard.compress(text) if name.endswith("zstd") else text)
+    assert read_event_log(folder_store(tmp_path)).ended_cleanly
 
 
 @pytest.mark.parametrize("statistics", [True, False])

@@ -73,7 +73,8 @@ class MemoryPlatform:
         known = self.jobs.get(request.token)
         if known is None:
             ref = JobRef(f"memory://here/{request.name}")
-            known = JobStatus(ref, JobState.QUEUED, tags=request.body["tags"], submitted=self.time.now())
+            names = {"name": request.name, "token": request.token}
+            known = JobStatus(ref, JobState.QUEUED, tags=request.body["tags"], submitted=self.time.now(), **names)
             self.jobs[request.token] = known
             self.scripts[ref] = self.script
         if self.fail_submit_after_commit:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_doeks.lineage import merge_declared
-from airflow_doeks.model.lineage import Dataset, Lineage
+from airflow_doeks.model.lineage import Column, Dataset, Lineage
 
 ORDERS = Dataset(namespace="s3://raw", name="orders/2026", rows=10)
 CLICKS = Dataset(namespace="s3://mart", name="clicks", rows=3, symlinks=("spark/spark_catalog.mart.clicks",))
@@ -115,3 +115,25 @@ def test_merging_twice_is_merging_once():
     """A second settle adds no dataset and no sentence twice."""
     once = merge_declared(SEEN, ["s3://raw/orders", "s3://raw/more"], ["s3://mart/clicks"])
     assert merge_declared(once, ["s3://raw/orders", "s3://raw/more"], ["s3://mart/clicks"]) == once
+
+
+@pytest.mark.parametrize("uri", ["s3://raw", "s3://raw/", "s3a://raw/"])
+def test_a_whole_bucket_may_be_declared(uri):
+    """The root of a bucket stands for everything in it, and for nothing of a bucket whose name begins alike."""
+    merged = merge_declared(SEEN, [uri], [])
+    assert ([d.source for d in merged.inputs], merged.differences) == (["both"], ())
+    archive = Lineage(inputs=(Dataset(namespace="s3://raw-archive", name="orders"),), complete=True)
+    assert [d.source for d in merge_declared(archive, [uri], []).inputs] == ["observed", "declared"]
+
+
+def test_columns_follow_a_dataset_to_its_declared_place():
+    """What a column was computed from goes by the name that its dataset has in the same lineage."""
+    revenue = Column(name="revenue", inputs=("jdbc/app.orders:amount", "s3://raw/orders/2026:id"))
+    mart = Dataset(namespace="s3://mart", name="revenue", columns=(revenue, Column(name="day")))
+    table = Dataset(namespace="jdbc", name="app.orders")
+    seen = Lineage(inputs=(table, ORDERS), outputs=(mart,), complete=True)
+    merged = merge_declared(seen, ["postgres://db/app.orders", "s3://raw/orders"], [])
+    assert [column.inputs for column in merged.outputs[0].columns] == [
+        ("postgres://db/app.orders:amount", "s3://raw/orders/2026:id"),
+        None,
+    ]

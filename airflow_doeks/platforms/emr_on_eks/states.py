@@ -77,6 +77,8 @@ def _status_of(run: Mapping[str, Any]) -> JobStatus:
         is_cancelling=word == "CANCEL_PENDING",
         submitted=_utc(run.get("createdAt")),
         ended=_utc(run.get("finishedAt")),
+        name=run.get("name") or "",
+        token=run.get("clientToken") or "",
         attempts=(run.get("retryPolicyExecution") or {}).get("currentAttemptCount"),
     )
 

@@ -75,6 +75,8 @@ def _look(run: Path, ref: JobRef, now: datetime) -> JobStatus:
         "tags": request["body"]["identity"],
         "submitted": datetime.fromisoformat(request["submitted"]),
         "attempts": 1,
+        "name": request["name"],
+        "token": request["token"],
     }
     state = _read_json(run / "state.json")
     if state is None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from airflow_doeks.model.quantities import gib, parse_cpu, parse_memory, parse_spark_memory
 from airflow_doeks.model.telemetry import CapacityType, Pod, Role
-from airflow_doeks.platforms.kubernetes.labels import annotations, labels
+from airflow_doeks.platforms.kubernetes.labels import full_values, label_forms
 from airflow_doeks.platforms.spark.presets import CAPACITY, ROLES
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def pod_conf(job: SparkJob) -> dict[str, str]:
 
 def key_conf(tags: Mapping[str, str]) -> dict[str, str]:
     """A job's keys as labels of both kinds of pods, and as annotations where a label cannot hold the value."""
-    forms = {"label": labels(tags), "annotation": annotations(tags)}
+    forms = {"label": label_forms(tags), "annotation": full_values(tags)}
     return {
         f"spark.kubernetes.{role}.{form}.{name}": value
         for role in ROLES

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from airflow_doeks import compat
-from airflow_doeks.lifecycle import Budgets
+from airflow_doeks.lifecycle import Budgets, machine
 from airflow_doeks.model.errors import PlatformError
 from airflow_doeks.model.status import JobRef, JobState
 from airflow_doeks.platforms.registry import TYPES
@@ -116,7 +116,7 @@ async def test_a_job_that_does_not_end_in_time_is_looked_at_once_more(
     platform: MemoryPlatform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The wait for a cancelled job's end is bounded; the event carries what the platform says then."""
-    monkeypatch.setattr(triggers, "CANCEL_WAIT_SECONDS", 0.1)
+    monkeypatch.setattr(machine, "ENDING_SECONDS", 0.1)
     platform.script = FOR_EVER
     status = event_status(await fire(trigger(platform, budgets=Budgets(deadline=START).to_json())))
     assert status is not None
