@@ -68,6 +68,14 @@ def test_a_budget_that_is_no_duration_is_refused_when_the_dag_is_built(value):
         spark({"run_timeout": value})
 
 
+@pytest.mark.parametrize("value", [0, "0s", 0.0, timedelta(0)])
+@pytest.mark.parametrize("name", ["queue_timeout", "startup_timeout", "run_timeout"])
+def test_a_budget_of_nothing_is_refused_when_the_dag_is_built(name, value):
+    """It would end every job at once."""
+    with pytest.raises(SpecError, match=rf"^budgets\.{name}: 0 s would end every job at once; leave it out"):
+        spark({name: value})
+
+
 def test_an_unknown_budget_is_refused_when_the_dag_is_built():
     """With the names that are known; `deadline` is execution_timeout's."""
     for name in ("run_timeout_seconds", "deadline"):
