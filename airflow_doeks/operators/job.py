@@ -199,6 +199,6 @@ def _in_seconds(budgets: Mapping[str, Any]) -> dict[str, Any]:
             msg = f"budgets.{name}: {error}, or a timedelta; it may not be negative"
             raise SpecError(msg) from error
         if not found[name]:
-            msg = f"budgets.{name}: 0 s would end every job at once; leave it out for no limit"
+            msg = f"budgets.{name}: {value} is out of range; expected a duration above 0, or None for no limit"
             raise SpecError(msg)
     return found
