@@ -58,7 +58,15 @@ def read_request(run: Path) -> dict[str, Any] | None:
 
 
 def look(run: Path, ref: JobRef, now: datetime) -> JobStatus:
-    """The state of a job from its files."""
+    """The state of a job from its files; PlatformError for files that cannot be read, or hold something else."""
+    try:
+        return _look(run, ref, now)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        msg = f"the files of {run} are not those of a job ({type(error).__name__}: {error})"
+        raise PlatformError(msg) from error
+
+
+def _look(run: Path, ref: JobRef, now: datetime) -> JobStatus:
     request = read_request(run)
     if request is None:
         reason = f"there is no run directory {run}; worker and triggerer must share [doeks] local_dir"
