@@ -44,8 +44,7 @@ def test_a_bucket_is_not_left_out(project, uri):
 
 def test_one_place_in_two_spellings_is_one_dataset(project):
     """`file:/x` and `file:///x` are the same file, so that the reader comes after the writer."""
-    file = project.pipeline(
-        "schedule: null\ntasks:\n  b: {uses: empty, reads: ['file:///data/x']}\n  a: {uses: empty, writes: ['file:/data/x/']}\n"
-    )
+    tasks = "{b: {uses: empty, reads: ['file:///data/x']}, a: {uses: empty, writes: ['file:/data/x/']}}"
+    file = project.pipeline(f"schedule: null\ntasks: {tasks}\n")
     plan = compile_file(file).plan
     assert {task.task_id: task.needs for task in plan.tasks} == {"b": ("a",), "a": ()}
