@@ -7,8 +7,6 @@ import re
 from datetime import datetime
 from typing import Any
 
-from airflow_doeks.model.quantities import parse_duration
-
 PRESETS = {  # Airflow's cron presets, airflow.utils.dates.cron_presets
     "@hourly": "0 * * * *",
     "@daily": "0 0 * * *",
@@ -20,7 +18,13 @@ PRESETS = {  # Airflow's cron presets, airflow.utils.dates.cron_presets
 _FIELDS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 6))
 _SIMPLE = re.compile(r"\*|\d{1,2}|\*/([1-9]\d?)")
 
-seconds = functools.lru_cache(maxsize=512)(parse_duration)
+
+@functools.lru_cache(maxsize=512)
+def seconds(duration: str | float) -> float:
+    """Seconds of a duration; raises ValueError with the allowed forms."""
+    from airflow_doeks.model.quantities import parse_duration
+
+    return parse_duration(duration)
 
 
 @functools.lru_cache(maxsize=1024)
