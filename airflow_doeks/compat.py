@@ -11,7 +11,7 @@ import importlib
 import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from airflow import __version__ as _airflow_version
 from airflow.configuration import conf
@@ -21,7 +21,11 @@ AIRFLOW_VERSION: tuple[int, int] = tuple(int(part) for part in _airflow_version.
 IS_AIRFLOW_3 = AIRFLOW_VERSION >= (3, 0)
 STANDARD = "airflow.providers.standard." if IS_AIRFLOW_3 else "airflow."  # where bash, empty, python ... live
 
+HAS_EXTERNAL_VIEWS = AIRFLOW_VERSION >= (3, 1)  # pages of plugins as tabs; 3.0 knows none and refuses FAB's cookie
+HAS_FLASK_VIEWS = not IS_AIRFLOW_3
+
 _SDK = "airflow.sdk"
+_NONE = "builtins:None"  # this Airflow has nothing of the kind
 _PATHS: dict[str, tuple[tuple[tuple[int, int], str], ...]] = {
     # name -> ((first version, "module:attribute"), ...), newest first
     "DAG": (((3, 0), f"{_SDK}:DAG"), ((2, 0), "airflow.models.dag:DAG")),
@@ -68,6 +72,19 @@ _PATHS: dict[str, tuple[tuple[tuple[int, int], str], ...]] = {
     ),
     "DagRun": (((2, 0), "airflow.models.dagrun:DagRun"),),
     "TaskInstance": (((2, 0), "airflow.models.taskinstance:TaskInstance"),),
+    "DagModel": (((2, 0), "airflow.models.dag:DagModel"),),
+    "TaskInstanceHistory": (((2, 0), "airflow.models.taskinstancehistory:TaskInstanceHistory"),),
+    "DagAccessEntity": (
+        ((3, 0), "airflow.api_fastapi.auth.managers.models.resource_details:DagAccessEntity"),
+        ((2, 0), "airflow.auth.managers.models.resource_details:DagAccessEntity"),
+    ),
+    "get_user": (((3, 0), "airflow.api_fastapi.core_api.security:get_user"), ((2, 0), _NONE)),
+    "requires_access_dag": (((3, 0), "airflow.api_fastapi.core_api.security:requires_access_dag"), ((2, 0), _NONE)),
+    "has_access_dag": (((3, 0), _NONE), ((2, 0), "airflow.www.auth:has_access_dag")),
+    "get_auth_manager": (
+        ((3, 0), "airflow.api_fastapi.app:get_auth_manager"),
+        ((2, 0), "airflow.www.extensions.init_auth_manager:get_auth_manager"),
+    ),
     "XComModel": (((3, 0), "airflow.models.xcom:XComModel"), ((2, 0), "airflow.models.xcom:XCom")),
     "create_session": (((2, 0), "airflow.utils.session:create_session"),),
     "initdb": (((2, 0), "airflow.utils.db:initdb"),),
@@ -146,6 +163,30 @@ def xcom_page(dag_id: str, run_id: str, task_id: str, map_index: int | None) -> 
     return f"/dags/{dag}/grid?dag_run_id={run}&task_id={task}&map_index={map_index}&tab=xcom"
 
 
+def web_root() -> str:
+    """The path below which Airflow's web server stands, such as ``/airflow``; empty at the root of its host."""
+    section = "api" if IS_AIRFLOW_3 else "webserver"
+    return urlsplit(conf.get(section, "base_url", fallback="") or "").path.rstrip("/")
+
+
+def readable_dags(dag_ids: set[str], user: Any) -> set[str]:
+    """Which of these DAGs a user may read, deleted ones as the user's rights on all DAGs say."""
+    manager = importlib.import_module(__name__).get_auth_manager()
+    listed = "authorized" if IS_AIRFLOW_3 else "permitted"
+    readable: set[str] = dag_ids & getattr(manager, f"get_{listed}_dag_ids")(user=user)
+    deleted = _deleted(dag_ids - readable)
+    return readable | set(getattr(manager, f"filter_{listed}_dag_ids")(dag_ids=deleted, user=user))
+
+
+def _deleted(dag_ids: set[str]) -> set[str]:
+    """Those of some DAGs that Airflow has no row of."""
+    if not dag_ids:
+        return set()
+    names = importlib.import_module(__name__)
+    with names.create_session() as session:
+        return dag_ids - {row[0] for row in session.query(names.DagModel.dag_id)}
+
+
 async def in_thread(function: Callable[..., T], *arguments: Any, **named: Any) -> T:
     """What a blocking function gives that may ask Airflow for something, such as a connection; for triggers.
 
@@ -194,11 +235,15 @@ def _fresh_task_state(ti: Any) -> str | None:
 __all__ = [  # noqa: PLE0604 - names of a table
     *_PATHS,
     "AIRFLOW_VERSION",
+    "HAS_EXTERNAL_VIEWS",
+    "HAS_FLASK_VIEWS",
     "STANDARD",
     "airflow_home",
     "cluster_policies",
     "conf",
     "in_thread",
+    "readable_dags",
+    "web_root",
     "is_deferral_timeout",
     "is_killed_unheard",
     "is_task_timeout",
@@ -212,7 +257,7 @@ def __getattr__(name: str) -> Any:
     for first, path in _PATHS.get(name, ()):
         if first <= AIRFLOW_VERSION:
             module, attribute = path.split(":")
-            value = getattr(importlib.import_module(module), attribute)
+            value = None if path == _NONE else getattr(importlib.import_module(module), attribute)
             globals()[name] = value
             return value
     msg = f"module {__name__!r} has no attribute {name!r}"

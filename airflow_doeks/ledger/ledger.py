@@ -32,8 +32,8 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _ROOT = "v1/submitted="
-_PART = "part.jsonl.zst"
-_ACTUAL = ".actual.json"
+PART = "part.jsonl.zst"
+ACTUAL = ".actual.json"
 _DETAIL = ".detail.json.zst"
 _YOUNG = timedelta(days=3)  # a day that ended later than this ago is not compacted yet
 _READERS = 10  # objects read at a time; boto3's connection pool holds as many
@@ -70,7 +70,7 @@ class Ledger:
         """The detail of a record; empty if it has none, and, with a warning, if that cannot be read."""
         for day in _days(_moment(record)):
             name = f"{_folder(day)}{record.record_id}{_DETAIL}"
-            if lines := self._lines(name):
+            if lines := self.lines(name):
                 detail = self._parse(json.loads, lines[0], name)
                 return detail if isinstance(detail, dict) else {}
         return {}
@@ -88,7 +88,7 @@ class Ledger:
         With ``since``, only those days are listed, whole months and years at once.
         """
         before: dict[str, JobRecord] = {}
-        for _, names in groupby(self._names(since, until), key=_day_folder):
+        for _, names in groupby(self._names(since, until), key=day_folder):
             today = self._day(list(names))
             for key in before.keys() & today.keys():  # the same record on both sides of midnight
                 today[key] = max(before.pop(key), today[key], key=_rank)
@@ -102,19 +102,19 @@ class Ledger:
             yield from (name for name in self.store.list(_ROOT) if name <= last)
             return
         tomorrow = datetime.now(timezone.utc).date() + _ONE_DAY
-        for prefix in _prefixes(since, min(until or tomorrow, tomorrow)):
+        for prefix in prefixes(since, min(until or tomorrow, tomorrow)):
             yield from self.store.list(prefix)
 
     def _day(self, names: list[str]) -> dict[str, JobRecord]:
         """Newest revisions of a day by record id, each with its bill."""
         newest: dict[str, JobRecord] = {}
         bills: dict[str, bytes] = {}
-        readable = [name for name in names if name.endswith((".json", _PART))]
+        readable = [name for name in names if name.endswith((".json", PART))]
         with ThreadPoolExecutor(_READERS) as pool:
-            for name, lines in zip(readable, pool.map(self._lines, readable), strict=True):
+            for name, lines in zip(readable, pool.map(self.lines, readable), strict=True):
                 for number, line in enumerate(lines, 1):
-                    if name.endswith(_ACTUAL):
-                        bills[name.rsplit("/", 1)[1].removesuffix(_ACTUAL)] = line
+                    if name.endswith(ACTUAL):
+                        bills[name.rsplit("/", 1)[1].removesuffix(ACTUAL)] = line
                     elif record := self._parse(JobRecord.model_validate_json, line, f"{name}, line {number}"):
                         newest[record.record_id] = max(newest.get(record.record_id, record), record, key=_rank)
         for key in bills.keys() & newest.keys():
@@ -130,17 +130,17 @@ class Ledger:
         days = _days(submitted)
         for day in days:
             name = f"{_folder(day)}{record_id}.json"
-            for line in self._lines(name):
+            for line in self.lines(name):
                 if record := self._parse(JobRecord.model_validate_json, line, name):
                     return name, record
         for day in days:
             if datetime.now(timezone.utc) - datetime.combine(day + _ONE_DAY, time(), timezone.utc) < _YOUNG:
                 continue
-            if record := self._day([_folder(day) + _PART]).get(record_id):
+            if record := self._day([_folder(day) + PART]).get(record_id):
                 return f"{_folder(day)}{record_id}.json", record
         return f"{_folder(days[0])}{record_id}.json", None
 
-    def _lines(self, name: str) -> list[bytes]:
+    def lines(self, name: str) -> list[bytes]:
         """The JSON values of an object, undecoded; none, with a warning, if it cannot be read."""
         try:
             with self.store.open(name) as raw:
@@ -186,7 +186,7 @@ def _folder(day: date) -> str:
     return f"{_ROOT}{day.isoformat()}/"
 
 
-def _prefixes(since: date, until: date) -> Iterator[str]:
+def prefixes(since: date, until: date) -> Iterator[str]:
     """The fewest prefixes whose names are those of the days from ``since`` to ``until``, in their order."""
     day = since
     while day <= until:
@@ -201,5 +201,6 @@ def _prefixes(since: date, until: date) -> Iterator[str]:
         day = end + _ONE_DAY
 
 
-def _day_folder(name: str) -> str:
+def day_folder(name: str) -> str:
+    """The folder of a day that an object stands in."""
     return name.rsplit("/", 1)[0]

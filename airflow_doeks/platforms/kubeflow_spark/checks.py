@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow_doeks.platforms.kubernetes.spark_checks import check_spark_job
+from airflow_doeks.platforms.spark.resource.checks import check_spark_job
 
 if TYPE_CHECKING:
     from airflow_doeks.platforms.kubeflow_spark.config import Config

@@ -11,7 +11,7 @@ from airflow_doeks.platforms.kubeflow_spark.checks import check_job
 from airflow_doeks.platforms.kubeflow_spark.config import Config
 from airflow_doeks.platforms.kubeflow_spark.request import render
 from airflow_doeks.platforms.kubeflow_spark.states import OPERATOR
-from airflow_doeks.platforms.kubernetes.spark_platform import SparkPlatform
+from airflow_doeks.platforms.spark.resource.platform import SparkPlatform
 
 if TYPE_CHECKING:
     from airflow_doeks.model.job import SparkJob

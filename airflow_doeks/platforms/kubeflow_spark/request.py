@@ -13,8 +13,8 @@ from airflow_doeks.model.identity import JobIdentity
 from airflow_doeks.model.status import Request
 from airflow_doeks.platforms.kubeflow_spark.states import OPERATOR
 from airflow_doeks.platforms.kubernetes.labels import full_values, label_forms
-from airflow_doeks.platforms.kubernetes.spark_work import KEEP_SECONDS, SparkWork, event_log_of, spark_work
 from airflow_doeks.platforms.spark.conf import spec_hash
+from airflow_doeks.platforms.spark.resource.work import KEEP_SECONDS, SparkWork, event_log_of, spark_work
 
 if TYPE_CHECKING:
     from airflow_doeks.model.job import SparkJob

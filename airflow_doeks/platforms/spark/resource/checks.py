@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from airflow_doeks.model.errors import SpecError
 from airflow_doeks.model.job_view import has_templated_pods, view
 from airflow_doeks.model.quantities import is_template
-from airflow_doeks.platforms.kubernetes.spark_work import spark_version, surroundings
 from airflow_doeks.platforms.protocol import Finding
 from airflow_doeks.platforms.spark.checks import code_findings, pod_name_findings
 from airflow_doeks.platforms.spark.conf import conf_findings
 from airflow_doeks.platforms.spark.pods import TEMPLATE_FILE
 from airflow_doeks.platforms.spark.presets import ROLES, effect_of, preset_findings
+from airflow_doeks.platforms.spark.resource.work import spark_version, surroundings
 
 if TYPE_CHECKING:
     from airflow_doeks.platforms.kubernetes.config import KubernetesConfig

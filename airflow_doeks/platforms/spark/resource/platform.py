@@ -15,13 +15,13 @@ from airflow_doeks.model.telemetry import Node, Sighting, Telemetry
 from airflow_doeks.platforms.clients import Clients
 from airflow_doeks.platforms.kubernetes.calls import KubeCalls
 from airflow_doeks.platforms.kubernetes.config import KubernetesConfig
-from airflow_doeks.platforms.kubernetes.failure import explain
 from airflow_doeks.platforms.kubernetes.operator import Operator
 from airflow_doeks.platforms.kubernetes.resources import Resources
 from airflow_doeks.platforms.kubernetes.server import NODES, Server, server_of
 from airflow_doeks.platforms.kubernetes.sightings import life_of, node_of
-from airflow_doeks.platforms.kubernetes.spark_work import event_log_of
 from airflow_doeks.platforms.patience import Patience, Refusal, shared_pace
+from airflow_doeks.platforms.spark.resource.failure import explain
+from airflow_doeks.platforms.spark.resource.work import event_log_of
 
 NODES_MAX = 200  # that are asked for by one telemetry
 
