@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_doeks.language import check_file
 from airflow_doeks.language.spark_conf import fault
 
 DOCUMENTED = [  # by Spark 3.5 or 4, in modules that are no part of its core: Hive, state stores, Kafka, Connect
