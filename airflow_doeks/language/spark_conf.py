@@ -36,11 +36,8 @@ def fault(key: str) -> tuple[str, str, str] | None:
     if near and _changed(key, near[0]) <= _SLIP:
         return "DK217", f"no Spark knows the property {key}", f'did you mean "{near[0]}"?'
     if near:
-        return (
-            "DK230",
-            f"neither Spark 3.5 nor 4 knows the property {key}",
-            f'a vendor may; or did you mean "{near[0]}"?',
-        )
+        advice = f'a vendor may, then add it to known_conf of doeks.yaml; or did you mean "{near[0]}"?'
+        return "DK230", f"neither Spark 3.5 nor 4 knows the property {key}", advice
     if key.split(".")[1] in {one.split(".")[1] for one in keys}:
         advice = "see the configuration page of your Spark version; a property of your own needs another second word"
         return "DK230", f"neither Spark 3.5 nor 4 knows the property {key}", advice

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from airflow_doeks.language import check_file
 from airflow_doeks.language.spark_conf import fault
+from tests.language.conftest import DOEKS
 
 DOCUMENTED = [  # by Spark 3.5 or 4, in modules that are no part of its core: Hive, state stores, Kafka, Connect
     "spark.sql.hive.metastore.version",
@@ -60,3 +62,14 @@ def test_what_a_vendor_reads_is_at_most_a_warning(key):
 def test_a_slip_of_the_pen_is_an_error(key):
     """Spark would ignore the property without a word."""
     assert fault(key) == ("DK217", f"no Spark knows the property {key}", f'did you mean "{MISSPELT[key]}"?')
+
+
+def test_a_platform_team_adds_what_its_build_reads(project):
+    """`known_conf` of doeks.yaml holds patterns; what fits one is neither misspelt nor unknown."""
+    conf = "{spark.sql.acmeTurbo: true, spark.sql.shuffle.partition: 9, spark.sql.acmeOther: 1}"
+    file = project.pipeline(f"tasks: {{t: {{platform: lake, spark: {{main: ../jobs/clean.py, conf: {conf}}}}}}}\n")
+    assert [fault.code for fault in check_file(file)] == ["DK230", "DK217", "DK230"]
+    project.write("doeks.yaml", f"{DOEKS}known_conf: [spark.sql.acmeT*, spark.sql.shuffle.partition]\n")
+    assert [fault.message for fault in check_file(file)] == [
+        "neither Spark 3.5 nor 4 knows the property spark.sql.acmeOther"
+    ]
