@@ -12,12 +12,12 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, TypeVar
 
 from airflow_doeks.model.quantities import gib, parse_cpu, parse_memory, parse_spark_memory
-from airflow_doeks.model.telemetry import CapacityType, Pod, Role
 from airflow_doeks.platforms.kubernetes.labels import full_values, label_forms
-from airflow_doeks.platforms.spark.presets import CAPACITY, ROLES
+from airflow_doeks.platforms.spark.presets import CAPACITY, FARGATE_LABEL, ROLES
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # `doeks lint` reads names here and must not pay for building models
     from airflow_doeks.model.job import SparkJob
+    from airflow_doeks.model.telemetry import CapacityType, Pod, Role
 
 T = TypeVar("T")
 
@@ -74,12 +74,19 @@ def requested_pods(
     Properties may be anybody's, a job template's for example: a size that is no size is None and told, and where the
     number of executors is not said no pod is given, since a sum without them would look like the whole.
     """
+    from airflow_doeks.model.telemetry import Pod
+
     asked = _Asked(conf)
     count = asked.executors()
     if count is None:
         return Requested((), tuple(asked.why))
     label, *words = CAPACITY[node_labels]
     kinds: dict[str, CapacityType] = dict(zip(words, ("on_demand", "spot"), strict=True))
+
+    def capacity(role: Role) -> CapacityType | None:
+        if conf.get(f"spark.kubernetes.{role}.label.{FARGATE_LABEL}"):
+            return "fargate"
+        return kinds.get(conf.get(f"spark.kubernetes.{role}.node.selector.{label}", ""))
 
     def pod(role: Role, number: int) -> Pod:
         return Pod(
@@ -91,7 +98,7 @@ def requested_pods(
             storage_gib=asked.storage_gib(role),
             started=since,
             ended=until,
-            capacity_type=kinds.get(conf.get(f"spark.kubernetes.{role}.node.selector.{label}", "")),
+            capacity_type=capacity(role),
             is_emr_image=is_emr_image,
         )
 
