@@ -15,7 +15,7 @@ from airflow_doeks.attempt.announcement import pull_job, push_job
 from airflow_doeks.attempt.closing import CANCEL_SECONDS, close, close_refused
 from airflow_doeks.attempt.delivery import note_submitted
 from airflow_doeks.attempt.hand import Books, JobInHand, JobTask, books_of
-from airflow_doeks.attempt.identity import is_last_try, read_context
+from airflow_doeks.attempt.identity import check_instance, is_last_try, read_context
 from airflow_doeks.attempt.job import read_rendered_job
 from airflow_doeks.compat import AirflowException, AirflowFailException, is_deferral_timeout, is_task_timeout
 from airflow_doeks.hooks.platforms import connect
@@ -25,8 +25,9 @@ from airflow_doeks.lifecycle.endings import ENDINGS, Ending, is_worth_a_retry, o
 from airflow_doeks.model.errors import PlatformError, SpecError
 from airflow_doeks.model.job import SparkJob
 from airflow_doeks.model.record import JobFailure, JobRecord
-from airflow_doeks.model.status import JobState, JobStatus
+from airflow_doeks.model.status import JobRef, JobState, JobStatus
 from airflow_doeks.platforms.protocol import Platform
+from airflow_doeks.platforms.registry import TYPES
 from airflow_doeks.triggers.job import event_status
 
 # Airflow 2 fails a deferred task at execution_timeout without a word to the trigger: ours must come first.
@@ -53,10 +54,12 @@ class TaskAttempt:
         books = books_of(self.operator, self.context, settings)
         try:
             platform = connect(self.operator.platform, settings)
+            check_instance(settings.instance, self.operator.platform)
             submission = submit(
                 platform,
                 self._read_job(),
                 facts.identity,
+                engine=self.operator.engine,
                 base_try=facts.base_try,
                 cancel_seconds=settings.cancel_timeout,
                 on_replaced=lambda status: self._close_replaced(books, platform, status),
@@ -141,8 +144,14 @@ class TaskAttempt:
 
     def _read_job(self) -> SparkJob:
         operator = self.operator
+        engines = TYPES[operator.platform["type"]].engines
+        if operator.engine not in engines:
+            runs = ", ".join(sorted(engine.title for engine in engines))
+            msg = f"platform {operator.platform.get('name')!r} runs {runs}, not {operator.engine.title}"
+            raise SpecError(msg)
         return read_rendered_job(
             operator.job,
+            operator.engine,
             folder=operator.code_folder(),
             source=operator.source,
             platform=operator.platform,
@@ -185,12 +194,14 @@ class TaskAttempt:
             self.log.warning("Lineage: %s", difference)
         self.operator.record = closed.record
         if closed.failure is not None:
-            raise self._failed(job.submission, closed.status, closed.failure, ending)
+            raise self._failed(job.submission.ref, closed.status, closed.failure, ending)
         return closed.record
 
-    def _failed(self, submission: Submission, status: JobStatus, failure: JobFailure, ending: Ending) -> Exception:
-        engine = submission.engine.capitalize()
-        lines = [f"{engine} job {status.state.value}: {failure.category}: {failure.message}", f"job: {submission.ref}"]
+    def _failed(self, ref: JobRef, status: JobStatus, failure: JobFailure, ending: Ending) -> Exception:
+        lines = [
+            f"{self.operator.engine.title} job {status.state.value}: {failure.category}: {failure.message}",
+            f"job: {ref}",
+        ]
         lines += failure.evidence
         lines += [f"{name}: {url}" for name, url in failure.links.items()]
         is_retried = is_worth_a_retry(ending, failure.category, self.operator.retry_on)

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from airflow_doeks.attempt.identity import read_context
 from airflow_doeks.hooks.settings import Settings
 from airflow_doeks.lifecycle import Accounting, Submission
+from airflow_doeks.model.engine import Engine
 from airflow_doeks.model.identity import JobIdentity
 from airflow_doeks.model.record import JobRecord
 from airflow_doeks.platforms.protocol import Platform
@@ -55,6 +56,7 @@ class JobTask(Protocol):
     """What an attempt asks of its operator; templates are rendered."""
 
     log: logging.Logger
+    engine: Engine
     job: Mapping[str, Any]
     platform: Mapping[str, Any]
     cost_tags: Mapping[str, str]

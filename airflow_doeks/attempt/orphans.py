@@ -12,7 +12,7 @@ from typing import Any
 
 from airflow_doeks.attempt.announcement import pull_job
 from airflow_doeks.attempt.closing import close
-from airflow_doeks.attempt.hand import Books, JobInHand
+from airflow_doeks.attempt.hand import Books, JobInHand, JobTask
 from airflow_doeks.attempt.identity import is_last_try
 from airflow_doeks.compat import AirflowFailException, is_task_timeout, runs_in_dag_processor
 from airflow_doeks.hooks.platforms import connect
@@ -23,12 +23,14 @@ from airflow_doeks.lifecycle.endings import Ending, of_itself
 from airflow_doeks.model.quantities import is_template
 from airflow_doeks.model.record import JobRecord
 from airflow_doeks.model.status import JobStatus
+from airflow_doeks.platforms.patience import no_longer_than
 from airflow_doeks.platforms.protocol import Platform
 
 log = logging.getLogger(__name__)
 
-CANCEL_SECONDS = 8.0  # of the 20 s that Airflow gives a callback
-SETTLE_SECONDS = 5.0
+# Of the 20 s that Airflow gives a callback: for all questions to the platform, the cancel among them, then for reading
+# the event log; the rest is for writing the record.
+PLATFORM_SECONDS, CANCEL_SECONDS, SETTLE_SECONDS = 12.0, 8.0, 5.0
 
 
 def settle_again(context: Mapping[str, Any]) -> None:
@@ -40,7 +42,12 @@ def settle_again(context: Mapping[str, Any]) -> None:
         return
     settings = load_settings()
     books: Books = task.books(context, settings)
-    ledger, error = open_ledger(settings), context.get("exception")
+    with no_longer_than(PLATFORM_SECONDS):
+        _settle_unsettled(context, task, books)
+
+
+def _settle_unsettled(context: Mapping[str, Any], task: JobTask, books: Books) -> None:
+    ledger, error = open_ledger(books.settings), context.get("exception")
     is_timeout = is_task_timeout(error)
     is_over = is_timeout or isinstance(error, AirflowFailException) or is_last_try(context["ti"])  # nobody will adopt
     for job, status, known in _unsettled(context, books, task.platform, ledger):

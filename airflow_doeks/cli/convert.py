@@ -15,6 +15,7 @@ from airflow_doeks.model.code_path import PROJECT_FILE
 
 _DEFAULTS = ("defaults.yml", "defaults.yaml")  # dag-factory takes the first that a folder has
 _LOADER_WORDS = ("defaults_config_dict", "default_args_config_dict", "defaults_config_path")
+_NEAR = 2  # folders from the file's own upward where the Python file that loads it is looked for
 _LOADER_SIZE_MAX = 256 * 1024  # bytes; a DAG file that loads YAML has a few lines
 
 
@@ -36,7 +37,8 @@ def command(file: Path, folder: Path | None, force: bool, defaults_path: Path | 
     doeks.yaml is found, `--out` writes one with the platforms that the jobs ran on and the operators in use.
     """
     folders = list(_folders(file, defaults_path))
-    defaults = [Source(str(path), _read(path)) for one in reversed(folders) for path in _first_defaults(one)]
+    found = [path for one in folders for path in _first_defaults(one)]
+    defaults = [Source(str(path), _read(path)) for path in reversed(found)]
     pipelines = convert(_read(file), str(file), defaults)
     project = project_text(pipeline.needs for pipeline in pipelines)
     if folder is None:
@@ -46,7 +48,8 @@ def command(file: Path, folder: Path | None, force: bool, defaults_path: Path | 
             click.echo(f"# ---- {PROJECT_FILE}\n{project}")
     else:
         pipelines = _write(pipelines, project, folder, force=force)
-    loaders = [f"{file}: {text}" for one in folders for text in _loaders(one)]
+    near = max([_NEAR, *(folders.index(path.parent) + 1 for path in found)])
+    loaders = [f"{file}: {text}" for one in folders[:near] for text in _loaders(one)]
     notes = [f"{file}: {pipeline.dag_id}: {note}" for pipeline in pipelines for note in pipeline.notes]
     for text in (*notes, *loaders):
         click.echo(text, err=True)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from airflow_doeks.lifecycle.clock import Clock
 from airflow_doeks.model.errors import PlatformError
 from airflow_doeks.model.status import JobRef, JobState, JobStatus
+from airflow_doeks.platforms.patience import no_longer_than
 from airflow_doeks.platforms.protocol import Platform
 
 log = logging.getLogger(__name__)
@@ -48,6 +49,11 @@ def end(
     """
     clock = clock or Clock()
     until = clock.now() + timedelta(seconds=seconds)
+    with no_longer_than(seconds):
+        return _end(platform, ref, until, is_awaited=is_awaited, clock=clock)
+
+
+def _end(platform: Platform, ref: JobRef, until: datetime, *, is_awaited: bool, clock: Clock) -> JobStatus:
     while True:
         left = (until - clock.now()).total_seconds()
         try:

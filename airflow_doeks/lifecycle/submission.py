@@ -14,7 +14,7 @@ from typing import Any
 
 from airflow_doeks.lifecycle.cancellation import cancel
 from airflow_doeks.lifecycle.clock import Clock
-from airflow_doeks.model.engine import SPARK
+from airflow_doeks.model.engine import SPARK, Engine
 from airflow_doeks.model.errors import PlatformError
 from airflow_doeks.model.identity import CLOCK_SKEW, PREFIX, JobIdentity, label_value
 from airflow_doeks.model.job import SparkJob
@@ -96,6 +96,7 @@ def submit(
     job: SparkJob,
     identity: JobIdentity,
     *,
+    engine: Engine = SPARK,
     base_try: int = 0,
     cancel_seconds: float = 120.0,
     clock: Clock | None = None,
@@ -115,7 +116,9 @@ def submit(
             on_replaced(_end(platform, status, cancel_seconds, clock))
         if adopted is not None:
             log.info("Adopted %s of try %s: it is not submitted again", adopted.ref, adopted.try_number)
-            return replace(adopted, platform=request.platform, spec_hash=request.spec_hash, adopted=True)
+            return replace(
+                adopted, platform=request.platform, spec_hash=request.spec_hash, engine=engine.name, adopted=True
+            )
     ref = platform.submit(request)
     log.info("Submitted %s", ref)
     return Submission(
@@ -126,6 +129,7 @@ def submit(
         spec_hash=request.spec_hash,
         try_number=identity.try_number,
         submitted=clock.now(),
+        engine=engine.name,
         tags=identity.tags(request.spec_hash),
     )
 

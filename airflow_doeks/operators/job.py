@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_doeks.compat import BaseOperator
+from airflow_doeks.model.engine import FLINK, SPARK, Engine
 from airflow_doeks.model.errors import SpecError
 from airflow_doeks.model.plan import BUDGETS
 from airflow_doeks.model.quantities import parse_duration
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class JobOperator(BaseOperator):
-    """One job; its subclass names the engine.
+    """One job; its subclass names the row of its engine.
 
     Args:
         job: the job as plain JSON (``main`` or ``sql``, ``args``, ``conf``, ``driver``, ``executors`` ...), a template.
@@ -40,6 +41,7 @@ class JobOperator(BaseOperator):
     The return value is the job ref. XCom ``doeks_job`` is written right after submit, ``doeks_record`` at the end.
     """
 
+    engine: Engine
     template_fields: Sequence[str] = ("job", "cost_tags", "reads", "writes")
     template_fields_renderers = {"job": "json", "cost_tags": "json"}
     operator_extra_links = tuple(link() for link in LINKS)
@@ -172,6 +174,14 @@ class JobOperator(BaseOperator):
 
 class SparkJobOperator(JobOperator):
     """One Spark job."""
+
+    engine = SPARK
+
+
+class FlinkJobOperator(JobOperator):
+    """One Flink job; refused by a platform that runs none."""
+
+    engine = FLINK
 
 
 def _in_seconds(budgets: Mapping[str, Any]) -> dict[str, Any]:

@@ -160,6 +160,18 @@ def test_readers_take_the_highest_revision(ledger, store):
     assert ledger.find("b", NOON).record_id == "b"
 
 
+@pytest.mark.parametrize("revisions", [(1, 2), (2, 1)])
+@pytest.mark.parametrize("usds", [("1", "2"), ("1", None), (None, "1")])
+@pytest.mark.parametrize("place", ["v1/submitted=2026-11-20/part.jsonl.zst", "v1/submitted=2026-11-21/a.json"])
+def test_a_higher_revision_wins_wherever_it_stands_settled_or_not(revisions, usds, place, ledger, store):
+    """Of two places the later writing is given, whichever is read first; that it is settled decides only a tie."""
+    one, other = (record("a", usd=usd, revision=number) for usd, number in zip(usds, revisions, strict=True))
+    store.write("v1/submitted=2026-11-20/a.json", one.model_dump_json().encode())
+    text = other.model_dump_json().encode()
+    store.write(place, zstandard.compress(text) if place.endswith(".zst") else text)
+    assert [found.revision for found in ledger.records()] == [2]
+
+
 def test_range_lists_only_its_days(ledger, store):
     """A report over two days lists two prefixes, however long the ledger is."""
     for day in range(18, 23):

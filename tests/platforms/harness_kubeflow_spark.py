@@ -14,6 +14,7 @@ from airflow_doeks.model.job import SparkJob
 from airflow_doeks.model.status import JobRef
 from airflow_doeks.platforms.clients import Clients
 from airflow_doeks.platforms.kubeflow_spark.platform import Config, Platform
+from airflow_doeks.platforms.patience import Time
 from tests.fakes.api_server import ApiServer, serving
 from tests.fakes.cluster import EVENTS, KUBEFLOW, NODES, PODS, Cluster, Json
 
@@ -45,6 +46,7 @@ class KubeflowHarness:
     server: ApiServer
     folder: Path
     entry: Json = field(default_factory=dict)
+    clock: Time = field(default_factory=lambda: Time(sleep=lambda _: None))
     started: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
 
     @property
@@ -63,7 +65,7 @@ class KubeflowHarness:
         """Connected anew."""
         logs = {"event_logs": (self.folder / "events").as_uri()}
         config = Config.model_validate(ENTRY | logs | self.entry | entry)
-        return Platform(config, "sales_k8s", Clients(kubernetes=self.kubernetes))
+        return Platform(config, "sales_k8s", Clients(kubernetes=self.kubernetes, time=self.clock))
 
     def job(self, **changes: Any) -> SparkJob:
         """A job whose code is already staged."""

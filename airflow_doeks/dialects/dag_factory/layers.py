@@ -44,9 +44,9 @@ def read_dags(file: Source, defaults: Sequence[Source] = ()) -> Loaded:
     if not all(isinstance(dag, dict) for dag in (*dags.values(), own)):
         _refuse(file.name)
     notes += [
-        Note(f"`{key}` stands under `default` and in a defaults.yml: as in dag-factory, the latter counts")
+        lost(f"default.{key}", own[key], "a defaults.yml gives it, too, and that counts in dag-factory")
         for key in own
-        if key in outer and key not in ("default_args", "tags")
+        if key in outer and key != "default_args" and own[key] != outer[key]
     ]
     arguments = {**_arguments(outer), **_arguments(own)}
     base = merge(own, _only_dag(outer))

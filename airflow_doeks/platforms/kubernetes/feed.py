@@ -53,6 +53,7 @@ class Feed:
     refs: dict[str, JobRef] = field(default_factory=dict)  # by name, of the wanted jobs that are known here
     told: dict[JobRef, JobStatus] = field(default_factory=dict)
     silent_since: dict[JobRef, float] = field(default_factory=dict)
+    stalled: dict[JobRef, str] = field(default_factory=dict)  # the operator's word that it has not left since
     drivers: dict[str, PodLife] = field(default_factory=dict)
     looks: dict[JobRef, asyncio.Task[JobStatus]] = field(default_factory=dict)
     is_synced: bool = False
@@ -114,6 +115,7 @@ class Feed:
             del self.told[ref]
             self.refs.pop(ref.path[1], None)
             self.silent_since.pop(ref, None)
+            self.stalled.pop(ref, None)
 
     def _state_of(self, ref: JobRef) -> list[JobStatus]:
         row = self.rows.get(ref.path[1])
@@ -131,15 +133,22 @@ class Feed:
             if status.state is JobState.QUEUED and driver.scheduled:
                 status = replace(status, state=JobState.STARTING)
         known = self.told.get(status.ref)
-        if known == status or (known is not None and known.state.is_terminal):
+        if known is not None and known.state.is_terminal:
             return []
+        self._listen(status, has_ended=bool(driver and driver.ended))
+        if known == status or self.stalled.get(status.ref) == status.native_state:
+            return []
+        self.stalled.pop(status.ref, None)
         self.told[status.ref] = status
-        waits = not status.state.is_terminal and (not status.native_state or bool(driver and driver.ended))
-        if waits:
-            self.silent_since.setdefault(status.ref, self._now())
-        else:
-            self.silent_since.pop(status.ref, None)
         return [status]
+
+    def _listen(self, status: JobStatus, *, has_ended: bool) -> None:
+        """From when on the operator should write something: a job that is new, or whose driver ended."""
+        waits = not status.state.is_terminal and (not status.native_state or has_ended)
+        if not waits:
+            self.silent_since.pop(status.ref, None)
+        elif self.stalled.get(status.ref) != status.native_state:
+            self.silent_since.setdefault(status.ref, self._now())
 
     def _silent(self) -> list[JobStatus]:
         """Jobs whose operator should have written something by now."""
@@ -152,6 +161,7 @@ class Feed:
             )
             reason = f"the {self.operator.title} {what} for {self.no_progress_seconds:.0f} s; is the operator running?"
             self.told[ref] = replace(seen, state=JobState.STALLED, reason=reason)
+            self.stalled[ref] = seen.native_state
         return [self.told[ref] for ref in late]
 
     def _look(self, ref: JobRef) -> None:

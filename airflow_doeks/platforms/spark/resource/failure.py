@@ -34,7 +34,7 @@ SAID: tuple[tuple[str, FailureCategory], ...] = (
     *WORDS,
     (r"failed calling webhook|admission webhook", "platform"),
     (r"[Ff]orbidden|cannot (get|list|watch|create|patch|delete) resource|not authorized", "permission"),
-    (r"UnknownHost|no such host|failed to assign an IP address|InsufficientFreeAddresses", "network"),
+    (r"UnknownHost|no such host", "network"),
     (r"StartTimedOut|timed out", "timeout"),
     (r"failed to run spark-submit", "user_code"),  # what it was given cannot be submitted
 )
@@ -45,6 +45,7 @@ class _Found:
     """What was read so far; a thread adds to it."""
 
     status: JobStatus | None = None
+    drivers: list[Mapping[str, Any]] = field(default_factory=list)
     pods: list[PodFact] = field(default_factory=list)
     logged: Cause | None = None
     tail: tuple[str, ...] = ()
@@ -96,6 +97,7 @@ def _read_pods(ref: JobRef, resources: Resources, found: _Found) -> None:
     """Pods by their label, events by the names of pods that are gone, too."""
     namespace, name, _ = ref.path
     pods = resources.pods(ref, CALL_SECONDS)
+    found.drivers += [pod for pod in pods if _role(pod) == "driver"]
     names = {pod["metadata"]["name"] for pod in pods} | {name}
     events = resources.calls.list(EVENTS, namespace, CALL_SECONDS)
     ours = [event for event in events if _is_about(event, name, names)]
@@ -111,20 +113,35 @@ def _is_about(event: Mapping[str, Any], name: str, names: set[str]) -> bool:
 
 
 def _read_log(ref: JobRef, resources: Resources, found: _Found) -> None:
-    """The tail of the driver's log, while its pod is there."""
-    namespace, _, _ = ref.path
-    drivers = [pod for pod in resources.pods(ref, CALL_SECONDS) if _role(pod) == "driver"]
-    if not drivers:
+    """The tail of the driver's log, while its pod is there; before it, what the pod itself tells of the log's end."""
+    if not found.drivers:
         found.evidence.append("the driver's pod is gone, and its log with it")
         return
-    driver = max(drivers, key=lambda pod: str(pod["metadata"].get("creationTimestamp")))["metadata"]["name"]
+    driver = max(found.drivers, key=lambda pod: str(pod["metadata"].get("creationTimestamp")))
+    name = driver["metadata"]["name"]
+    _heed(_last_words(driver), f"the end of pod {name}", found)
     query = {"container": CONTAINERS["driver"], "tailLines": TAIL_LINES}
-    text = resources.calls.text(PODS.path(namespace, driver, "log"), query, CALL_SECONDS)
+    text = resources.calls.text(PODS.path(ref.path[0], name, "log"), query, CALL_SECONDS)
+    _heed(text, f"the log of pod {name}", found)
+
+
+def _heed(text: str, where: str, found: _Found) -> None:
+    if not text.strip():
+        return
     found.tail = tuple(text.splitlines())
     category, message = root_cause(found.tail)
     if category != "unknown" or message:
         found.logged = category, message
-        found.evidence.append(f"root cause in the log of pod {driver}")
+        found.evidence.append(f"root cause in {where}")
+
+
+def _last_words(pod: Mapping[str, Any]) -> str:
+    """The termination message, which holds the last 2 KiB of the log of a container that failed."""
+    for container in (pod.get("status") or {}).get("containerStatuses") or ():
+        message = ((container.get("state") or {}).get("terminated") or {}).get("message")
+        if message:
+            return str(message)
+    return ""
 
 
 def _role(pod: Mapping[str, Any]) -> str:
