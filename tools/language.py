@@ -15,7 +15,9 @@ from airflow_doeks.model.job import Duration, Positive
 from airflow_doeks.model.record import FailureCategory
 
 NAME = r"^[A-Za-z0-9_][A-Za-z0-9_-]{0,99}$"
-URI = r"^([A-Za-z][A-Za-z0-9+.-]*://[^/\s]|\{\{|\{%)"
+# Of these file systems the host may be left out: it is this machine's, or the one of Hadoop's configuration.
+_WITHOUT_HOST = "file|hdfs|viewfs|webhdfs|dbfs|maprfs|ofs|alluxio"
+URI = rf"^(({_WITHOUT_HOST}):/(//)?[^/\s]|[A-Za-z][A-Za-z0-9+.-]*://[^/\s]|\{{\{{|\{{%)"
 
 
 def _expected(schema: dict[str, Any], words: str) -> Any:

@@ -17,6 +17,7 @@ from airflow_doeks.model.errors import DoeksError, PlatformError
 from airflow_doeks.model.event_log import EventLogSummary
 from airflow_doeks.model.identity import JobIdentity
 from airflow_doeks.model.record import Cost, JobFailure, JobRecord, Times, Usage
+from airflow_doeks.model.redaction import redacted
 from airflow_doeks.model.status import JobState, JobStatus
 from airflow_doeks.model.stores import ByteStore
 from airflow_doeks.model.telemetry import Telemetry
@@ -145,4 +146,4 @@ def _account(
 
 def _sentence(parts: Sequence[str | None]) -> str | None:
     unique = list(dict.fromkeys(part for part in parts if part))
-    return first_bytes("; ".join(unique), 500) or None
+    return first_bytes(redacted("; ".join(unique)), 500) or None

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from airflow_doeks.model.noun import Amount, Noun, UtcTime
+from airflow_doeks.model.noun import Amount, Noun, Told, UtcTime
 
 CapacityType = Literal["on_demand", "spot", "fargate", "reserved"]
 Role = Literal["driver", "executor", "submitter", "jobmanager", "taskmanager"]
@@ -77,7 +77,7 @@ class Telemetry(Noun):
     scheduled: UtcTime | None = None
     started: UtcTime | None = None
     ended: UtcTime | None = None
-    why: tuple[str, ...] = ()
+    why: tuple[Told, ...] = ()
 
 
 class Sighting(Noun):

@@ -177,9 +177,7 @@ def test_a_key_of_defaults_yml_goes_before_the_file_s_own_default(tmp_path):
     )
     done = CliRunner().invoke(main, ["convert", str(tmp_path / "sales.yml")])
     assert "schedule: '@weekly'\nowner: inner\n" in done.stdout
-    assert (
-        "`schedule` stands under `default` and in a defaults.yml: as in dag-factory, the latter counts" in done.stderr
-    )
+    assert "`default.schedule: @daily` did not carry over: a defaults.yml gives it, too, and that counts" in done.stderr
 
 
 def test_defaults_that_a_python_file_gives_are_told(tmp_path):

