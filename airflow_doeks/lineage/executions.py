@@ -21,6 +21,7 @@ from airflow_doeks.lineage.plans import Metrics, PlanFacts, Scan, Write
 from airflow_doeks.lineage.streams import Streams
 from airflow_doeks.model.lineage import Column
 from airflow_doeks.model.plan_reader import FAULTS, StageWork
+from airflow_doeks.model.redaction import redacted
 
 FOLD_AFTER = 32  # ended roots that wait for late numbers
 _REMEMBERED = 1024  # folded roots, so that a late event does not make them anew
@@ -214,7 +215,7 @@ class Executions:
                 self._wrote(root, execution, write, columns)
             if execution.error:
                 self.datasets.why.add(
-                    f"SQL execution {number} failed: {execution.error.strip().partition(chr(10))[0][:200]}"
+                    f"SQL execution {number} failed: {redacted(execution.error.strip().partition(chr(10))[0])[:200]}"
                 )
         sink = self.streams.sinks.get(root.query) if root.query else None
         if sink is not None and not targets:

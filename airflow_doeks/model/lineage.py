@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from airflow_doeks.model.noun import Amount, OpenNoun
+from airflow_doeks.model.noun import Amount, OpenNoun, Told, Uri
 
 
 class Column(OpenNoun):
@@ -29,7 +29,7 @@ class Dataset(OpenNoun):
         source: observed in the job, declared in the YAML, or both.
     """
 
-    namespace: str
+    namespace: Uri
     name: str
     rows: int | None = None
     bytes: int | None = None
@@ -37,7 +37,7 @@ class Dataset(OpenNoun):
     format: str | None = None
     slot_share: float | None = None
     usd: Amount | None = None
-    symlinks: tuple[str, ...] = ()
+    symlinks: tuple[Uri, ...] = ()
     source: Literal["observed", "declared", "both"] = "observed"
     columns: tuple[Column, ...] = Field(default=(), exclude=True)  # in the record's detail, not in the record
 
@@ -55,4 +55,4 @@ class Lineage(OpenNoun):
     outputs: tuple[Dataset, ...] = ()
     complete: bool = False
     truncated: bool = False
-    differences: tuple[str, ...] = ()
+    differences: tuple[Told, ...] = ()
