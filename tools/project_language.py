@@ -74,7 +74,7 @@ class Project(Part):
     presets: dict[Name, Preset] = Field(default={}, description="Named settings of jobs.")
     known_conf: list[str] = Field(
         default=[],
-        description="Patterns of Spark properties that the build of a platform reads; `doeks lint` takes them as known.",
+        description="Patterns of Spark properties that the build of a platform reads; `doeks lint` knows them then.",
         examples=[["spark.sql.acme.*"]],
     )
     policies: Policies = Field(default=Policies(), description="What no pipeline may leave.")
