@@ -6,20 +6,21 @@ BIN = $(VENV)/bin
 HOME_DIR = $(CURDIR)/.airflow
 UV = UV_PYTHON_DOWNLOADS=never UV_NO_CONFIG=1 $(BIN)/uv
 INSTALL = $(UV) pip install --quiet --python $(BIN)/python --build-constraints requirements/build.txt
-LOCK = $(UV) pip compile --quiet --upgrade --universal --python-version 3.10 --generate-hashes --no-header \
+LOCK = $(UV) pip compile --quiet $(ARGS) --universal --python-version 3.10 --generate-hashes --no-header \
 	--no-annotate --no-emit-package airflow-doeks
 AIRFLOW = AIRFLOW_HOME="$(HOME_DIR)" AIRFLOW_VAR_FLIGHTS_DATA="$${AIRFLOW_VAR_FLIGHTS_DATA:-$(CURDIR)/data}"
 
-.PHONY: help run ui test test-all bench lint format docs lock clean
+.PHONY: help run ui test fuzz test-all bench lint format docs lock clean
 
 help:
 	@echo "make run       run the example pipeline on real data, here, with Airflow and Spark"
 	@echo "make ui        open Airflow's UI on what make run left (Ctrl-C ends it)"
 	@echo "make test      run the tests"
+	@echo "make fuzz      run the tests that draw examples with fresh ones (ARGS='--seconds 600 --seed 1 FILE')"
 	@echo "make test-all  run the tests on every supported Airflow and Python that this machine has"
 	@echo "make bench     measure what the promises about speed say"
 	@echo "make lint      ruff, mypy, import contracts, generated docs, docker-compose.yaml"
-	@echo "make lock      pin all dependencies anew; make clean removes what these commands made"
+	@echo "make lock      pin new dependencies (ARGS=--upgrade: all anew); make clean removes what these commands made"
 	@echo "PYTHON=/path/to/python chooses the interpreter of $(VENV) (3.10 to 3.13)"
 
 run: $(VENV)/.run
@@ -31,6 +32,9 @@ ui: $(VENV)/.run
 
 test: $(VENV)/.dev
 	@$(BIN)/python -m pytest $(ARGS)
+
+fuzz: $(VENV)/.dev
+	@$(BIN)/python tests/fuzz.py $(ARGS)
 
 test-all: $(VENV)/.dev
 	@$(BIN)/python tests/matrix.py $(ARGS)

@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 def record_cost_and_lineage(context: Mapping[str, Any]) -> None:
     """Settle what the task itself could not; may run any number of times. One of the few places that catch all."""
     try:
-        from airflow_doeks.attempt.accounts import settle_again
+        from airflow_doeks.attempt.orphans import settle_again
 
         settle_again(context)
     except Exception:

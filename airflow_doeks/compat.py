@@ -11,7 +11,7 @@ import importlib
 import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from airflow import __version__ as _airflow_version
 from airflow.configuration import conf
@@ -21,7 +21,11 @@ AIRFLOW_VERSION: tuple[int, int] = tuple(int(part) for part in _airflow_version.
 IS_AIRFLOW_3 = AIRFLOW_VERSION >= (3, 0)
 STANDARD = "airflow.providers.standard." if IS_AIRFLOW_3 else "airflow."  # where bash, empty, python ... live
 
+HAS_EXTERNAL_VIEWS = AIRFLOW_VERSION >= (3, 1)  # pages of plugins as tabs; 3.0 knows none and refuses FAB's cookie
+HAS_FLASK_VIEWS = not IS_AIRFLOW_3
+
 _SDK = "airflow.sdk"
+_NONE = "builtins:None"  # this Airflow has nothing of the kind
 _PATHS: dict[str, tuple[tuple[tuple[int, int], str], ...]] = {
     # name -> ((first version, "module:attribute"), ...), newest first
     "DAG": (((3, 0), f"{_SDK}:DAG"), ((2, 0), "airflow.models.dag:DAG")),
@@ -57,6 +61,10 @@ _PATHS: dict[str, tuple[tuple[tuple[int, int], str], ...]] = {
         ((3, 2), f"{_SDK}.exceptions:AirflowSkipException"),
         ((2, 0), "airflow.exceptions:AirflowSkipException"),
     ),
+    "AirflowTaskTimeout": (
+        ((3, 2), f"{_SDK}.exceptions:AirflowTaskTimeout"),
+        ((2, 0), "airflow.exceptions:AirflowTaskTimeout"),
+    ),
     "TaskDeferred": (((3, 2), f"{_SDK}.exceptions:TaskDeferred"), ((2, 0), "airflow.exceptions:TaskDeferred")),
     "get_parsing_context": (
         ((3, 0), f"{_SDK}:get_parsing_context"),
@@ -64,6 +72,19 @@ _PATHS: dict[str, tuple[tuple[tuple[int, int], str], ...]] = {
     ),
     "DagRun": (((2, 0), "airflow.models.dagrun:DagRun"),),
     "TaskInstance": (((2, 0), "airflow.models.taskinstance:TaskInstance"),),
+    "DagModel": (((2, 0), "airflow.models.dag:DagModel"),),
+    "TaskInstanceHistory": (((2, 0), "airflow.models.taskinstancehistory:TaskInstanceHistory"),),
+    "DagAccessEntity": (
+        ((3, 0), "airflow.api_fastapi.auth.managers.models.resource_details:DagAccessEntity"),
+        ((2, 0), "airflow.auth.managers.models.resource_details:DagAccessEntity"),
+    ),
+    "get_user": (((3, 0), "airflow.api_fastapi.core_api.security:get_user"), ((2, 0), _NONE)),
+    "requires_access_dag": (((3, 0), "airflow.api_fastapi.core_api.security:requires_access_dag"), ((2, 0), _NONE)),
+    "has_access_dag": (((3, 0), _NONE), ((2, 0), "airflow.www.auth:has_access_dag")),
+    "get_auth_manager": (
+        ((3, 0), "airflow.api_fastapi.app:get_auth_manager"),
+        ((2, 0), "airflow.www.extensions.init_auth_manager:get_auth_manager"),
+    ),
     "XComModel": (((3, 0), "airflow.models.xcom:XComModel"), ((2, 0), "airflow.models.xcom:XCom")),
     "create_session": (((2, 0), "airflow.utils.session:create_session"),),
     "initdb": (((2, 0), "airflow.utils.db:initdb"),),
@@ -119,6 +140,20 @@ def runs_in_dag_processor(ti: Any) -> bool:
     return IS_AIRFLOW_3 and getattr(ti, "state", None) is None and getattr(ti, "start_date", None) is None
 
 
+def is_task_timeout(error: object) -> bool:
+    """True if Airflow's own time-out ended the task, on its worker or while it was deferred."""
+    own = __getattr__("AirflowTaskTimeout"), __getattr__("AirflowException")
+    return isinstance(error, own[0]) or (isinstance(error, own[1]) and is_deferral_timeout(str(error)))
+
+
+def is_deferral_timeout(text: str) -> bool:
+    """True for what Airflow says of a deferral that ran out of time; of a trigger that broke it says `Trigger failure`.
+
+    Read in Airflow 2.10.3 (the first) and 3.0.6 to 3.3.2 (the second), November 2026.
+    """
+    return text in {"Trigger/execution timeout", "Trigger timeout"}
+
+
 def xcom_page(dag_id: str, run_id: str, task_id: str, map_index: int | None) -> str:
     """The path of a task's XCom page below the web server's root."""
     dag, run, task = (quote(part, safe="") for part in (dag_id, run_id, task_id))
@@ -126,6 +161,30 @@ def xcom_page(dag_id: str, run_id: str, task_id: str, map_index: int | None) -> 
         mapped = "" if map_index in (None, -1) else f"/mapped/{map_index}"
         return f"/dags/{dag}/runs/{run}/tasks/{task}{mapped}/xcom"
     return f"/dags/{dag}/grid?dag_run_id={run}&task_id={task}&map_index={map_index}&tab=xcom"
+
+
+def web_root() -> str:
+    """The path below which Airflow's web server stands, such as ``/airflow``; empty at the root of its host."""
+    section = "api" if IS_AIRFLOW_3 else "webserver"
+    return urlsplit(conf.get(section, "base_url", fallback="") or "").path.rstrip("/")
+
+
+def readable_dags(dag_ids: set[str], user: Any) -> set[str]:
+    """Which of these DAGs a user may read, deleted ones as the user's rights on all DAGs say."""
+    manager = importlib.import_module(__name__).get_auth_manager()
+    listed = "authorized" if IS_AIRFLOW_3 else "permitted"
+    readable: set[str] = dag_ids & getattr(manager, f"get_{listed}_dag_ids")(user=user)
+    deleted = _deleted(dag_ids - readable)
+    return readable | set(getattr(manager, f"filter_{listed}_dag_ids")(dag_ids=deleted, user=user))
+
+
+def _deleted(dag_ids: set[str]) -> set[str]:
+    """Those of some DAGs that Airflow has no row of."""
+    if not dag_ids:
+        return set()
+    names = importlib.import_module(__name__)
+    with names.create_session() as session:
+        return dag_ids - {row[0] for row in session.query(names.DagModel.dag_id)}
 
 
 async def in_thread(function: Callable[..., T], *arguments: Any, **named: Any) -> T:
@@ -176,12 +235,18 @@ def _fresh_task_state(ti: Any) -> str | None:
 __all__ = [  # noqa: PLE0604 - names of a table
     *_PATHS,
     "AIRFLOW_VERSION",
+    "HAS_EXTERNAL_VIEWS",
+    "HAS_FLASK_VIEWS",
     "STANDARD",
     "airflow_home",
     "cluster_policies",
     "conf",
     "in_thread",
+    "readable_dags",
+    "web_root",
+    "is_deferral_timeout",
     "is_killed_unheard",
+    "is_task_timeout",
     "register_dags",
     "runs_in_dag_processor",
     "xcom_page",
@@ -192,7 +257,7 @@ def __getattr__(name: str) -> Any:
     for first, path in _PATHS.get(name, ()):
         if first <= AIRFLOW_VERSION:
             module, attribute = path.split(":")
-            value = getattr(importlib.import_module(module), attribute)
+            value = None if path == _NONE else getattr(importlib.import_module(module), attribute)
             globals()[name] = value
             return value
     msg = f"module {__name__!r} has no attribute {name!r}"

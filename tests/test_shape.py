@@ -18,6 +18,8 @@ ROWS = ("model/engine.py", "platforms/registry.py", *(f"platforms/{name}" for na
 SAID_ELSEWHERE = {  # file -> the literal, and what it means there
     "lineage/names.py": "spark: the OpenLineage namespace of tables in a catalog without an address",
     "event_log/stages.py": "local: bytes that a shuffle read on its own host, Spark's word",
+    "platforms/kubernetes/config.py": "spark: the usual name of the service account of drivers",
+    "dialects/dag_factory/project.py": "emr_on_eks: what the source's EmrContainerOperator ran on",
     "provider_info.py": "emr_on_eks: Airflow's connection type, whose name outlives ours",
     "hooks/aws.py": "emr_on_eks: the same",
 }

@@ -15,7 +15,9 @@ from airflow_doeks.model.job import Duration, Positive
 from airflow_doeks.model.record import FailureCategory
 
 NAME = r"^[A-Za-z0-9_][A-Za-z0-9_-]{0,99}$"
-URI = r"^([A-Za-z][A-Za-z0-9+.-]*://[^/\s]|\{\{|\{%)"
+# Of these file systems the host may be left out: it is this machine's, or the one of Hadoop's configuration.
+_WITHOUT_HOST = "file|hdfs|viewfs|webhdfs|dbfs|maprfs|ofs|alluxio"
+URI = rf"^(({_WITHOUT_HOST}):/(//)?[^/\s]|[A-Za-z][A-Za-z0-9+.-]*://[^/\s]|\{{\{{|\{{%)"
 
 
 def _expected(schema: dict[str, Any], words: str) -> Any:
@@ -23,6 +25,13 @@ def _expected(schema: dict[str, Any], words: str) -> Any:
 
 
 Name = Annotated[str, _expected({"type": "string", "pattern": NAME}, "letters, digits, `_` and `-`")]
+Pause = Annotated[
+    str,
+    _expected(
+        {"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": r"^([0-9]+(\.[0-9]+)?[smhd])+$"}]},
+        "a duration such as 0s, 90s, 30m or 1h30m, or a number of seconds",
+    ),
+]
 Uri = Annotated[str, _expected({"type": "string", "pattern": URI}, "a URI such as s3://bucket/path")]
 Date = Annotated[
     str,
@@ -74,7 +83,7 @@ class Defaults(Part):
         default=None, description="Platform of doeks.yaml that jobs run on.", examples=["lake"]
     )
     retries: Count = Field(default=0, description="Tries after the first.", examples=[2])
-    retry_delay: Duration = Field(default="5m", description="Pause between tries.", examples=["5m"])
+    retry_delay: Pause = Field(default="5m", description="Pause between tries.", examples=["5m"])
     retry_on: list[FailureCategory] | None = Field(
         default=None,
         description="Failure categories worth another try; all but `user_code` and `cancelled` if left out.",

@@ -1,4 +1,4 @@
-"""What a job operator does with its job: submit, wait or resume, explain, settle.
+"""What a job operator does with its job: submit, wait or resume, close.
 
 Apart from the operator, so that building a DAG of a thousand tasks imports none of this.
 """
@@ -6,76 +6,33 @@ Apart from the operator, so that building a DAG of a thousand tasks imports none
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
-from typing import Any, Protocol
+from typing import Any
 
-from airflow_doeks.attempt.accounts import (
-    TIMED_OUT,
-    JobInHand,
-    TaskAccounts,
-    note_refused,
-    note_submitted,
-    pull_job,
-    settle_quietly,
-)
-from airflow_doeks.attempt.identity import JOB_KEY, is_last_try, read_context
+from airflow_doeks.attempt.announcement import pull_job, push_job
+from airflow_doeks.attempt.closing import CANCEL_SECONDS, close, close_refused
+from airflow_doeks.attempt.delivery import note_submitted
+from airflow_doeks.attempt.hand import Books, JobInHand, JobTask, books_of
+from airflow_doeks.attempt.identity import check_instance, is_last_try, read_context
 from airflow_doeks.attempt.job import read_rendered_job
-from airflow_doeks.compat import AirflowException, AirflowFailException
+from airflow_doeks.compat import AirflowException, AirflowFailException, is_deferral_timeout, is_task_timeout
 from airflow_doeks.hooks.platforms import connect
-from airflow_doeks.hooks.settings import Settings, load_settings
-from airflow_doeks.lifecycle import Budgets, Submission, cancel, submit, wait
+from airflow_doeks.hooks.settings import load_settings
+from airflow_doeks.lifecycle import Budgets, Submission, end, submission_of, submit, wait
+from airflow_doeks.lifecycle.endings import ENDINGS, Ending, is_worth_a_retry, of_itself
 from airflow_doeks.model.errors import PlatformError, SpecError
 from airflow_doeks.model.job import SparkJob
 from airflow_doeks.model.record import JobFailure, JobRecord
-from airflow_doeks.model.status import JobState, JobStatus
-from airflow_doeks.platforms.registry import storage_connection
+from airflow_doeks.model.status import JobRef, JobState, JobStatus
+from airflow_doeks.platforms.protocol import Platform
+from airflow_doeks.platforms.registry import TYPES
 from airflow_doeks.triggers.job import event_status
 
-# Categories that another try will not mend; `retry_on` says otherwise.
-NOT_RETRIED = frozenset({"user_code", "cancelled"})
 # Airflow 2 fails a deferred task at execution_timeout without a word to the trigger: ours must come first.
 _DEADLINE_MARGIN = timedelta(seconds=3)
-_CANCEL_WAIT_SECONDS = 20.0
 _LOG_TAIL_LINES = 200
-
-
-class JobTask(Protocol):
-    """What an attempt asks of its operator; templates are rendered."""
-
-    log: logging.Logger
-    job: Mapping[str, Any]
-    platform: Mapping[str, Any]
-    cost_tags: Mapping[str, str]
-    reads: Sequence[str]
-    writes: Sequence[str]
-    budgets: Mapping[str, Any]
-    retry_on: Sequence[str] | None
-    rate_card: Mapping[str, Any]
-    source: Mapping[str, str]
-    execution_timeout: timedelta | None
-    job_in_hand: JobInHand | None
-    record: JobRecord | None
-
-    def code_folder(self) -> str:
-        """Where relative paths of the job start."""
-
-    def render_template(self, content: Any, context: Any) -> Any:
-        """Airflow's rendering of a text."""
-
-
-def accounts_of(operator: JobTask, context: Any, settings: Settings) -> TaskAccounts:
-    """What this attempt's record is made from."""
-    identity = read_context(context, instance=settings.instance, cost_tags=operator.cost_tags).identity
-    return TaskAccounts(
-        identity=identity,
-        settings=settings,
-        reads=tuple(operator.reads),
-        writes=tuple(operator.writes),
-        rate_card=operator.rate_card,
-        connection=storage_connection(operator.platform),
-    )
 
 
 @dataclass(frozen=True)
@@ -94,27 +51,26 @@ class TaskAttempt:
         """The job of this attempt, adopted or new; raises Airflow's exceptions."""
         settings = load_settings()
         facts = read_context(self.context, instance=settings.instance, cost_tags=self.operator.cost_tags)
-        accounts = accounts_of(self.operator, self.context, settings)
+        books = books_of(self.operator, self.context, settings)
         try:
             platform = connect(self.operator.platform, settings)
+            check_instance(settings.instance, self.operator.platform)
             submission = submit(
                 platform,
                 self._read_job(),
                 facts.identity,
+                engine=self.operator.engine,
                 base_try=facts.base_try,
                 cancel_seconds=settings.cancel_timeout,
+                on_replaced=lambda status: self._close_replaced(books, platform, status),
             )
         except (SpecError, PlatformError) as error:
-            raise self._refused(accounts, error) from error
-        return JobInHand(accounts, platform, submission)
+            raise self._refused(books, error) from error
+        return JobInHand(books, platform, submission)
 
     def announce(self, job: JobInHand) -> None:
         """Write the XCom that survives whatever comes, and the ledger's record of a running job."""
-        plain = job.submission.to_json()
-        tags = job.accounts.identity.tags(job.submission.spec_hash)
-        told = {key: plain[key] for key in ("ref", "platform", "token", "submitted")} | {"tags": tags}
-        links = job.platform.links(job.submission.ref)
-        self.context["ti"].xcom_push(key=JOB_KEY, value=told | {"submission": plain, "links": links})
+        push_job(self.context, job)
         note_submitted(job)
 
     def has_ended(self, job: JobInHand) -> bool:
@@ -126,18 +82,17 @@ class TaskAttempt:
 
         ``spent`` is a budget for which the trigger cancelled the job, or tried to.
         """
+        ref = job.submission.ref
         try:
             status, overdue = wait(job.platform, job.submission, self.budgets(), on_change=self._log_state)
         except PlatformError as error:  # refused for good
-            status = self._stop(job)
-            failure = JobFailure(category="platform", message=f"could not be followed: {error}")
-            settle_quietly(self.context, job, status, failure)
-            fate = "may still run" if status.state is JobState.LOST else "was cancelled"
-            msg = f"{job.submission.ref} could not be followed and {fate}: {error}"
+            closed = close(job, Ending.UNFOLLOWED, why=str(error), context=self.context)
+            fate = "may still run" if closed.status.state is JobState.LOST else "was cancelled"
+            msg = f"{ref} could not be followed and {fate}: {error}"
             raise AirflowException(msg) from error
-        except BaseException:  # killed, timed out or interrupted: the job must not outlive the task
-            status = self._stop(job)
-            settle_quietly(self.context, job, status, _cancelled(status))
+        except BaseException as error:  # killed, timed out or interrupted: the job must not outlive the task
+            ending = Ending.TASK_TIMED_OUT if is_task_timeout(error) else Ending.TASK_ENDED
+            close(job, ending, context=self.context)
             raise
         return self._finish(job, status, overdue or spent)
 
@@ -165,17 +120,19 @@ class TaskAttempt:
             return self.wait_here(job, event.get("overdue"))
         return self._finish(job, status, event.get("overdue"))
 
-    def end_failed_deferral(self, error: str) -> None:
-        """Airflow failed the deferral ("Trigger/execution timeout" on 2, "Trigger timeout" on 3): end the job."""
+    def take_failed_deferral(self, error: str) -> JobRecord | None:
+        """Airflow failed the deferral, not we. Out of time: the job ends, and None says that the task fails.
+
+        A trigger that broke says nothing of its job: the worker waits for it and gives its record.
+        """
         known = pull_job(self.context)
         if not known:
-            return
+            return None
         job = self._in_hand(known["submission"])
-        status = self._stop(job)
-        failure = _cancelled(status)
-        if failure is not None and "timeout" in error.lower():
-            failure = failure.model_copy(update=TIMED_OUT)
-        settle_quietly(self.context, job, status, failure)
+        if not is_deferral_timeout(error):
+            return self.complete(job, {"error": error})
+        close(job, Ending.TASK_TIMED_OUT, context=self.context)
+        return None
 
     def budgets(self) -> Budgets:
         """The task's time budgets, execution_timeout as an absolute deadline."""
@@ -187,73 +144,77 @@ class TaskAttempt:
 
     def _read_job(self) -> SparkJob:
         operator = self.operator
+        engines = TYPES[operator.platform["type"]].engines
+        if operator.engine not in engines:
+            runs = ", ".join(sorted(engine.title for engine in engines))
+            msg = f"platform {operator.platform.get('name')!r} runs {runs}, not {operator.engine.title}"
+            raise SpecError(msg)
         return read_rendered_job(
             operator.job,
+            operator.engine,
             folder=operator.code_folder(),
             source=operator.source,
             platform=operator.platform,
             render=lambda text: str(operator.render_template(text, self.context)),
         )
 
-    def _refused(self, accounts: TaskAccounts, error: SpecError | PlatformError) -> Exception:
-        retryable = isinstance(error, PlatformError) and error.retryable
-        if not retryable or is_last_try(self.context["ti"]):
-            category = "platform" if isinstance(error, PlatformError) else "user_code"
-            failure = JobFailure(category=category, message=str(error))
-            note_refused(self.context, accounts, self.operator.platform, failure)
-        wrapped: Exception = (AirflowException if retryable else AirflowFailException)(str(error))
+    def _refused(self, books: Books, error: SpecError | PlatformError) -> Exception:
+        ending = Ending.MISWRITTEN
+        if isinstance(error, PlatformError):
+            ending = Ending.UNANSWERED if error.retryable else Ending.REFUSED
+        is_retried = bool(ENDINGS[ending].is_retried)
+        if not is_retried or is_last_try(self.context["ti"]):
+            close_refused(books, self.operator.platform, ending, str(error), self.context)
+        wrapped: Exception = (AirflowException if is_retried else AirflowFailException)(str(error))
         return wrapped
+
+    def _close_replaced(self, books: Books, platform: Platform, status: JobStatus) -> None:
+        """The record of an earlier try's job that was ended for this attempt's; in the ledger alone."""
+        name = str(self.operator.platform.get("name", ""))
+        submission = submission_of(status, books.identity, platform=name)
+        if submission is not None:
+            job = JobInHand(books, platform, replace(submission, adopted=True))
+            close(job, Ending.REPLACED, status, why=str(books.identity.try_number))
 
     def _in_hand(self, submission: Mapping[str, Any]) -> JobInHand:
         settings = load_settings()
-        accounts = accounts_of(self.operator, self.context, settings)
-        job = JobInHand(accounts, connect(self.operator.platform, settings), Submission.from_json(submission))
+        books = books_of(self.operator, self.context, settings)
+        job = JobInHand(books, connect(self.operator.platform, settings), Submission.from_json(submission))
         self.operator.job_in_hand = job  # for on_kill
         return job
 
     def _finish(self, job: JobInHand, status: JobStatus, overdue: str | None) -> JobRecord:
-        failure = None
-        if status.state is not JobState.SUCCEEDED:
-            failure = job.platform.explain(job.submission.ref)
-            if overdue:
-                update = {"category": "timeout", "message": f"used up its {overdue} and was cancelled"}
-                failure = failure.model_copy(update=update)
-            for line in failure.log_tail[-_LOG_TAIL_LINES:]:
+        ending = Ending.OVER_BUDGET if overdue else of_itself(status)
+        closed = close(job, ending, status, why=overdue or "", context=self.context)
+        if closed.failure is not None:
+            for line in closed.failure.log_tail[-_LOG_TAIL_LINES:]:
                 self.log.info("driver | %s", line)
-        record = settle_quietly(self.context, job, status, failure)
-        self.log.info("%s", _summary(record))
-        for difference in record.lineage.differences:
+        self.log.info("%s", _summary(closed.record))
+        for difference in closed.record.lineage.differences:
             self.log.warning("Lineage: %s", difference)
-        self.operator.record = record
-        if failure is not None:
-            raise self._failed(job.submission, status, failure)
-        return record
+        self.operator.record = closed.record
+        if closed.failure is not None:
+            raise self._failed(job.submission.ref, closed.status, closed.failure, ending)
+        return closed.record
 
-    def _failed(self, submission: Submission, status: JobStatus, failure: JobFailure) -> Exception:
-        lines = [f"Spark job {status.state.value}: {failure.category}: {failure.message}", f"job: {submission.ref}"]
+    def _failed(self, ref: JobRef, status: JobStatus, failure: JobFailure, ending: Ending) -> Exception:
+        lines = [
+            f"{self.operator.engine.title} job {status.state.value}: {failure.category}: {failure.message}",
+            f"job: {ref}",
+        ]
         lines += failure.evidence
         lines += [f"{name}: {url}" for name, url in failure.links.items()]
-        retry_on = self.operator.retry_on
-        wanted = failure.category in retry_on if retry_on is not None else failure.category not in NOT_RETRIED
-        wrapped: Exception = (AirflowException if wanted else AirflowFailException)("\n".join(lines))
+        is_retried = is_worth_a_retry(ending, failure.category, self.operator.retry_on)
+        wrapped: Exception = (AirflowException if is_retried else AirflowFailException)("\n".join(lines))
         return wrapped
-
-    def _stop(self, job: JobInHand) -> JobStatus:
-        ref = job.submission.ref
-        try:
-            return cancel(job.platform, ref, wait_seconds=_CANCEL_WAIT_SECONDS)
-        except PlatformError as error:
-            self.log.warning("%s could not be cancelled: %s", ref, error)
-            return JobStatus(ref, JobState.LOST, reason=str(error))
 
     def _log_state(self, status: JobStatus) -> None:
         self.log.info("%s", status)
 
 
-def _cancelled(status: JobStatus) -> JobFailure | None:
-    if status.state is JobState.SUCCEEDED:
-        return None
-    return JobFailure(category="cancelled", message="the task ended before its job, which was cancelled")
+def end_killed(job: JobInHand) -> None:
+    """The task is killed on its worker: end its job; whoever is interrupted writes the record."""
+    end(job.platform, job.submission.ref, seconds=CANCEL_SECONDS, is_awaited=False)
 
 
 def _summary(record: JobRecord) -> str:

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
+from airflow_doeks.model.errors import SpecError
 from airflow_doeks.model.identity import JobIdentity, digest
+from airflow_doeks.platforms.registry import TYPES
 
-JOB_KEY = "doeks_job"  # XCom: the job right after submit
+_ANYBODY = frozenset({"localhost", "127.0.0.1", "0.0.0.0", "::1"})  # noqa: S104 - names, nobody listens
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,20 @@ def read_context(context: Mapping[str, Any], *, instance: str, cost_tags: Mappin
     retries = getattr(context.get("task"), "retries", 0) or 0
     max_tries = getattr(ti, "max_tries", None)
     return TaskInstanceFacts(identity, (retries if max_tries is None else max_tries) - retries)
+
+
+def check_instance(instance: str, entry: Mapping[str, Any]) -> None:
+    """Raises SpecError for a name that another Airflow may have as well, where platforms are shared.
+
+    Two Airflows of one name would adopt and cancel each other's jobs.
+    """
+    if instance in _ANYBODY and not TYPES[entry["type"]].runs_here:
+        msg = (
+            f"this Airflow has no name of its own: [doeks] instance is not set, and its base_url says {instance!r}\n"
+            f"Jobs on platform {entry.get('name')!r} are found by that name, and every Airflow on a laptop has it. "
+            "Set [doeks] instance (AIRFLOW__DOEKS__INSTANCE), for example to laptop-ann."
+        )
+        raise SpecError(msg)
 
 
 def is_last_try(ti: Any) -> bool:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from airflow_doeks.hooks.stores import open_store
 from airflow_doeks.lifecycle.staging import CodeRefused, code_file, stage
 from airflow_doeks.model.code_path import is_url
-from airflow_doeks.model.engine import SPARK
+from airflow_doeks.model.engine import Engine
 from airflow_doeks.model.errors import PlatformError, SpecError
 from airflow_doeks.model.job import SparkJob, read_spark_job
 from airflow_doeks.platforms.registry import storage_connection
@@ -19,6 +19,7 @@ from airflow_doeks.platforms.registry import storage_connection
 
 def read_rendered_job(
     rendered: Mapping[str, Any],
+    engine: Engine,
     *,
     folder: str,
     source: Mapping[str, str],
@@ -33,7 +34,7 @@ def read_rendered_job(
     try:
         job = read_spark_job(dict(rendered))
     except ValidationError as error:
-        raise SpecError(_in_words(error, source)) from error
+        raise SpecError(_in_words(error, engine.name, source)) from error
     code = platform.get("code")
     store = open_store(code, storage_connection(platform)) if code else None
     try:
@@ -41,7 +42,7 @@ def read_rendered_job(
             job = job.model_copy(update={"sql_text": render(_text(code_file(job.sql, folder, "sql")))})
         return stage(job, folder, store)
     except CodeRefused as error:
-        where = source.get(f"{SPARK.name}.{error.field}") or source.get("") or "job"
+        where = source.get(f"{engine.name}.{error.field}") or source.get("") or "job"
         headline, _, detail = str(error).partition("\n")
         msg = f"{where}: {headline} (after rendering)\n{detail}".rstrip()
         raise SpecError(msg) from error
@@ -58,11 +59,11 @@ def _text(file: Path) -> str:
         raise CodeRefused(msg, "sql") from error
 
 
-def _in_words(error: ValidationError, source: Mapping[str, str]) -> str:
+def _in_words(error: ValidationError, engine: str, source: Mapping[str, str]) -> str:
     """A line per fault; the value itself is left out, it may be a secret."""
     lines = []
     for item in error.errors(include_input=False, include_url=False):
         path = ".".join(str(part) for part in item["loc"])
-        where = source.get(f"{SPARK.name}.{path}") or source.get("") or "job"
+        where = source.get(f"{engine}.{path}") or source.get("") or "job"
         lines.append(f"{where}: {path}: {item['msg']} (after rendering)")
     return "\n".join(dict.fromkeys(lines))

@@ -1,59 +1,18 @@
-"""Numbers as people read them: dollars, counts, sizes, hours. Unknown is a question mark, never 0."""
+"""Numbers on a terminal: the words of `report.figures` and a console that is wide enough for them."""
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import IO
 
 from rich.console import Console
 
-UNKNOWN = "?"
+from airflow_doeks.report.figures import UNKNOWN, count, decimal, hours, percent, size, usd
+
+__all__ = ["UNKNOWN", "console", "count", "decimal", "hours", "percent", "size", "usd"]
 _PIPED_WIDTH = 150  # a pipe has no width; the widest table fits
-_STEP = 1024
-_CENT = Decimal("0.01")
 
 
 def console(file: IO[str] | None = None) -> Console:
     """Standard output or a file, wide enough when it is not a terminal; square brackets and :words: are text."""
     out = Console(file=file, markup=False, emoji=False)
     return out if out.is_terminal else Console(file=file, markup=False, emoji=False, width=_PIPED_WIDTH)
-
-
-def usd(amount: Decimal | None) -> str:
-    """Dollars: to the cent from 1 on, to six places below a cent, four between."""
-    if amount is None:
-        return UNKNOWN
-    places = 2 if abs(amount) >= 1 or not amount else 4 if abs(amount) >= _CENT else 6
-    return f"{amount:,.{places}f}"
-
-
-def percent(part: Decimal | float | None) -> str:
-    """A share of 0 to 1 as percent."""
-    return UNKNOWN if part is None else f"{part:.1%}"
-
-
-def hours(seconds: Decimal | None) -> str:
-    """Resource-hours of resource-seconds."""
-    return UNKNOWN if seconds is None else f"{seconds / 3600:,.4f}"
-
-
-def decimal(number: Decimal | None, places: int = 2) -> str:
-    """A number with thousands marked, to so many places."""
-    return UNKNOWN if number is None else f"{number:,.{places}f}"
-
-
-def count(number: int | None) -> str:
-    """A whole number with thousands marked."""
-    return UNKNOWN if number is None else f"{number:,}"
-
-
-def size(number: int | None) -> str:
-    """Bytes in the largest binary unit that keeps a digit before the point."""
-    if number is None:
-        return UNKNOWN
-    amount = float(number)
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
-        if amount < _STEP or unit == "TiB":
-            break
-        amount /= _STEP
-    return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"

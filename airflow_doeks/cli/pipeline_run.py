@@ -14,16 +14,19 @@ from typing import Any
 from rich.console import Console
 
 from airflow_doeks import compat
-from airflow_doeks.attempt.accounts import RECORD_KEY, TaskAccounts
-from airflow_doeks.attempt.identity import JOB_KEY
+from airflow_doeks.attempt.announcement import JOB_KEY
+from airflow_doeks.attempt.closing import close
+from airflow_doeks.attempt.delivery import RECORD_KEY
+from airflow_doeks.attempt.hand import Books, JobInHand
 from airflow_doeks.cli.run_view import Progress, TaskView, total_usd
 from airflow_doeks.dag_builder import build_dag
 from airflow_doeks.hooks.platforms import connect
-from airflow_doeks.hooks.settings import load_settings, open_ledger
-from airflow_doeks.lifecycle import Submission, cancel, settle
+from airflow_doeks.hooks.settings import load_settings
+from airflow_doeks.lifecycle import Submission
+from airflow_doeks.lifecycle.endings import Ending
 from airflow_doeks.model.identity import PREFIX, JobIdentity
 from airflow_doeks.model.plan import Plan
-from airflow_doeks.model.record import JobFailure, JobRecord
+from airflow_doeks.model.record import JobRecord
 from airflow_doeks.platforms.registry import storage_connection
 
 _POLL_SECONDS = 0.5
@@ -155,11 +158,5 @@ class PipelineRun:
             attempt_id="",
             cost_tags={key.removeprefix(tag): value for key, value in job["tags"].items() if key.startswith(tag)},
         )
-        accounts = TaskAccounts(identity, settings, rate_card=self.plan.rate_card, connection=storage_connection(entry))
-        status = cancel(platform, submission.ref, wait_seconds=_CANCEL_SECONDS)
-        failure = JobFailure(category="cancelled", message="`doeks run` was interrupted")
-        settled = settle(platform, submission, identity, status, accounts.accounting(), failure=failure)
-        ledger = open_ledger(settings)
-        record = ledger.write(settled.record)
-        ledger.write_detail(record, settled.detail)
-        return record
+        books = Books(identity, settings, rate_card=self.plan.rate_card, connection=storage_connection(entry))
+        return close(JobInHand(books, platform, submission), Ending.INTERRUPTED, cancel_seconds=_CANCEL_SECONDS).record

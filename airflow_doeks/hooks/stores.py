@@ -67,6 +67,13 @@ class LocalStore:
             found += [name for name in names if name.startswith(prefix)]
         yield from sorted(found)
 
+    def stamped(self, prefix: str = "") -> Iterator[tuple[str, str]]:
+        """Names with the file's number and time: a file that was written anew has another number."""
+        for name in self.list(prefix):
+            with contextlib.suppress(FileNotFoundError):  # deleted since it was listed
+                status = os.stat(f"{self.root}/{name}")  # noqa: PTH116 - a hundred thousand at a time
+                yield name, f"{status.st_ino}.{status.st_mtime_ns}"
+
     def open(self, name: str) -> BinaryIO:
         """The file; FileNotFoundError if there is none."""
         return (self.root / name).open("rb")
@@ -113,12 +120,17 @@ class S3Store:
 
     def list(self, prefix: str = "") -> Iterator[str]:
         """Keys below the prefix, a page of 1,000 at a time; S3 gives them sorted."""
+        for name, _ in self.stamped(prefix):
+            yield name
+
+    def stamped(self, prefix: str = "") -> Iterator[tuple[str, str]]:
+        """Keys with their ETag, which the listing holds anyway."""
         with self._translated(prefix):
             pages = self.client.get_paginator("list_objects_v2")
             for page in pages.paginate(Bucket=self.bucket, Prefix=self.prefix + prefix):
                 for item in page.get("Contents", ()):
                     if not item["Key"].endswith("/"):  # a folder that the console made
-                        yield item["Key"][len(self.prefix) :]
+                        yield item["Key"][len(self.prefix) :], str(item.get("ETag", ""))
 
     def open(self, name: str) -> BinaryIO:
         """The object as a stream; nothing is put on disk."""

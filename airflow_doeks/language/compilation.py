@@ -18,6 +18,8 @@ from airflow_doeks.language.text import Document
 from airflow_doeks.model.engine import ENGINES
 from airflow_doeks.model.plan import BUDGETS, Plan, TaskPlan
 
+_RETRY_DELAY_SECONDS = 300.0  # Airflow's default
+
 
 class Compilation:
     """One pipeline in one environment, while it is compiled; ``diagnostics`` grows."""
@@ -165,7 +167,7 @@ class Compilation:
         else:
             job = self._job(entry)
             platform = checks.platform_of(self, entry, common.get("platform"))
-        retry_on = common.get("retry_on")
+        retry_on, delay = common.get("retry_on"), self._seconds(entry, common, "retry_delay")
         budget = common.get("budget_usd")
         tags = self.cost_tags(entry)
         expand = spec.get("expand")
@@ -189,7 +191,7 @@ class Compilation:
             trigger_rule=spec.get("trigger_rule")
             or ("all_done_setup_success" if spec.get("role") == "teardown" else "all_success"),
             retries=int(common.get("retries") or 0),
-            retry_delay_seconds=self._seconds(entry, common, "retry_delay") or 300.0,
+            retry_delay_seconds=_RETRY_DELAY_SECONDS if delay is None else delay,
             retry_on=None if retry_on is None else tuple(retry_on),
             execution_timeout_seconds=self._seconds(entry, common, "execution_timeout"),
             budgets={name: found for name in BUDGETS if (found := self._seconds(entry, common, name)) is not None},

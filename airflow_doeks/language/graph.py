@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -9,6 +10,8 @@ from typing import Any
 
 from airflow_doeks.language.diagnostics import suggestion
 from airflow_doeks.model.engine import ENGINES
+
+_ONE_SLASH = re.compile(r"(?<=[a-z]):/(?!/)")  # how Hadoop prints a URI without a host
 
 Note = Callable[..., None]  # (code, message, entry, path below the entry, help=...)
 
@@ -109,8 +112,8 @@ def _look_up(
 
 
 def stem(uri: str) -> str:
-    """A dataset as edges and assets know it: the URI up to the first template."""
-    return uri.split("{{", 1)[0].split("{%", 1)[0].rstrip("/")
+    """A dataset as edges and assets know it: the URI up to the first template, ``file:/x`` as ``file:///x``."""
+    return _ONE_SLASH.sub(":///", uri.split("{{", 1)[0].split("{%", 1)[0].rstrip("/"), count=1)
 
 
 def _inferred(tasks: list[Entry]) -> list[tuple[Entry, str, tuple[Any, ...]]]:

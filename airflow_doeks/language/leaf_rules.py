@@ -75,9 +75,10 @@ def scalar_rule(kind: str, node: dict[str, Any]) -> Rule:
     bounded = least is not None or above is not None or most is not None
 
     def check(value: Any) -> list[Fault] | None:
+        if kind == "integer" and type(value) is float and value.is_integer():  # JSON Schema takes 2.0 for 2
+            point = Fault((), "DK210", f"{value} is written with a point; write {value:.0f}")
+            return check(int(value)) or [point]
         if type(value) not in types:
-            if kind == "integer" and type(value) is float and value.is_integer():  # JSON Schema takes 2.0 for 2
-                return [Fault((), "DK210", f"{value} is written with a point; write {value:.0f}")]
             return [wrong_type(value, node, kind)]
         if search is not None and not search(value):
             return [Fault((), "DK108", f"{shown(value)} is not {node.get('x-expected') or _described(node)}")]

@@ -170,7 +170,7 @@ class _Compiler:
                 faults = rule(value)
                 if faults is None:
                     return None
-                if isinstance(value, TYPES.get(kind, (object,))) or faults[0].code == "DK210":
+                if isinstance(value, TYPES.get(kind, (object,))) or faults[0].code != "DK105":
                     refusals = faults
             return refusals or [wrong_any(value, node, options)]
 

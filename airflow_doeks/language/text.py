@@ -30,6 +30,9 @@ _INT = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?(0|[1-9][0-9]*)?\.[0-9]+([eE][-+]?[0-9]{1,3})?|[-+]?[1-9][0-9]*([eE][-+]?[0-9]{1,3}|\.)")
 # libyaml's composer recurses in C and overruns its stack near 10,000 levels; a level takes a character at least.
 _SHALLOW_LENGTH = 4096
+# How libyaml says that a file nests deeper than it reads: its parser (since 0.2.3) "... nesting level of 1000", its
+# scanner (since 0.2.6, in PyYAML 6.0.4) "... nesting depth".
+_LIMIT = "exceeded maximum nesting"
 
 
 class _Loader(_BASE):
@@ -96,9 +99,9 @@ class Document:
         width = end.column - start.column if end.line == start.line else 1
         return Place(self.file, start.line + 1, start.column + 1, max(width, 1))
 
-    def has(self, path: tuple[Any, ...]) -> bool:
-        """True if the file itself says something at this path."""
-        return self.find(path)[1]
+    def place_at(self, mark: Any) -> Place:
+        """Where a mark of PyYAML stands, one character wide; the start of the file without one."""
+        return Place(self.file, mark.line + 1, mark.column + 1, 1) if mark else Place(self.file, 1, 1, 1)
 
     def fault(
         self, code: str, message: str, path: tuple[Any, ...] = (), *, at_key: bool = False, **more: Any
@@ -173,12 +176,14 @@ def _check_depth(document: Document) -> None:
     for event in yaml.parse(document.text, Loader=_Loader):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_DEPTH:
-            raise Refused(_too_deep(document, event))
+            raise Refused(_too_deep(document, event.start_mark))
 
 
-def _too_deep(document: Document, node: Any) -> Diagnostic:
-    place = document.place_of(node)
-    advice = "an alias (*name) that contains itself has no end" if "*" in document.text else ""
+def _too_deep(document: Document, mark: Any) -> Diagnostic:
+    place = document.place_at(mark)
+    advice = "close the brackets, or nest less"
+    if "*" in document.text:
+        advice = "an alias (*name) that contains itself has no end"
     message = f"nested deeper than {MAX_DEPTH} levels"
     return Diagnostic("DK103", message, place, help=advice, lines=document.lines)
 
@@ -186,12 +191,14 @@ def _too_deep(document: Document, node: Any) -> Diagnostic:
 def _syntax(document: Document, error: yaml.YAMLError) -> Diagnostic:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     problem = str(getattr(error, "problem", None) or getattr(error, "reason", None) or error).split("\n")[0]
+    if problem.startswith(_LIMIT):
+        return _too_deep(document, getattr(error, "problem_mark", None))
     if mark is None:  # a character that YAML does not allow; libyaml tells only its offset
         position = getattr(error, "position", None) or 0
         before = document.text[:position]
         place = Place(document.file, before.count("\n") + 1, position - before.rfind("\n"), 1)
     else:
-        place = Place(document.file, mark.line + 1, mark.column + 1, 1)
+        place = document.place_at(mark)
     line = document.lines[place.line - 1] if place.line <= len(document.lines) else ""
     advice = ""
     if "\t" in line[: place.column]:
@@ -227,7 +234,7 @@ class _Reader:
                 raise Refused(self._fault("DK110", message, node)) from error
         self._count(node)
         if depth > MAX_DEPTH:
-            raise Refused(_too_deep(self.document, node))
+            raise Refused(_too_deep(self.document, node.start_mark))
         if node.tag != "s":
             self._tagged(node)
         if type(node) is yaml.MappingNode:

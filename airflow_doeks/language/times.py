@@ -18,6 +18,8 @@ PRESETS = {  # Airflow's cron presets, airflow.utils.dates.cron_presets
     "@yearly": "0 0 1 1 *",
 }
 _FIELDS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 6))
+_DAYS = {2: 29, 4: 30, 6: 30, 9: 30, 11: 30}  # days of the months that have fewer than 31, in a leap year
+_RARE_DAYS = ("30", "31")
 _SIMPLE = re.compile(r"\*|\d{1,2}|\*/([1-9]\d?)")
 
 seconds = functools.lru_cache(maxsize=512)(parse_duration)
@@ -32,7 +34,7 @@ def cron_of(text: str) -> str:
             raise ValueError(msg)
         return PRESETS[text]
     fields = text.split()
-    if len(fields) == len(_FIELDS) and all(map(_is_simple, fields, _FIELDS)):
+    if len(fields) == len(_FIELDS) and all(map(_is_simple, fields, _FIELDS)) and fields[2] not in _RARE_DAYS:
         return text
     if len(fields) != len(_FIELDS):
         msg = f'"{text}" is not a cron expression: it has {len(fields)} fields, not 5 (minute hour day month weekday)'
@@ -40,11 +42,20 @@ def cron_of(text: str) -> str:
     from croniter import croniter
 
     try:
-        croniter.expand(text)
+        (*_, days, months, weekdays), _ = croniter.expand(text)
     except (ValueError, KeyError) as error:
         msg = f'"{text}" is not a cron expression: {str(error).removeprefix(f"[{text}] ")}'
         raise ValueError(msg) from error
+    if weekdays == ["*"] and not _comes(days, months):  # a weekday beside a day is the other way to come
+        msg = f'"{text}" never comes: none of its months has such a day'
+        raise ValueError(msg)
     return text
+
+
+def _comes(days: list[Any], months: list[Any]) -> bool:
+    """True if some year has one of the days in one of the months; what is no number (`*`, `l`) always comes."""
+    longest = max((_DAYS.get(month, 31) for month in months), default=31)
+    return any(not isinstance(day, int) or day <= longest for day in days)
 
 
 def _is_simple(field: str, bounds: tuple[int, int]) -> bool:

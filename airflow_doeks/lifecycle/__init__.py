@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from airflow_doeks.lifecycle.cancellation import cancel
+from airflow_doeks.lifecycle.cancellation import cancel, end
 from airflow_doeks.lifecycle.clock import Clock
-from airflow_doeks.lifecycle.deadlines import Budgets, next_deadline, overdue
+from airflow_doeks.lifecycle.deadlines import Budgets
 from airflow_doeks.lifecycle.following import Followers
 from airflow_doeks.lifecycle.records import Settled, record_id, refused_record, submitted_record, unsettled_record
 from airflow_doeks.lifecycle.settlement import Accounting, settle
-from airflow_doeks.lifecycle.submission import Submission, submit
+from airflow_doeks.lifecycle.submission import Submission, submission_of, submit
 from airflow_doeks.lifecycle.waiting import wait
 
 __all__ = [
@@ -19,11 +19,11 @@ __all__ = [
     "Settled",
     "Submission",
     "cancel",
-    "next_deadline",
-    "overdue",
+    "end",
     "record_id",
     "refused_record",
     "settle",
+    "submission_of",
     "submit",
     "submitted_record",
     "unsettled_record",

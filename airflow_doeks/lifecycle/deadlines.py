@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -32,9 +32,10 @@ class Budgets:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Budgets:
-        """What ``to_json`` gave."""
-        deadline = values.get("deadline")
-        return cls(**{**values, "deadline": datetime.fromisoformat(deadline) if deadline else None})
+        """What ``to_json`` gave, here or in another version: a key that this one does not know is ignored."""
+        known = {field.name: values[field.name] for field in fields(cls) if field.name in values}
+        deadline = known.get("deadline")
+        return cls(**{**known, "deadline": datetime.fromisoformat(deadline) if deadline else None})
 
 
 _PHASES = (  # budget, the state it limits, the time of the status it counts from
@@ -60,11 +61,3 @@ def next_deadline(
             start = getattr(status, since) or (submitted if since == "submitted" else entered)
             found.append((start + timedelta(seconds=seconds), name))
     return min(found) if found and not status.state.is_terminal else None
-
-
-def overdue(
-    status: JobStatus, budgets: Budgets, *, submitted: datetime, entered: datetime, now: datetime
-) -> str | None:
-    """The name of the budget that this job has used up, None while it may go on."""
-    deadline = next_deadline(status, budgets, submitted=submitted, entered=entered)
-    return deadline[1] if deadline and deadline[0] <= now else None

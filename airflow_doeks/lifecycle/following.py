@@ -28,7 +28,7 @@ _FIRST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 60.0
 _REMEMBERED = 2000  # last states kept of jobs that nobody follows: of who left, or has not come yet
 
-Sink = Callable[[Sighting], None]
+Sink = Callable[[Sighting], object]
 
 _of_loop: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Followers] = weakref.WeakKeyDictionary()
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from airflow_doeks.lifecycle.clock import Clock
 from airflow_doeks.lifecycle.record_size import first_bytes
 from airflow_doeks.lifecycle.records import Settled, attempt_of, fit, job_facts, record_id, times_of
+from airflow_doeks.lifecycle.stopping import StoppableStore
 from airflow_doeks.lifecycle.submission import Submission
 from airflow_doeks.model.errors import DoeksError, PlatformError
 from airflow_doeks.model.event_log import EventLogSummary
@@ -100,19 +101,23 @@ def _read_log(telemetry: Telemetry, accounting: Accounting, why: list[str]) -> E
         return EventLogSummary()
     url = telemetry.event_log
     answer: list[EventLogSummary | BaseException] = []
+    is_over = threading.Event()
 
     def read() -> None:
         try:
             from airflow_doeks.lifecycle.event_logs import read_event_log
 
-            answer.append(read_event_log(*accounting.open_log(url)))
+            store, name = accounting.open_log(url)
+            answer.append(read_event_log(StoppableStore(store, is_over), name))
         except BaseException as error:  # noqa: BLE001 - carried to the waiting thread, raised or told there
             answer.append(error)
 
-    # A thread, because a read from a store cannot be interrupted; a daemon, so that it never holds up the worker.
+    # A thread, because a read from a store cannot be interrupted; a daemon, so that one that hangs never holds up the
+    # worker. The others end with the block that they read.
     reader = threading.Thread(target=read, name="doeks event log", daemon=True)
     reader.start()
     reader.join(accounting.seconds)
+    is_over.set()
     if not answer:
         why.append(f"the event log {url} was not read within {accounting.seconds:.0f} s")
         return EventLogSummary()

@@ -7,14 +7,14 @@ Finding the job that an earlier try left behind is adoption; it looks only at jo
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any
 
 from airflow_doeks.lifecycle.cancellation import cancel
 from airflow_doeks.lifecycle.clock import Clock
-from airflow_doeks.model.engine import SPARK
+from airflow_doeks.model.engine import SPARK, Engine
 from airflow_doeks.model.errors import PlatformError
 from airflow_doeks.model.identity import CLOCK_SKEW, PREFIX, JobIdentity, label_value
 from airflow_doeks.model.job import SparkJob
@@ -22,6 +22,7 @@ from airflow_doeks.model.status import JobRef, JobState, JobStatus
 from airflow_doeks.platforms.protocol import Platform
 
 log = logging.getLogger(__name__)
+_COST_TAG = f"{PREFIX}tag-"
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,10 @@ class Submission:
     """A job that exists: what the trigger carries and the record is made from. Holds no credentials and no job text.
 
     Attributes:
+        name, token, tags: the job's own, whoever follows it now; empty where nobody tells.
         try_number: the attempt that submitted; with ``adopted`` an earlier one than the attempt that follows it now.
         platform: the name of the entry in doeks.yaml.
+        unknown: what a newer version carries, by key; handed on as it is.
     """
 
     ref: JobRef
@@ -42,15 +45,50 @@ class Submission:
     submitted: datetime
     adopted: bool = False
     engine: str = SPARK.name
+    tags: Mapping[str, str] = field(default_factory=dict)
+    unknown: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def cost_tags(self) -> dict[str, str] | None:
+        """What the job itself is billed by; None if its tags are not known."""
+        if not self.tags:
+            return None
+        return {key.removeprefix(_COST_TAG): value for key, value in self.tags.items() if key.startswith(_COST_TAG)}
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON for triggers and XCom."""
-        return {**vars(self), "ref": str(self.ref), "submitted": self.submitted.isoformat()}
+        plain = {**self.unknown, **vars(self), "ref": str(self.ref), "submitted": self.submitted.isoformat()}
+        del plain["unknown"]
+        return plain
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Submission:
-        """What ``to_json`` gave."""
-        return cls(**{**values, "ref": JobRef(values["ref"]), "submitted": datetime.fromisoformat(values["submitted"])})
+        """What ``to_json`` gave, here or in another version."""
+        names = {field.name for field in fields(cls)}
+        known = {key: value for key, value in values.items() if key in names}
+        unknown = {key: value for key, value in values.items() if key not in names}
+        known |= {"ref": JobRef(values["ref"]), "submitted": datetime.fromisoformat(values["submitted"])}
+        return cls(**known, unknown=unknown)
+
+
+def submission_of(status: JobStatus, identity: JobIdentity, *, platform: str) -> Submission | None:
+    """The submission behind a job that was found on its platform; None for one that no try of a task submitted.
+
+    ``identity`` is that of the attempt that looks; it stands in for what the platform does not tell.
+    """
+    number = _try_of(status)
+    if number is None:
+        return None
+    return Submission(
+        ref=status.ref,
+        platform=platform,
+        name=status.name or identity.name,
+        token=status.token or identity.token,
+        spec_hash=status.tags.get(f"{PREFIX}spec", ""),
+        try_number=number,
+        submitted=status.submitted or identity.run_started,
+        tags=dict(status.tags),
+    )
 
 
 def submit(
@@ -58,38 +96,28 @@ def submit(
     job: SparkJob,
     identity: JobIdentity,
     *,
+    engine: Engine = SPARK,
     base_try: int = 0,
     cancel_seconds: float = 120.0,
     clock: Clock | None = None,
+    on_replaced: Callable[[JobStatus], None] = lambda _: None,
 ) -> Submission:
     """The job of this attempt: an earlier try's if it may be adopted, else a new one.
 
     ``base_try`` is ``ti.max_tries - task.retries``: tries up to it belong to a life of the task that was cleared.
-    Raises PlatformError when the platform refuses, or when a job that must end first does not.
+    ``on_replaced`` is told of each job of an earlier try that was ended for the new one. Raises PlatformError when the
+    platform refuses, or when a job that must end first does not.
     """
     clock = clock or Clock()
     request = platform.render(job, identity)
     if identity.try_number > 1:
-        adopted = _adopt(
-            platform,
-            job,
-            identity,
-            spec_hash=request.spec_hash,
-            base_try=base_try,
-            cancel_seconds=cancel_seconds,
-            clock=clock,
-        )
+        adopted, living = _earlier_jobs(platform, job, identity, spec_hash=request.spec_hash, base_try=base_try)
+        for status in living:
+            on_replaced(_end(platform, status, cancel_seconds, clock))
         if adopted is not None:
-            log.info("Adopted %s of try %s: it is not submitted again", adopted.ref, _try_of(adopted))
-            return Submission(
-                ref=adopted.ref,
-                platform=request.platform,
-                name=request.name,
-                token=request.token,
-                spec_hash=request.spec_hash,
-                try_number=_try_of(adopted) or identity.try_number,
-                submitted=adopted.submitted or clock.now(),
-                adopted=True,
+            log.info("Adopted %s of try %s: it is not submitted again", adopted.ref, adopted.try_number)
+            return replace(
+                adopted, platform=request.platform, spec_hash=request.spec_hash, engine=engine.name, adopted=True
             )
     ref = platform.submit(request)
     log.info("Submitted %s", ref)
@@ -101,35 +129,31 @@ def submit(
         spec_hash=request.spec_hash,
         try_number=identity.try_number,
         submitted=clock.now(),
+        engine=engine.name,
+        tags=identity.tags(request.spec_hash),
     )
 
 
-def _adopt(
-    platform: Platform,
-    job: SparkJob,
-    identity: JobIdentity,
-    *,
-    spec_hash: str,
-    base_try: int,
-    cancel_seconds: float,
-    clock: Clock,
-) -> JobStatus | None:
-    """The job to adopt; before None is given, every living job of this task's earlier tries has ended.
+def _earlier_jobs(
+    platform: Platform, job: SparkJob, identity: JobIdentity, *, spec_hash: str, base_try: int
+) -> tuple[Submission | None, list[JobStatus]]:
+    """The job to adopt, and every other living job of this task's earlier tries, which must end first.
 
-    So has one from before the task was cleared: some Airflows (3.2) tell its trigger only when the next try waits. A
+    So must one from before the task was cleared: some Airflows (3.2) tell its trigger only when the next try waits. A
     run that is cleared after it finished has a new start; the jobs of its earlier start end, too.
     """
-    adopted: JobStatus | None = None
+    adopted: Submission | None = None
+    living: list[JobStatus] = []
     for status in platform.find(identity):
         number = _earlier_try(status, identity)
         if number is None:
             continue
         is_same_life = 0 <= base_try < number and _is_of_this_start(status, identity)
         if adopted is None and is_same_life and _may_adopt(status, job, spec_hash):
-            adopted = status
+            adopted = submission_of(status, identity, platform=status.ref.type)
         elif not status.state.is_terminal:
-            _end(platform, status, cancel_seconds, clock)
-    return adopted
+            living.append(status)
+    return adopted, living
 
 
 def _earlier_try(status: JobStatus, identity: JobIdentity) -> int | None:
@@ -155,7 +179,7 @@ def _may_adopt(status: JobStatus, job: SparkJob, spec_hash: str) -> bool:
     return job.on_retry == "adopt" and lives_or_succeeded and same_work and not status.is_cancelling
 
 
-def _end(platform: Platform, status: JobStatus, cancel_seconds: float, clock: Clock) -> None:
+def _end(platform: Platform, status: JobStatus, cancel_seconds: float, clock: Clock) -> JobStatus:
     log.info("Cancelling %s of try %s before a new job starts", status.ref, _try_of(status))
     last = cancel(platform, status.ref, wait_seconds=cancel_seconds, clock=clock)
     if not last.state.is_terminal:
@@ -165,6 +189,7 @@ def _end(platform: Platform, status: JobStatus, cancel_seconds: float, clock: Cl
             "by hand, then retry."
         )
         raise PlatformError(msg, retryable=True)
+    return last
 
 
 def _try_of(status: JobStatus) -> int | None:

@@ -1,20 +1,20 @@
-"""Waiting for a job on a worker, for tasks that do not defer."""
+"""Waiting for a job on a worker, for tasks that do not defer: a loop around `machine.step` that asks the platform."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 
-from airflow_doeks.lifecycle.cancellation import cancel
+from airflow_doeks.lifecycle import machine
 from airflow_doeks.lifecycle.clock import Clock
-from airflow_doeks.lifecycle.deadlines import Budgets, overdue
+from airflow_doeks.lifecycle.deadlines import Budgets
+from airflow_doeks.lifecycle.machine import FINISHED, Do, Goal
 from airflow_doeks.lifecycle.submission import Submission
 from airflow_doeks.model.errors import PlatformError
-from airflow_doeks.model.status import JobState, JobStatus
+from airflow_doeks.model.status import JobStatus
 from airflow_doeks.platforms.protocol import Platform
 
 POLL_SECONDS = 5.0
-CANCEL_WAIT_SECONDS = 60.0
-LONGEST_OUTAGE = 60  # looks in a row that a platform may leave unanswered
 
 
 def wait(
@@ -22,6 +22,7 @@ def wait(
     submission: Submission,
     budgets: Budgets,
     *,
+    goal: Goal = FINISHED,
     on_change: Callable[[JobStatus], None] = lambda _: None,
     poll_seconds: float = POLL_SECONDS,
     clock: Clock | None = None,
@@ -30,27 +31,33 @@ def wait(
 
     A platform that does not answer for a while is asked again; raises its PlatformError when it refuses for good.
     """
-    clock = clock or Clock()
-    last = JobStatus(submission.ref, JobState.QUEUED, submitted=submission.submitted)
-    entered, unanswered, told = clock.now(), 0, ""
+    clock, ref = clock or Clock(), submission.ref
+    watch = machine.watch(ref, submission.submitted, budgets, now=clock.now(), goal=goal)
     while True:
+        seen: JobStatus | PlatformError
         try:
-            status, unanswered = platform.observe(submission.ref), 0
+            seen = platform.observe(ref)
         except PlatformError as error:
-            unanswered += 1
-            if not error.retryable or unanswered > LONGEST_OUTAGE:
-                raise
-            status = last
-        if status.state is not last.state:
-            entered = clock.now()
-        if told != str(status) and not unanswered:
-            told = str(status)
-            on_change(status)
-        last = status
-        if status.state.is_terminal:
-            return status, None
-        spent = overdue(status, budgets, submitted=submission.submitted, entered=entered, now=clock.now())
-        if spent:
-            status = cancel(platform, submission.ref, wait_seconds=CANCEL_WAIT_SECONDS, clock=clock)
-            return status, None if status.state is JobState.SUCCEEDED else spent
-        clock.sleep(poll_seconds)
+            seen = error
+        step = machine.step(watch, seen, clock.now())
+        if step.is_news:
+            on_change(step.watch.last)
+        if step.do is Do.CANCEL:
+            try:
+                platform.cancel(ref)
+                step = machine.step(machine.accepted(step.watch, clock.now()), None, clock.now())
+            except PlatformError as error:
+                seen = error
+                step = machine.step(step.watch, error, clock.now())
+        if step.do is Do.GIVE_UP and isinstance(seen, PlatformError):
+            raise seen
+        if step.do is Do.DONE:
+            return step.watch.last, step.overdue
+        if step.do is Do.WAIT:
+            clock.sleep(_seconds(step.until, clock.now(), poll_seconds))
+        watch = step.watch
+
+
+def _seconds(until: datetime | None, now: datetime, poll_seconds: float) -> float:
+    """To the next look: at most ``poll_seconds``, and no later than the step's moment."""
+    return poll_seconds if until is None else min(poll_seconds, max(0.0, (until - now).total_seconds()))

@@ -77,9 +77,9 @@ Duration = Annotated[
         {
             "anyOf": [
                 {"type": "number", "exclusiveMinimum": 0},
-                {"type": "string", "pattern": r"^([0-9]+(\.[0-9]+)?[smhd])+$"},
+                {"type": "string", "pattern": r"^(?=.*[1-9])([0-9]+(\.[0-9]+)?[smhd])+$"},
             ],
-            "x-expected": "a duration such as 90s, 30m, 1h30m or 2d, or a number of seconds",
+            "x-expected": "a duration above 0 such as 90s, 30m, 1h30m or 2d, or a number of seconds",
         }
     ),
 ]

@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from airflow_doeks.model.noun import Amount, Noun
+from airflow_doeks.model.noun import Amount, OpenNoun
 
 
-class Column(Noun):
+class Column(OpenNoun):
     """A column of a dataset; ``inputs`` are ``namespace/name:column`` it was computed from, None where unknown."""
 
     name: str
@@ -17,7 +17,7 @@ class Column(Noun):
     inputs: tuple[str, ...] | None = None
 
 
-class Dataset(Noun):
+class Dataset(OpenNoun):
     """Data a job read or wrote. Unknown counts are None, never 0.
 
     Attributes:
@@ -44,7 +44,7 @@ class Dataset(Noun):
     why_unknown: str | None = Field(default=None, exclude=True)  # the same
 
 
-class Lineage(Noun):
+class Lineage(OpenNoun):
     """Input and output datasets of one job.
 
     Attributes:

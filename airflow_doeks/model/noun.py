@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, PlainSerializer
 
@@ -16,3 +16,27 @@ class Noun(BaseModel):
     """A frozen value with a JSON form."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class OpenNoun(Noun):
+    """A noun that other versions write, too: keys that this one does not know are kept, and written again."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+
+AnyOpenNoun = TypeVar("AnyOpenNoun", bound=OpenNoun)
+
+
+def keep_unknown(new: AnyOpenNoun, old: AnyOpenNoun) -> AnyOpenNoun:
+    """The new noun with the keys of the old one that this version does not know, in the nouns inside it as well.
+
+    Lists are the new one's: which item was which is not known.
+    """
+    update: dict[str, object] = dict(old.model_extra or {})
+    for name in type(new).model_fields:
+        ours, theirs = getattr(new, name), getattr(old, name)
+        if isinstance(ours, OpenNoun) and isinstance(theirs, OpenNoun):
+            kept = keep_unknown(ours, theirs)
+            if kept is not ours:
+                update[name] = kept
+    return new.model_copy(update=update) if update else new

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from airflow_doeks.model.engine import ENGINES
 from airflow_doeks.model.lineage import Lineage
-from airflow_doeks.model.noun import Amount, Noun, UtcTime
+from airflow_doeks.model.noun import Amount, OpenNoun, UtcTime
 from airflow_doeks.model.status import JobState
 from airflow_doeks.model.telemetry import Basis, CapacityType
 
@@ -38,7 +38,7 @@ FailureCategory = Literal[
 ]
 
 
-class JobFailure(Noun):
+class JobFailure(OpenNoun):
     """Why a job failed.
 
     Attributes:
@@ -55,7 +55,7 @@ class JobFailure(Noun):
     log_tail: tuple[str, ...] = Field(default=(), exclude=True)
 
 
-class Attempt(Noun):
+class Attempt(OpenNoun):
     """The Airflow attempt that submitted the job."""
 
     dag_id: str
@@ -65,7 +65,7 @@ class Attempt(Noun):
     try_number: int
 
 
-class JobFacts(Noun):
+class JobFacts(OpenNoun):
     """Which job it was and how it ended; ``ref`` is None when no job came to be."""
 
     ref: str | None
@@ -76,7 +76,7 @@ class JobFacts(Noun):
     state: JobState
 
 
-class Times(Noun):
+class Times(OpenNoun):
     """UTC; None where the platform does not tell."""
 
     submitted: UtcTime | None = None
@@ -85,7 +85,7 @@ class Times(Noun):
     ended: UtcTime | None = None
 
 
-class UsageAmounts(Noun):
+class UsageAmounts(OpenNoun):
     """Resource-seconds of requests."""
 
     vcpu_seconds: Amount
@@ -93,7 +93,7 @@ class UsageAmounts(Noun):
     gpu_seconds: Amount = Decimal(0)
 
 
-class Usage(Noun):
+class Usage(OpenNoun):
     """Resource-seconds of one job, in total and by capacity type; None where no basis tells."""
 
     vcpu_seconds: Amount | None = None
@@ -102,7 +102,7 @@ class Usage(Noun):
     by_capacity_type: dict[CapacityType, UsageAmounts] = {}
 
 
-class Cost(Noun):
+class Cost(OpenNoun):
     """Dollars of one job by component, with the basis and the error stated."""
 
     usd_total: Amount | None = None
@@ -124,7 +124,7 @@ class Cost(Noun):
     why_unknown: str | None = None
 
 
-class JobRecord(Noun):
+class JobRecord(OpenNoun):
     """What one finished (or submitted) job leaves: status, usage, cost, lineage, tags, failure."""
 
     v: Literal[1] = 1

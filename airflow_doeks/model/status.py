@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
@@ -77,6 +77,7 @@ class JobStatus:
         native_state: the platform's own word.
         reason: why it is in this state, in the platform's words; empty if it gave none.
         tags: identity tags the job carries, by full key (``airflow-doeks/try``); values may be label forms.
+        name, token: under which it was submitted; empty where the platform does not tell.
         is_cancelling: a cancel was accepted and the job has not ended; never adopted.
         attempts: how often the platform itself started it; None if it does not say.
     """
@@ -92,6 +93,8 @@ class JobStatus:
     started: datetime | None = None
     ended: datetime | None = None
     attempts: int | None = None
+    name: str = ""
+    token: str = ""
 
     def __str__(self) -> str:
         """What a task log says when this changes."""
@@ -112,9 +115,12 @@ class JobStatus:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> JobStatus:
-        """What ``to_json`` gave."""
-        moments = {name: values[name] and datetime.fromisoformat(values[name]) for name in _MOMENTS}
-        return cls(**{**values, **moments, "ref": JobRef(values["ref"]), "state": JobState(values["state"])})
+        """What ``to_json`` gave, here or in another version: a key that this one does not know is ignored."""
+        known = {field.name: values[field.name] for field in fields(cls) if field.name in values}
+        moments = {
+            name: moment and datetime.fromisoformat(moment) for name, moment in known.items() if name in _MOMENTS
+        }
+        return cls(**{**known, **moments, "ref": JobRef(values["ref"]), "state": JobState(values["state"])})
 
 
 _MOMENTS = ("submitted", "scheduled", "started", "ended")

@@ -14,6 +14,9 @@ class ByteStore(Protocol):
     def list(self, prefix: str = "") -> Iterator[str]:
         """Names that start with ``prefix``, sorted; empty when there are none."""
 
+    def stamped(self, prefix: str = "") -> Iterator[tuple[str, str]]:
+        """The same names, in any order, each with a text that is another one when the object was written anew."""
+
     def open(self, name: str) -> BinaryIO:
         """The object as a stream of bytes, read forward only; the caller closes it."""
 

@@ -7,21 +7,22 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_doeks.compat import BaseOperator, TaskDeferred
+from airflow_doeks.compat import BaseOperator
+from airflow_doeks.model.engine import FLINK, SPARK, Engine
 from airflow_doeks.model.errors import SpecError
 from airflow_doeks.model.plan import BUDGETS
 from airflow_doeks.model.quantities import parse_duration
 from airflow_doeks.operators.links import LINKS
 
 if TYPE_CHECKING:
-    from airflow_doeks.attempt.accounts import JobInHand, TaskAccounts
     from airflow_doeks.attempt.attempt import TaskAttempt
+    from airflow_doeks.attempt.hand import Books, JobInHand
     from airflow_doeks.hooks.settings import Settings
     from airflow_doeks.model.record import JobRecord
 
 
 class JobOperator(BaseOperator):
-    """One job; its subclass names the engine.
+    """One job; its subclass names the row of its engine.
 
     Args:
         job: the job as plain JSON (``main`` or ``sql``, ``args``, ``conf``, ``driver``, ``executors`` ...), a template.
@@ -40,6 +41,7 @@ class JobOperator(BaseOperator):
     The return value is the job ref. XCom ``doeks_job`` is written right after submit, ``doeks_record`` at the end.
     """
 
+    engine: Engine
     template_fields: Sequence[str] = ("job", "cost_tags", "reads", "writes")
     template_fields_renderers = {"job": "json", "cost_tags": "json"}
     operator_extra_links = tuple(link() for link in LINKS)
@@ -95,12 +97,12 @@ class JobOperator(BaseOperator):
 
     def execute(self, context: Any) -> str:
         """Submit or adopt, then defer, or wait here if not deferrable; gives the job ref."""
-        task = self._task(context)
-        job = self.job_in_hand = task.submit()
-        self._announce(task, job)
-        if self.deferrable and not task.has_ended(job):
-            self._follow(task, job)
-        return str(task.wait_here(job).job.ref)
+        attempt = self.attempt(context)
+        job = self.job_in_hand = attempt.submit()
+        attempt.announce(job)
+        if self.deferrable and not attempt.has_ended(job):
+            self._follow(attempt, job)
+        return str(attempt.wait_here(job).job.ref)
 
     def execute_complete(
         self,
@@ -114,30 +116,27 @@ class JobOperator(BaseOperator):
 
         ``submission`` is what the deferral carried; `DAG.test` of Airflow 3 loses it, and the XCom still has it.
         """
-        task = self._task(context)
-        job = task.resume(submission)
-        if not is_second and task.lives_on(job, event):
+        attempt = self.attempt(context)
+        job = attempt.resume(submission)
+        if not is_second and attempt.lives_on(job, event):
             self.log.warning("%s lives, but the triggerer could not follow it: %s", job.submission.ref, event["error"])
-            self._follow(task, job, is_second=True)
-        return str(task.complete(job, event).job.ref)
+            self._follow(attempt, job, is_second=True)
+        return str(attempt.complete(job, event).job.ref)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Any) -> Any:
-        """As Airflow's, but a deferral that Airflow itself failed (time-out, broken trigger) cancels the job first."""
-        try:
-            return super().resume_execution(next_method, next_kwargs, context)
-        except TaskDeferred:
-            raise
-        except Exception:
-            if next_method == "__fail__":
-                self._task(context).end_failed_deferral(str((next_kwargs or {}).get("error", "")))
-            raise
+        """As Airflow's, but a deferral that Airflow itself failed ends the job first, or leaves it to this worker."""
+        if next_method == "__fail__":
+            record = self.attempt(context).take_failed_deferral(str((next_kwargs or {}).get("error", "")))
+            if record is not None:
+                return str(record.job.ref)
+        return super().resume_execution(next_method, next_kwargs, context)
 
     def on_kill(self) -> None:
         """The task is killed on its worker: end the job."""
         if self.job_in_hand is not None:
-            from airflow_doeks.lifecycle import cancel
+            from airflow_doeks.attempt.attempt import end_killed
 
-            cancel(self.job_in_hand.platform, self.job_in_hand.submission.ref)
+            end_killed(self.job_in_hand)
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:  # noqa: ARG002 - OpenLineage's signature
         """Datasets, statistics and cost of the finished job for OpenLineage; None before the job ended."""
@@ -147,16 +146,19 @@ class JobOperator(BaseOperator):
 
     get_openlineage_facets_on_failure = get_openlineage_facets_on_complete
 
-    def accounts(self, context: Any, settings: Settings) -> TaskAccounts:
+    def books(self, context: Any, settings: Settings) -> Books:
         """What this attempt's record is made from; the callback asks for it."""
-        from airflow_doeks.attempt.attempt import accounts_of
+        from airflow_doeks.attempt.hand import books_of
 
-        return accounts_of(self, context, settings)
+        return books_of(self, context, settings)
 
-    def _announce(self, task: TaskAttempt, job: JobInHand) -> None:
-        task.announce(job)
+    def attempt(self, context: Any) -> TaskAttempt:
+        """What this try of the task does with its job."""
+        from airflow_doeks.attempt.attempt import TaskAttempt
 
-    def _follow(self, task: TaskAttempt, job: JobInHand, *, is_second: bool = False) -> None:
+        return TaskAttempt(self, context)
+
+    def _follow(self, attempt: TaskAttempt, job: JobInHand, *, is_second: bool = False) -> None:
         """Leave the worker and wait in the triggerer: raises TaskDeferred."""
         from airflow_doeks.triggers.job import JobTrigger
 
@@ -164,19 +166,22 @@ class JobOperator(BaseOperator):
         where = {"ref": carried["ref"], "submitted": carried["submitted"], "platform": dict(self.platform)}
         deferred = datetime.now(timezone.utc).isoformat() if is_second else None
         self.defer(
-            trigger=JobTrigger(**where, budgets=task.budgets().to_json(), deferred=deferred),
+            trigger=JobTrigger(**where, budgets=attempt.budgets().to_json(), deferred=deferred),
             method_name="execute_complete",
             kwargs={"submission": carried} | ({"is_second": True} if is_second else {}),
         )
 
-    def _task(self, context: Any) -> TaskAttempt:
-        from airflow_doeks.attempt.attempt import TaskAttempt
-
-        return TaskAttempt(self, context)
-
 
 class SparkJobOperator(JobOperator):
     """One Spark job."""
+
+    engine = SPARK
+
+
+class FlinkJobOperator(JobOperator):
+    """One Flink job; refused by a platform that runs none."""
+
+    engine = FLINK
 
 
 def _in_seconds(budgets: Mapping[str, Any]) -> dict[str, Any]:
@@ -193,4 +198,7 @@ def _in_seconds(budgets: Mapping[str, Any]) -> dict[str, Any]:
         except ValueError as error:
             msg = f"budgets.{name}: {error}, or a timedelta; it may not be negative"
             raise SpecError(msg) from error
+        if not found[name]:
+            msg = f"budgets.{name}: {value} is out of range; expected a duration above 0, or None for no limit"
+            raise SpecError(msg)
     return found

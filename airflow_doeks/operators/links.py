@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_doeks.attempt.identity import JOB_KEY
+from airflow_doeks.attempt.announcement import JOB_KEY
 from airflow_doeks.compat import BaseOperatorLink, xcom_page
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import logging
 import random
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, TypeVar
@@ -54,6 +56,25 @@ class Time:
     sleep: Callable[[float], None] = time.sleep
     asleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     now: Callable[[], datetime] = _utc_now
+
+
+_until: ContextVar[float | None] = ContextVar("until", default=None)
+
+
+@contextlib.contextmanager
+def no_longer_than(seconds: float) -> Iterator[None]:
+    """All patient calls inside, together, are repeated for so many seconds at most, whatever each may take."""
+    before = _until.set(time.monotonic() + min(seconds, seconds_left(seconds)))
+    try:
+        yield
+    finally:
+        _until.reset(before)
+
+
+def seconds_left(most: float) -> float:
+    """``most``, or what `no_longer_than` leaves of it; never negative."""
+    until = _until.get()
+    return most if until is None else max(0.0, min(most, until - time.monotonic()))
 
 
 class Pace:
@@ -122,11 +143,12 @@ class Patience:
     def call(self, ask: Callable[[], T], seconds: float = 60.0) -> T:
         """What ``ask`` gives, which raises Refusal; repeated for about ``seconds``; blocks.
 
-        Without credentials it is repeated for CREDENTIALS_SECONDS at most.
+        Without credentials for CREDENTIALS_SECONDS at most; within `no_longer_than` for what that leaves.
         """
         began = self.clock.monotonic()
+        seconds = seconds_left(seconds)
         while True:
-            self.clock.sleep(self.pace.reserve())
+            self.clock.sleep(seconds_left(self.pace.reserve()))
             try:
                 answer = ask()
             except Refusal as refusal:

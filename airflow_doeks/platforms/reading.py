@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping
+from contextvars import copy_context
 
 from airflow_doeks.model.errors import PlatformError
+from airflow_doeks.platforms.patience import seconds_left
 
 log = logging.getLogger(__name__)
 
@@ -17,7 +19,7 @@ def read_within(seconds: float, steps: Mapping[str, Callable[[], None]], evidenc
     Steps add to ``evidence``. Afterwards one that hangs goes on alone, in a daemon thread, and none begins any more:
     what it still finds does not change what was given.
     """
-    is_over = threading.Event()
+    is_over, seconds = threading.Event(), seconds_left(seconds)
 
     def read() -> None:
         for what, step in steps.items():
@@ -30,7 +32,7 @@ def read_within(seconds: float, steps: Mapping[str, Callable[[], None]], evidenc
                 log.debug("%s could not be read", what, exc_info=True)
 
     # A thread, because a call that hangs cannot be interrupted; a daemon, so that it never holds up the worker.
-    reader = threading.Thread(target=read, name="doeks explain", daemon=True)
+    reader = threading.Thread(target=copy_context().run, args=(read,), name="doeks explain", daemon=True)
     reader.start()
     reader.join(seconds)
     is_over.set()

@@ -51,6 +51,13 @@ TYPES: dict[str, PlatformType] = {
         ref="emr_on_eks://<account>.<region>/<virtual-cluster>/<job-run>",
         storage="connection",
     ),
+    "kubeflow_spark": PlatformType(
+        module="airflow_doeks.platforms.kubeflow_spark.platform",
+        checks="airflow_doeks.platforms.kubeflow_spark.checks",
+        engines=frozenset({SPARK}),
+        ref="kubeflow_spark://<api-server>/<namespace>/<name>/<uid>",
+        storage="aws_connection",
+    ),
     "local": PlatformType(
         module="airflow_doeks.platforms.local.platform",
         checks="airflow_doeks.platforms.local.checks",

@@ -15,6 +15,7 @@ from airflow_doeks.model.minutes import Run, evenly
 from airflow_doeks.model.noun import Amount, Noun
 from airflow_doeks.model.record import JobRecord
 from airflow_doeks.model.status import JobState
+from airflow_doeks.report.entry import label_of
 
 By = Literal["team", "pipeline", "dataset", "platform", "day", "minute"]
 GROUPINGS: tuple[By, ...] = get_args(By)
@@ -84,11 +85,7 @@ def report(records: Iterable[JobRecord], by: By, *, minutes: Minutes = lambda _:
 
 def dataset_label(dataset: Dataset) -> str:
     """A dataset as people write it: ``s3://bucket/key``, ``/local/path``, else ``namespace:name``."""
-    if dataset.namespace == "file":
-        return dataset.name
-    if "://" in dataset.namespace:
-        return f"{dataset.namespace}/{dataset.name.lstrip('/')}"
-    return f"{dataset.namespace}:{dataset.name}"
+    return label_of(dataset.namespace, dataset.name)
 
 
 def _parts(record: JobRecord, by: By, minutes: Minutes) -> Iterator[_Part]:

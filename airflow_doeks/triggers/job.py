@@ -11,13 +11,15 @@ from typing import Any, TypeVar
 
 from airflow_doeks.compat import BaseTrigger, TriggerEvent, in_thread, is_killed_unheard
 from airflow_doeks.hooks.platforms import connect
-from airflow_doeks.lifecycle import Budgets, Clock, Followers, next_deadline
-from airflow_doeks.model.errors import DoeksError
-from airflow_doeks.model.status import JobRef, JobState, JobStatus
+from airflow_doeks.lifecycle import Budgets, Clock, Followers, machine
+from airflow_doeks.lifecycle.cancellation import NOT_CANCELLED
+from airflow_doeks.lifecycle.machine import AGAIN_SECONDS, Do
+from airflow_doeks.model.errors import DoeksError, PlatformError
+from airflow_doeks.model.status import JobRef, JobStatus
 from airflow_doeks.platforms.protocol import Platform
 
 T = TypeVar("T")
-CANCEL_WAIT_SECONDS = 60.0
+KILL_SECONDS = 60.0  # for the cancel of a killed task's job
 # A task that comes back before Airflow's scheduler noticed that it left is failed ("finished with state success, but
 # the task instance's state attribute is queued"; seen on 3.3.2 under load). A job that ends or fails faster waits.
 EARLIEST = timedelta(seconds=10)
@@ -32,7 +34,7 @@ class JobTrigger(BaseTrigger):
 
     Carries where the job runs, the platform's entry and absolute deadlines; never credentials. ``owns_job`` False: for
     those who wait for a job of somebody else: nothing of theirs cancels it. ``deferred``: when the task left its
-    worker, if not right after ``submitted``; both are ISO 8601.
+    worker, if not right after ``submitted``; both are ISO 8601. What a worker of a newer version adds is ignored.
 
     The event is ``{"status": ...}`` of the ended job, ``{"status": ..., "overdue": budget}`` after a deadline cancelled
     it, or ``{"error": text}`` when it could not be followed, with ``overdue`` if a deadline had passed.
@@ -47,6 +49,7 @@ class JobTrigger(BaseTrigger):
         *,
         owns_job: bool = True,
         deferred: str | None = None,
+        **_newer: Any,
     ) -> None:
         super().__init__()
         self.ref = ref
@@ -78,56 +81,81 @@ class JobTrigger(BaseTrigger):
             await self.on_kill()
 
     async def _watch(self) -> dict[str, Any]:
+        """What the event tells. A border: whatever goes wrong here is told to the worker, and fails no job."""
         try:
             platform = await in_thread(connect, self.platform)
             return await self._wait(platform, JobRef(self.ref))
         except DoeksError as error:
             return {"error": str(error)} | self._overdue()
+        except Exception as error:
+            self.log.exception("%s cannot be followed here: its task's worker looks", self.ref)
+            return {"error": f"{type(error).__name__}: {error}"} | self._overdue()
 
     async def _wait(self, platform: Platform, ref: JobRef) -> dict[str, Any]:
-        budgets, clock = Budgets.from_json(self.budgets), Clock()
+        clock = Clock()
         submitted = datetime.fromisoformat(self.submitted)
-        last, entered = JobStatus(ref, JobState.QUEUED, submitted=submitted), clock.now()
-        told, end_until = "", clock.now()
+        watch = machine.watch(ref, submitted, Budgets.from_json(self.budgets), now=clock.now())
+        step = machine.step(watch, None, clock.now())
         async with contextlib.aclosing(Followers.of_running_loop().follow(platform, ref)) as statuses:
             upcoming: asyncio.Task[JobStatus] = asyncio.ensure_future(anext(statuses))
             try:
-                while not last.state.is_terminal:
-                    deadline = next_deadline(last, budgets, submitted=submitted, entered=entered)
-                    until = end_until if self._spent else deadline and deadline[0]
-                    done, _ = await asyncio.wait({upcoming}, timeout=_seconds_to(until, clock))
-                    if not done and self._spent:
-                        last = await _in_turn(platform.observe, ref)
-                        break
-                    if not done and deadline:
-                        self._spent = deadline[1]
-                        self.log.warning("%s used up its %s and is cancelled", ref, self._spent)
-                        await _in_turn(platform.cancel, ref)
-                        end_until = clock.now() + timedelta(seconds=CANCEL_WAIT_SECONDS)
+                while step.do is not Do.DONE:
+                    if step.do is Do.CANCEL:
+                        step = await self._cancel(platform, step.watch, clock)
                         continue
-                    status = upcoming.result()
-                    if status.state is not last.state:
-                        entered = clock.now()
-                    if told != str(status):
-                        told = str(status)
-                        self.log.info("%s", told)
-                    last = status
-                    if not last.state.is_terminal:
+                    seen = None
+                    if step.do is Do.LOOK:
+                        seen = await _in_turn(platform.observe, ref)
+                    elif (await asyncio.wait({upcoming}, timeout=_seconds_to(step.until, clock)))[0]:
+                        seen = upcoming.result()
                         upcoming = asyncio.ensure_future(anext(statuses))
+                    step = machine.step(step.watch, seen, clock.now())
+                    if step.is_news:
+                        self.log.info("%s", step.watch.last)
             finally:
                 upcoming.cancel()
                 with contextlib.suppress(asyncio.CancelledError, StopAsyncIteration, DoeksError):
                     await upcoming
-        return {"status": last.to_json()} | ({} if last.state is JobState.SUCCEEDED else self._overdue())
+        return {"status": step.watch.last.to_json()} | ({"overdue": step.overdue} if step.overdue else {})
+
+    async def _cancel(self, platform: Platform, watch: machine.Watch, clock: Clock) -> machine.Step:
+        """Cancel an overdue job; a platform that does not answer is asked again, its refusal raises."""
+        if self._spent is None:
+            self.log.warning("%s used up its %s and is cancelled", self.ref, watch.spent)
+        self._spent = watch.spent
+        try:
+            await _in_turn(platform.cancel, JobRef(self.ref))
+        except PlatformError as error:
+            step = machine.step(watch, error, clock.now())
+            if step.do is Do.GIVE_UP:
+                raise
+            return step
+        return machine.step(machine.accepted(watch, clock.now()), None, clock.now())
 
     def _overdue(self) -> dict[str, str]:
         return {"overdue": self._spent} if self._spent else {}
 
     async def on_kill(self) -> None:
         """Airflow calls this, where it can, when the deferred task is marked, cleared or killed."""
-        if self.owns_job:
-            self.log.info("The task no longer waits for %s: the job is cancelled", self.ref)
+        if not self.owns_job:
+            return
+        self.log.info("The task no longer waits for %s: the job is cancelled", self.ref)
+        loop = asyncio.get_running_loop()
+        until = loop.time() + KILL_SECONDS - AGAIN_SECONDS
+        while (error := await self._try_to_cancel()) is not None:
+            if not (isinstance(error, PlatformError) and error.retryable and loop.time() < until):
+                self.log.error(NOT_CANCELLED, self.ref, error, exc_info=not isinstance(error, DoeksError) and error)
+                return
+            self.log.warning("%s was not cancelled yet, trying again: %s", self.ref, error)
+            await asyncio.sleep(AGAIN_SECONDS)
+
+    async def _try_to_cancel(self) -> Exception | None:
+        """None once the platform took it. A border, as above: nobody else would tell what went wrong."""
+        try:
             await _in_turn(lambda: connect(self.platform).cancel(JobRef(self.ref)))
+        except Exception as error:  # noqa: BLE001 - told by the caller
+            return error
+        return None
 
 
 async def _in_turn(call: Callable[..., T], *arguments: Any) -> T:
@@ -138,11 +166,11 @@ async def _in_turn(call: Callable[..., T], *arguments: Any) -> T:
 
 async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
     """Wait for it, whoever cancels meanwhile: Airflow cancels a trigger every second until it is gone."""
-    until = asyncio.get_running_loop().time() + CANCEL_WAIT_SECONDS
+    until = asyncio.get_running_loop().time() + KILL_SECONDS
     ending = asyncio.ensure_future(work)
     while not ending.done() and asyncio.get_running_loop().time() < until:
         with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.wait({ending}, timeout=CANCEL_WAIT_SECONDS)
+            await asyncio.wait({ending}, timeout=KILL_SECONDS)
 
 
 def _seconds_to(moment: datetime | None, clock: Clock) -> float | None:

@@ -10,6 +10,7 @@ import pytest
 # Before anything imports Airflow: it reads its home once.
 os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="doeks-airflow-"))
 os.environ.setdefault("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
+os.environ.setdefault("AIRFLOW__DOEKS__INSTANCE", "tests")  # platforms that are shared refuse `localhost`
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from airflow_doeks.attempt.accounts import settle_again
 from airflow_doeks.attempt.identity import read_context
+from airflow_doeks.attempt.orphans import settle_again
 from airflow_doeks.compat import DAG, AirflowFailException
 from airflow_doeks.hooks.platforms import connect
 from airflow_doeks.hooks.settings import load_settings
@@ -112,7 +112,7 @@ def test_on_kill_ends_the_job_of_a_resumed_task(aws):
     context = context_of(task, 1)
     facts = read_context(context, instance=load_settings().instance, cost_tags={})
     submission = submit(connect(LAKE), SparkJob.model_validate(JOB), facts.identity)
-    task._task(context).resume(submission.to_json())
+    task.attempt(context).resume(submission.to_json())
 
     task.on_kill()
 

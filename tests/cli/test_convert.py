@@ -116,3 +116,159 @@ def test_an_expansion_that_airflow_would_refuse_is_left_out(tmp_path):
     )
     done = CliRunner().invoke(main, ["convert", str(source)])
     assert "it makes 1,000,000,000 task instances, Airflow at most 1,024" in done.stderr
+
+
+def project_of(tmp_path: Path, files: dict[str, str]) -> None:
+    """Files below the folder, by their path."""
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+
+
+SALES = "sales: {tasks: [{task_id: t, operator: airflow.operators.empty.EmptyOperator}]}\n"
+
+
+def test_defaults_beside_and_above_the_file_are_merged_in(tmp_path):
+    """The nearest wins a key, default_args add up, tags add up; each file that was read is named."""
+    files = {
+        "a/defaults.yml": "{default_args: {owner: far, pool: p}, schedule: '@weekly', tags: [far]}",
+        "a/b/defaults.yaml": "{default_args: {owner: ann, start_date: 2026-01-01, retries: 4}, schedule: '@daily', "
+        "tags: [b]}",
+        "a/b/sales.yml": SALES,
+    }
+    project_of(tmp_path, files)
+    done = CliRunner().invoke(main, ["convert", str(tmp_path / "a/b/sales.yml")])
+    head = [line for line in done.stdout.splitlines() if not line.startswith("#")]
+    assert head[:5] == [
+        "schedule: '@daily'",
+        "start_date: 2026-01-01",
+        "owner: ann",
+        "tags: [b, far]",
+        "defaults: {pool: p, retries: 4}",
+    ]
+    assert all(f"{tmp_path / name} is merged in, as dag-factory does" in done.stderr for name in list(files)[:2])
+
+
+def test_the_search_for_defaults_ends_where_it_is_told_to(tmp_path):
+    """`--defaults-path` is dag-factory's defaults_config_path: above it nothing is read; elsewhere it is one more."""
+    project_of(
+        tmp_path,
+        {
+            "defaults.yml": "{default_args: {owner: top}}",
+            "a/defaults.yml": "{default_args: {owner: a}}",
+            "a/b/sales.yml": SALES,
+            "other/defaults.yml": "{default_args: {owner: other}}",
+        },
+    )
+    for path, owner in (("a", "a"), ("a/b", None), ("other", "other"), (".", "a")):
+        command = ["convert", str(tmp_path / "a/b/sales.yml"), "--defaults-path", str(tmp_path / path)]
+        owners = [line for line in CliRunner().invoke(main, command).stdout.splitlines() if line.startswith("owner")]
+        assert owners == ([f"owner: {owner}"] if owner else [])
+
+
+def test_a_key_of_defaults_yml_goes_before_the_file_s_own_default(tmp_path):
+    """As in dag-factory's code, though not its docs; a note says which one counts."""
+    project_of(
+        tmp_path,
+        {
+            "defaults.yml": "{default_args: {owner: outer}, schedule: '@weekly'}",
+            "sales.yml": f"default: {{default_args: {{owner: inner}}, schedule: '@daily'}}\n{SALES}",
+        },
+    )
+    done = CliRunner().invoke(main, ["convert", str(tmp_path / "sales.yml")])
+    assert "schedule: '@weekly'\nowner: inner\n" in done.stdout
+    assert "`default.schedule: @daily` did not carry over: a defaults.yml gives it, too, and that counts" in done.stderr
+
+
+def test_defaults_that_a_python_file_gives_are_told(tmp_path):
+    """A loader is Python and is not run; the line that gives defaults is named."""
+    project_of(
+        tmp_path, {"sales.yml": SALES, "load.py": "import x\nx.load(globals(), defaults_config_dict={'a': 1})\n"}
+    )
+    done = CliRunner().invoke(main, ["convert", str(tmp_path / "sales.yml")])
+    assert done.exit_code == 1
+    assert f"{tmp_path / 'load.py'}:2 gives dag-factory `defaults_config_dict`, which is not read here" in done.stderr
+
+
+EMR = """\
+lake:
+  schedule: null
+  default_args: {aws_conn_id: aws_jobs, region_name: eu-west-1}
+  tasks:
+    - task_id: t
+      operator: airflow.providers.amazon.aws.operators.emr.EmrContainerOperator
+      virtual_cluster_id: abcdef0123456789abcdef012
+      execution_role_arn: arn:aws:iam::123456789012:role/jobs
+      release_label: emr-7.9.0-latest
+      job_driver: {sparkSubmitJobDriver: {entryPoint: s3://code/x.py}}
+      configuration_overrides:
+        monitoringConfiguration:
+          persistentAppUI: ENABLED
+          s3MonitoringConfiguration: {logUri: s3://logs/emr/}
+          cloudWatchMonitoringConfiguration: {logGroupName: /emr/jobs, logStreamNamePrefix: shop}
+          containerLogRotationConfiguration: {rotationSize: 100MB, maxFilesToKeep: 3}
+    - {task_id: b, operator: airflow.operators.bash.BashOperator, bash_command: echo 1}
+"""
+PROJECT = """\
+# What the converted pipelines need; the platform team decides.
+platforms:
+  emr:
+    type: "emr_on_eks"
+    region: "eu-west-1"
+    connection: "aws_jobs"
+    virtual_cluster: "abcdef0123456789abcdef012"
+    execution_role: "arn:aws:iam::123456789012:role/jobs"
+    release: "emr-7.9.0-latest"
+    persistent_ui: true
+    logs: "s3://logs/emr/"
+    log_group: "/emr/jobs"
+    log_stream_prefix: "shop"
+    log_rotation: {"size": "100MB", "files": 3}
+policies:
+  allowed_uses: ["bash"]
+"""
+
+
+def test_facts_of_the_platform_become_a_doeks_yaml(tmp_path):
+    """What the jobs said of their virtual cluster, and the operators in use; the output lints as it is."""
+    project_of(tmp_path, {"old.yml": EMR})
+    done = CliRunner().invoke(main, ["convert", str(tmp_path / "old.yml"), "--out", str(tmp_path / "new")])
+    assert (done.exit_code, (tmp_path / "new" / "doeks.yaml").read_text()) == (0, PROJECT)
+    linted = CliRunner().invoke(main, ["lint", str(tmp_path / "new")])
+    assert (linted.exit_code, linted.stdout) == (0, "1 pipelines: 0 errors\n")
+
+
+def test_a_doeks_yaml_that_is_there_stays(tmp_path):
+    """The entry is printed for whoever owns the file; what lint then refuses is a TODO at the head of the pipeline."""
+    project_of(tmp_path, {"old.yml": EMR, "doeks.yaml": "platforms: {laptop: {type: local}}\n"})
+    done = CliRunner().invoke(main, ["convert", str(tmp_path / "old.yml"), "--out", str(tmp_path / "pipelines")])
+    assert PROJECT in done.stdout
+    assert (done.exit_code, (tmp_path / "doeks.yaml").read_text()) == (1, "platforms: {laptop: {type: local}}\n")
+    todo = '# TODO b: `doeks lint` refuses it, DK305: "bash" is not on the allow-list'
+    assert todo in (tmp_path / "pipelines" / "lake.yaml").read_text()
+
+
+def test_jobs_of_several_clusters_name_their_platform(tmp_path):
+    """Two virtual clusters are two platforms; jobs of one cluster share its entry."""
+    other = EMR.replace("lake:", "pond:").replace("abcdef0123456789abcdef012", "zzz").replace("eu-west-1", "eu-west-2")
+    project_of(tmp_path, {"old.yml": EMR + other + EMR.replace("lake:", "sea:")})
+    done = CliRunner().invoke(main, ["convert", str(tmp_path / "old.yml")])
+    assert [line.strip() for line in done.stdout.splitlines() if "platform: " in line] == [
+        "platform: emr",
+        "platform: emr_2",
+        "platform: emr",
+    ]
+    assert 'emr_2:\n    type: "emr_on_eks"\n    region: "eu-west-2"\n' in done.stdout
+
+
+def test_what_lint_asks_for_is_said_at_once(tmp_path):
+    """A schedule whose source has no fixed start is a TODO in the file, not a surprise of lint."""
+    project_of(
+        tmp_path, {"old.yml": "d: {schedule: '@daily', tasks: {t: {operator: airflow.operators.empty.EmptyOperator}}}"}
+    )
+    done = CliRunner().invoke(main, ["convert", str(tmp_path / "old.yml"), "--out", str(tmp_path / "new")])
+    text = (tmp_path / "new" / "d.yaml").read_text()
+    assert text.startswith(
+        "# Converted from the dag-factory DAG d.\n# TODO the pipeline: `doeks lint` refuses it, DK205:"
+    )
+    assert (done.exit_code, "DK205: a schedule without start_date never runs" in done.stderr) == (1, True)

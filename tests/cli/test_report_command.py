@@ -43,10 +43,8 @@ def folder(tmp_path):
             cost=Cost(usd_total=usd),
             cost_tags={"team": "sales"},
         )
-        book.write(record)
-        if number == 0:
-            run = {"since": moment.isoformat(), "minutes": 1, "usd_per_minute": "6"}
-            book.write_detail(record, {"minutes": [run]})
+        run = {"since": moment.isoformat(), "minutes": 1, "usd_per_minute": "6"}
+        book.write(record, {"minutes": [run]} if number == 0 else None)
     return tmp_path / "ledger"
 
 

@@ -4,13 +4,9 @@ from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 
 import pytest
-from hypothesis import settings
 
 from airflow_doeks.cost import load_rate_card
 from airflow_doeks.model.telemetry import Node, Pod
-
-settings.register_profile("calm", deadline=None)  # a busy machine is no fault of the product
-settings.load_profile("calm")
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
 

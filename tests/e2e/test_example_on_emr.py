@@ -34,6 +34,7 @@ def on_emr(tmp_path_factory):
         connection = {"conn_type": "aws", "login": "fake", "password": "not-a-secret", "extra": extra}
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "DOEKS_"))}
         environment |= {"AIRFLOW_HOME": str(folder / "home"), "AIRFLOW_VAR_FLIGHTS_DATA": str(folder / "data")}
+        environment |= {"AIRFLOW__DOEKS__INSTANCE": "tests"}
         for name in ("AWS_FAKE", "AWS_DEFAULT"):
             environment[f"AIRFLOW_CONN_{name}"] = json.dumps(connection)
         pipeline = folder / "dags" / "pipelines" / "flights.yaml"

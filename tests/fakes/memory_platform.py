@@ -56,6 +56,7 @@ class MemoryPlatform:
         self.wanted: AbstractSet[JobRef] = frozenset()
         self.fail_submit_after_commit = False
         self.feed_faults: list[Exception] = []
+        self.sightings: list[Sighting] = []
         self.changed = asyncio.Event()
         self.before_cancel: Callable[[], object] = lambda: None
         self.loop: asyncio.AbstractEventLoop | None = None
@@ -72,7 +73,8 @@ class MemoryPlatform:
         known = self.jobs.get(request.token)
         if known is None:
             ref = JobRef(f"memory://here/{request.name}")
-            known = JobStatus(ref, JobState.QUEUED, tags=request.body["tags"], submitted=self.time.now())
+            names = {"name": request.name, "token": request.token}
+            known = JobStatus(ref, JobState.QUEUED, tags=request.body["tags"], submitted=self.time.now(), **names)
             self.jobs[request.token] = known
             self.scripts[ref] = self.script
         if self.fail_submit_after_commit:
@@ -108,6 +110,8 @@ class MemoryPlatform:
         while True:
             if self.feed_faults:
                 raise self.feed_faults.pop(0)
+            for sighting in self.sightings:
+                yield sighting
             for job in list(self.jobs.values()):
                 yield self._now(job)
             self.changed.clear()

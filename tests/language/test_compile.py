@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from airflow_doeks.language import compile_file
 
 DAILY = """\
@@ -49,3 +51,12 @@ def test_the_example_of_the_design_becomes_a_plan(project):
     assert rollup.needs == ("clean_orders",)
     assert (notify.needs, notify.arguments) == (("rollup",), {"bash_command": "echo done"})
     assert notify.operator == "airflow.providers.standard.operators.bash.BashOperator"
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"), [("retry_delay: 0s", 0.0), ("retry_delay: 0", 0.0), ("retries: 1", 300.0)]
+)
+def test_a_pause_of_zero_is_no_pause(project, written, seconds):
+    """`retry_delay: 0s` retries at once; only a pause that is left out is Airflow's five minutes."""
+    plan = compile_file(project.pipeline(f"tasks: {{t: {{uses: empty, {written}}}}}")).plan
+    assert plan.tasks[0].retry_delay_seconds == seconds

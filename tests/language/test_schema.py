@@ -10,7 +10,7 @@ from typing import Any
 
 import pydantic
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
@@ -72,27 +72,67 @@ def agree(name: str, document: Any) -> None:
     assert bool(faults) == (error is not None), (faults, error and error.message)
 
 
-@settings(max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=10 * settings.default.max_examples)
 @given(mutated(PIPELINE_SEEDS))
 def test_compiler_and_schema_agree_on_every_pipeline(document):
     """A mutated pipeline is rejected by the JSON Schema if and only if it has a DK1xx diagnostic."""
     agree("pipeline", document)
 
 
-@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=5 * settings.default.max_examples)
 @given(mutated(DOEKS_SEEDS))
 def test_compiler_and_schema_agree_on_every_doeks_yaml(document):
     """A mutated doeks.yaml is rejected by the JSON Schema if and only if it has a DK1xx diagnostic."""
     agree("doeks", document)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=3 * settings.default.max_examples)
 @given(mutated([task["spark"] for seed in PIPELINE_SEEDS for task in seed["tasks"].values() if "spark" in task]))
 def test_what_the_schema_takes_for_a_job_the_operator_can_read(job):
     """A Spark block without templates that the schema accepts makes a SparkJob: both come from one model."""
     document = {"tasks": {"t": {"spark": job}}}
     if not rule_of("pipeline")(document) and "{" not in json.dumps([str(value) for value in leaves_of(job)]):
         SparkJob.model_validate(without_nulls(job), context={"rendered": True})
+
+
+@pytest.mark.parametrize(
+    "value",
+    [0.0, -0.0, 1.0, -1.0, 2.5, 1e300, 0, 1, -1, True, False, None, "0", "1", "1.0", [], {}],
+    ids=repr,
+)
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("doeks", ("platforms", "lake", "log_rotation", "files")),
+        ("doeks", ("platforms", "lake", "max_jobs")),
+        ("doeks", ("policies", "max_executors")),
+        ("pipeline", ("max_active_runs",)),
+        ("pipeline", ("tasks", "t", "retries")),
+        ("pipeline", ("tasks", "t", "spark", "executors", "max")),
+        ("pipeline", ("tasks", "f", "flink", "parallelism")),
+    ],
+)
+def test_a_whole_number_is_the_same_to_both(name, path, value):
+    """Bounds hold however a number is written: 0.0 below a minimum of 1 is refused by schema and compiler alike."""
+    seeds = {
+        "doeks": {
+            "platforms": {
+                "lake": {
+                    "type": "emr_on_eks",
+                    "region": "eu-west-1",
+                    "virtual_cluster": "a",
+                    "log_rotation": {"size": "1g"},
+                }
+            }
+        },
+        "pipeline": {"tasks": {"t": {"spark": {"main": "a.py"}}, "f": {"flink": {"jar": "a.jar"}}}},
+    }
+    document = copy.deepcopy(seeds[name])
+    parent = document
+    for step in path[:-1]:
+        parent = parent.setdefault(step, {})
+    parent[path[-1]] = value
+    agree(name, document)
 
 
 def leaves_of(value: Any) -> list[Any]:

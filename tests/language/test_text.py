@@ -5,6 +5,7 @@ from __future__ import annotations
 import tracemalloc
 
 import pytest
+import yaml
 
 from airflow_doeks.language.text import Refused, parse
 
@@ -87,6 +88,27 @@ def test_a_large_file_is_refused_unread():
 def test_deep_nesting_is_refused_before_it_can_crash(text):
     """Libyaml's composer overruns the C stack on such files; here they give one diagnostic."""
     assert "DK103 nested deeper than 50 levels" in refusal(text.encode())
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [
+        "exceeded maximum nesting depth",  # libyaml 0.2.6's scanner
+        "exceeded maximum nesting level of 1000, set with yaml_set_max_nest_level())",  # libyaml's parser
+    ],
+)
+def test_both_limits_of_libyaml_are_the_same_diagnostic(problem, monkeypatch):
+    """Whichever libyaml refuses a depth first, the code is DK103, with the place and what to do."""
+
+    def compose(text, Loader):  # noqa: N803 - PyYAML's name
+        raise yaml.scanner.ScannerError(None, None, problem, yaml.Mark("f.yaml", 1000, 0, 1000, None, None))
+
+    monkeypatch.setattr(yaml, "compose", compose)
+    with pytest.raises(Refused) as caught:
+        parse(b"tasks: [[[", "f.yaml")
+    found = caught.value.diagnostic
+    assert found.line() == "f.yaml:1:1001: DK103 nested deeper than 50 levels"
+    assert found.help == "close the brackets, or nest less"
 
 
 def test_a_short_file_cannot_overrun_the_stack():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta, timezone
@@ -18,6 +19,7 @@ from airflow_doeks.model.record import Attempt, Cost, JobFacts, JobRecord, Times
 from airflow_doeks.model.status import JobState
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
+TODAY = datetime.now(timezone.utc).replace(hour=12)  # no day that may be compacted
 
 
 def record(key: str, submitted: datetime = NOON, *, usd: str | None = None, **fields) -> JobRecord:
@@ -36,15 +38,25 @@ def record(key: str, submitted: datetime = NOON, *, usd: str | None = None, **fi
 
 
 class Counted(LocalStore):
-    """A folder that remembers which prefixes were listed."""
+    """A folder that remembers which prefixes were listed, and counts what was read and written."""
 
     def __init__(self, root: Path) -> None:
         super().__init__(root)
         self.listed: list[str] = []
+        self.reads = self.writes = 0
 
     def list(self, prefix: str = "") -> Iterator[str]:
         self.listed.append(prefix)
+        self.reads += 1
         return super().list(prefix)
+
+    def open(self, name: str) -> BinaryIO:
+        self.reads += 1
+        return super().open(name)
+
+    def write(self, name: str, content: bytes) -> None:
+        self.writes += 1
+        super().write(name, content)
 
 
 @pytest.fixture
@@ -78,12 +90,44 @@ def test_writing_again_changes_nothing(ledger):
     assert ledger.write(record("a", usd="0.7")).revision == 2
 
 
+@pytest.mark.parametrize(
+    ("submitted", "reads"),
+    [
+        (TODAY, 1),
+        (TODAY.replace(hour=0, minute=1), 2),  # the record may stand under the day before
+        (NOON - timedelta(days=30), 2),  # or in the part of a compacted day
+    ],
+)
+@pytest.mark.parametrize("is_running", [True, False])
+def test_a_settle_costs_two_reads_and_two_writes_at_most(submitted, reads, is_running, ledger, store):
+    """The record and its detail, with or without the record of the running job; a second time writes nothing."""
+    if is_running:
+        ledger.write(record("a", submitted))
+    store.reads = store.writes = 0
+    settled = ledger.write(record("a", submitted, usd="0.5"), {"minutes": []})
+    assert (store.reads, store.writes) == (1 if is_running else reads, 2)
+    assert ledger.write(record("a", submitted, usd="0.5"), {"minutes": []}) == settled
+    assert store.writes == 2
+
+
+def test_what_a_newer_version_wrote_is_kept(ledger, store):
+    """An older worker settles the job of a newer one: keys that it does not know are there afterwards, inside too."""
+    plain = json.loads(record("a").model_dump_json())
+    plain |= {"window": "2026-11-20", "attempt": plain["attempt"] | {"queue": "q1"}}
+    store.write("v1/submitted=2026-11-20/a.json", json.dumps(plain).encode())
+    ledger.write(record("a", usd="0.5"))
+    (text,) = (store.root / "v1" / "submitted=2026-11-20").glob("a.json")
+    kept = json.loads(text.read_text())
+    assert (kept["window"], kept["attempt"]["queue"], kept["revision"]) == ("2026-11-20", "q1", 2)
+    assert kept["cost"]["usd_total"] == "0.5"
+
+
 def test_midnight_does_not_double(ledger, store):
     """Airflow's and the platform's clock may put one submission on two days: the record stays where it was."""
     ledger.write(record("a", datetime(2026, 11, 21, 0, 0, 1, tzinfo=timezone.utc)))
     settled = ledger.write(record("a", datetime(2026, 11, 20, 23, 59, 59, tzinfo=timezone.utc), usd="1"))
     assert list(store.list()) == ["v1/submitted=2026-11-21/a.json"]
-    assert ledger.find("a", date(2026, 11, 20)) == settled
+    assert ledger.find("a", datetime(2026, 11, 20, 23, 59, 59, tzinfo=timezone.utc)) == settled
     assert list(ledger.records()) == [settled]
 
 
@@ -92,7 +136,7 @@ def test_midnight_does_not_double_the_other_way_round(ledger, store):
     ledger.write(record("a", datetime(2026, 11, 20, 23, 59, 59, tzinfo=timezone.utc)))
     settled = ledger.write(record("a", datetime(2026, 11, 21, 0, 0, 1, tzinfo=timezone.utc), usd="1"))
     assert list(store.list()) == ["v1/submitted=2026-11-20/a.json"]
-    assert ledger.find("a", date(2026, 11, 21)) == settled
+    assert ledger.find("a", datetime(2026, 11, 21, 0, 0, 1, tzinfo=timezone.utc)) == settled
     assert list(ledger.records()) == [settled]
 
 
@@ -113,7 +157,19 @@ def test_readers_take_the_highest_revision(ledger, store):
     lines = "".join(record(key, revision=1).model_dump_json() + "\n" for key in ("a", "b"))
     store.write("v1/submitted=2026-11-20/part.jsonl.zst", zstandard.compress(lines.encode()))
     assert {found.record_id: found.revision for found in ledger.records()} == {"a": 3, "b": 1}
-    assert ledger.find("b", date(2026, 11, 20)).record_id == "b"
+    assert ledger.find("b", NOON).record_id == "b"
+
+
+@pytest.mark.parametrize("revisions", [(1, 2), (2, 1)])
+@pytest.mark.parametrize("usds", [("1", "2"), ("1", None), (None, "1")])
+@pytest.mark.parametrize("place", ["v1/submitted=2026-11-20/part.jsonl.zst", "v1/submitted=2026-11-21/a.json"])
+def test_a_higher_revision_wins_wherever_it_stands_settled_or_not(revisions, usds, place, ledger, store):
+    """Of two places the later writing is given, whichever is read first; that it is settled decides only a tie."""
+    one, other = (record("a", usd=usd, revision=number) for usd, number in zip(usds, revisions, strict=True))
+    store.write("v1/submitted=2026-11-20/a.json", one.model_dump_json().encode())
+    text = other.model_dump_json().encode()
+    store.write(place, zstandard.compress(text) if place.endswith(".zst") else text)
+    assert [found.revision for found in ledger.records()] == [2]
 
 
 def test_range_lists_only_its_days(ledger, store):
@@ -163,11 +219,11 @@ def test_detail_and_bill(ledger, store):
     """The detail stands beside its record and is read back; the bill of a day later becomes the record's `actual`."""
     settled = ledger.write(record("a", usd="0.5"))
     assert ledger.read_detail(settled) == {}
-    ledger.write_detail(settled, {"columns": {"é": [1]}})
+    settled = ledger.write(record("a", usd="0.6"), {"columns": {"é": [1]}})
     store.write("v1/submitted=2026-11-20/a.actual.json", b'{"usd": "0.61"}')
     assert ledger.read_detail(settled) == {"columns": {"é": [1]}}
     assert [found.actual for found in ledger.records()] == [{"usd": "0.61"}]
-    assert ledger.write(record("a", usd="0.5")).revision == 1
+    assert ledger.write(record("a", usd="0.6")) == settled
 
 
 @pytest.mark.parametrize("submitted", [NOON, NOON.replace(hour=23, minute=59)])
@@ -175,7 +231,7 @@ def test_a_detail_is_opened_without_listing(submitted, ledger, store):
     """However many records a day holds, a detail costs no listing, also of a record that came across midnight."""
     settled = ledger.write(record("a", submitted, usd="0.5"))
     late = settled.model_copy(update={"times": Times(submitted=submitted + timedelta(minutes=2))})
-    ledger.write_detail(late, {"minutes": []})
+    ledger.write(late, {"minutes": []})
     store.listed.clear()
     assert ledger.read_detail(settled) == ledger.read_detail(late) == {"minutes": []}
     assert store.listed == []
@@ -208,5 +264,5 @@ def test_object_that_vanishes_while_reading(store):
 
 def test_unknown_record(ledger):
     """A record that nobody wrote is None."""
-    assert ledger.find("a", date(2026, 11, 20)) is None
+    assert ledger.find("a", NOON) is None
     assert list(ledger.records()) == []

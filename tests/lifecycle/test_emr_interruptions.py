@@ -12,7 +12,8 @@ from datetime import timedelta
 
 import pytest
 
-from airflow_doeks.lifecycle import Budgets, Clock, Followers, cancel, next_deadline, overdue, submit, wait
+from airflow_doeks.lifecycle import Budgets, Clock, Followers, cancel, submit, wait
+from airflow_doeks.lifecycle.deadlines import next_deadline
 from airflow_doeks.model.errors import PlatformError
 from airflow_doeks.model.job import SparkJob
 from airflow_doeks.model.status import JobRef, JobState, JobStatus
@@ -157,9 +158,9 @@ async def test_row_11_two_hours_in_the_queue_hold_nobody_and_end_only_by_queue_t
     assert [status.state for status in seen] == [JobState.QUEUED, JobState.SUCCEEDED]
     assert seen[0].reason == "queued by the virtual cluster"
     times = {"submitted": submission.submitted, "entered": submission.submitted}
-    later = submission.submitted + timedelta(hours=1)
-    assert overdue(seen[0], Budgets(startup_timeout=60, run_timeout=60), **times, now=later) is None
-    assert overdue(seen[0], Budgets(queue_timeout=1800), **times, now=later) == "queue_timeout"
+    assert next_deadline(seen[0], Budgets(startup_timeout=60, run_timeout=60), **times) is None
+    due = submission.submitted + timedelta(seconds=1800)
+    assert next_deadline(seen[0], Budgets(queue_timeout=1800), **times) == (due, "queue_timeout")
 
 
 def test_row_13_a_killed_task_has_no_job_five_seconds_later(aws):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 
 import pytest
 
@@ -11,7 +12,8 @@ from airflow_doeks.lifecycle import Followers, following
 from airflow_doeks.model.errors import PlatformError
 from airflow_doeks.model.job import SparkJob
 from airflow_doeks.model.status import JobRef, JobState
-from tests.fakes.memory_platform import MemoryPlatform
+from airflow_doeks.model.telemetry import Pod, Sighting
+from tests.fakes.memory_platform import START, MemoryPlatform
 from tests.lifecycle.test_submission import later_try
 
 
@@ -93,6 +95,67 @@ async def test_a_refusal_reaches_every_follower_at_once() -> None:
     for result in await asyncio.gather(*tasks, return_exceptions=True):
         assert isinstance(result, PlatformError)
         assert "role/x may not ListJobRuns" in str(result)
+
+
+async def test_a_fault_of_ours_in_a_feed_says_nothing_of_the_jobs() -> None:
+    """An exception that nobody expected reaches the followers as a request that a worker looks, and the log whole."""
+    platform = MemoryPlatform()
+    platform.feed_faults = [KeyError("arn")]
+    tasks = [asyncio.create_task(states(platform, ref)) for ref in jobs(platform, 3)]
+    for result in await asyncio.gather(*tasks, return_exceptions=True):
+        assert isinstance(result, PlatformError)
+        assert str(result) == "the feed of here broke (KeyError: 'arn'); a worker must look"
+        assert not result.retryable
+    assert Followers.of_running_loop().feeds == 0
+
+
+async def test_who_comes_late_is_told_an_end_that_nobody_followed() -> None:
+    """A job may end between its submission and its trigger's start: the feed told it once, and once is enough."""
+    platform = MemoryPlatform()
+    ref, other = jobs(platform, 2)
+    platform.scripts[other] = ((0, JobState.RUNNING),)
+    first = asyncio.create_task(states(platform, other))
+    await settle_loop()
+    platform.tick(100)
+    await settle_loop()
+    platform.jobs.clear()  # the feed has nothing more to tell of it
+    assert await asyncio.wait_for(states(platform, ref), 30) == [JobState.SUCCEEDED]
+    first.cancel()
+
+
+async def test_a_feed_remembers_no_more_than_it_must(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Last states of jobs that nobody follows are kept for a while only, those of followed jobs as long as needed."""
+    monkeypatch.setattr(following, "_REMEMBERED", 10)
+    platform = MemoryPlatform()
+    ref, *others = jobs(platform, 100)
+    task = asyncio.create_task(states(platform, ref))
+    await settle_loop()
+    (feed,) = Followers.of_running_loop()._feeds.values()
+    assert len(feed.last) <= 1 + 10
+    assert {ref, others[-1]} <= feed.last.keys()
+    platform.tick(100)
+    assert await task == [JobState.QUEUED, JobState.SUCCEEDED]
+
+
+async def test_sightings_go_where_they_are_wanted(caplog: pytest.LogCaptureFixture) -> None:
+    """Pods that a feed saw are handed on; without somebody who takes them, or when that fails, jobs are followed."""
+    platform = MemoryPlatform()
+    one, two, three = jobs(platform, 3)
+    seen: list[Sighting] = []
+
+    async def end_of(ref: JobRef, sink: Callable[[Sighting], object] | None) -> JobState:
+        platform.sightings = [
+            Sighting(ref=ref, seen=START, pod=Pod(uid="p", role="driver", vcpu=None, memory_gib=None))
+        ]
+        async with contextlib.aclosing(Followers.of_running_loop().follow(platform, ref, sink=sink)) as statuses:
+            return [status.state async for status in statuses][-1]
+
+    platform.tick(100)
+    assert await end_of(one, seen.append) is JobState.SUCCEEDED
+    assert await end_of(two, None) is JobState.SUCCEEDED
+    assert await end_of(three, {}.__getitem__) is JobState.SUCCEEDED
+    assert [sighting.ref for sighting in seen] == [one]
+    assert "A sighting of" in caplog.text
 
 
 async def test_a_feed_that_broke_starts_again_for_the_next_follower() -> None:

@@ -113,6 +113,38 @@ def test_a_store_that_hangs_is_given_up(tmp_path: Path) -> None:
     assert "was not read within" in (cost.why_unknown or "")
 
 
+def test_nobody_reads_on_after_a_log_was_given_up(tmp_path: Path) -> None:
+    """A log that never ends is read in a thread; when nobody waits any more, the thread ends with its next block."""
+    import io
+    import threading
+
+    class Endless:
+        url = "memory://"
+
+        def list(self, prefix: str = "") -> list[str]:
+            return [prefix]
+
+        def open(self, name: str) -> io.BufferedReader:
+            class Lines(io.RawIOBase):
+                def readable(self) -> bool:
+                    return True
+
+                def readinto(self, buffer: bytearray) -> int:
+                    line = b'{"Event":"x"}\n'
+                    buffer[: len(line)] = line
+                    return len(line)
+
+            return io.BufferedReader(Lines())
+
+    known = REQUESTED.model_copy(update={"event_log": f"{tmp_path}/endless"})
+    before = set(threading.enumerate())
+    cost = settled(known, open_log=lambda _: (Endless(), "log"), seconds=0.05).record.cost
+    assert "was not read within" in (cost.why_unknown or "")
+    for thread in set(threading.enumerate()) - before:
+        thread.join(60)
+        assert not thread.is_alive()
+
+
 def test_a_fault_of_ours_raises_and_is_recorded_by_the_caller() -> None:
     """`settle` hides no bug; `unsettled_record` says what it was."""
 

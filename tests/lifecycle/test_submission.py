@@ -199,3 +199,17 @@ def test_a_submission_survives_json() -> None:
     """What a trigger carries is what was submitted."""
     submission = run(MemoryPlatform(), FIRST)
     assert Submission.from_json(submission.to_json()) == submission
+
+
+def test_a_submission_of_a_newer_version_is_read_and_handed_on() -> None:
+    """What a newer worker carries beside is not lost when an older one defers the task again."""
+    newer = run(MemoryPlatform(), FIRST).to_json() | {"windows": ["2026-11-20"]}
+    assert Submission.from_json(newer).to_json() == newer
+
+
+def test_an_adopted_job_is_itself() -> None:
+    """Name, token, tags and try are those under which it was submitted."""
+    platform = MemoryPlatform(script=FOR_EVER)
+    first = run(platform, FIRST)
+    platform.tick(30)
+    assert run(platform, later_try(2)) == replace(first, adopted=True)

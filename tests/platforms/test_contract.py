@@ -14,7 +14,7 @@ from airflow_doeks.model.identity import PREFIX, label_value
 from airflow_doeks.model.status import JobState
 from airflow_doeks.platforms.registry import TYPES
 
-HARNESSES = ("emr_on_eks", "local")  # platform type -> tests/platforms/harness_<type>.py
+HARNESSES = ("emr_on_eks", "kubeflow_spark", "local")  # platform type -> tests/platforms/harness_<type>.py
 
 TRACEBACK = """\
 Traceback (most recent call last):

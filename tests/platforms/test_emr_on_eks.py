@@ -71,6 +71,25 @@ def test_the_same_token_gives_the_same_job(aws):
     assert len(aws.emr.jobs) == 1
 
 
+async def test_an_odd_entry_of_a_list_hides_no_other(aws, caplog, monkeypatch):
+    """A job run in a form that nobody expected is told once; the ends of all others are told as ever."""
+    platform = aws.platform()
+    refs = [submit(platform, aws, task_id=f"t{number}") for number in range(5)]
+    describe = aws.emr.describe
+
+    def odd(job, **how):
+        run = describe(job, **how)
+        return {key: run[key] for key in run if key != "arn" or job.id != refs[2].path[1]}
+
+    monkeypatch.setattr(aws.emr, "describe", odd)
+    others = [ref for ref in refs if ref != refs[2]]
+    states = await seen(platform, refs, until=all_ended(others))
+    assert {states[ref].state for ref in others} == {JobState.SUCCEEDED}
+    assert caplog.text.count("in a form that cannot be read (KeyError") == 1
+    with pytest.raises(PlatformError, match="in a form that cannot be read"):
+        platform.observe(refs[2])
+
+
 @pytest.mark.parametrize("fault", ["drop_before", "drop_after", "InternalServerException"])
 def test_a_submit_without_an_answer_is_repeated_to_one_job(aws, fault):
     """A time-out before or after the commit and a 5xx end in exactly one job."""

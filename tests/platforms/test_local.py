@@ -215,6 +215,30 @@ async def test_sleeping_laptop_loses_nothing(jobs):
     assert next(looks, None) is None
 
 
+@pytest.mark.parametrize("content", [None, '{"ref": "local://here/x"}'])
+async def test_a_run_that_cannot_be_read_silences_no_other(jobs, caplog, content):
+    """Its files are gone to waste or to another owner: the feed tells of all others, and of it in the log, once."""
+    platform, ends = jobs.platform(), []
+    refs = [platform.submit(platform.render(jobs.job(), jobs.identity(task_id=task))) for task in ("one", "two")]
+    request = jobs.run(refs[0]) / "request.json"
+    request.rename(request.with_name("request.before"))
+    request.mkdir() if content is None else request.write_text(content)
+    jobs.succeed(refs[1])
+
+    async def follow():
+        async for status in platform.feed(platform.scope(refs[1]), set(refs)):
+            ends.append(status)
+            if len(ends) > 2:
+                return
+
+    await asyncio.wait_for(follow(), 30)
+    assert {(status.ref, status.state) for status in ends} == {(refs[1], JobState.SUCCEEDED)}
+    assert caplog.text.count("passed over until it can be read") == 1
+    assert [status.ref for status in platform.living("prod")] == []
+    request.rmdir() if content is None else request.unlink()
+    request.with_name("request.before").rename(request)
+
+
 def test_arguments_and_environment_arrive_unchanged(jobs, monkeypatch):
     """No shell touches an argument, the job's variables are set, and Airflow's own secrets stay with Airflow."""
     for name in ("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "AIRFLOW_CONN_WAREHOUSE", "AIRFLOW_VAR_TOKEN"):
@@ -229,6 +253,26 @@ def test_arguments_and_environment_arrive_unchanged(jobs, monkeypatch):
     assert "GREETING=hello you\n" in environment
     assert "secret" not in environment
     assert not (jobs.run(ref) / "pwned").exists()
+
+
+def test_a_job_is_given_named_variables_only(jobs, monkeypatch):
+    """Whatever keys the worker holds stay with it, unless the platform's entry names them; its request is its own."""
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hunter2")
+    monkeypatch.setenv("GITHUB_TOKEN", "hunter3")
+    monkeypatch.setenv("SPARK_CONF_DIR", "/etc/spark")
+    monkeypatch.setenv("LC_TIME", "C")
+    first = jobs.platform()
+    second = jobs.platform(pass_env=["AWS_*"])
+    seen = []
+    for platform, task in ((first, "one"), (second, "two")):
+        ref = platform.submit(platform.render(jobs.job(), jobs.identity(task_id=task)))
+        jobs.until_running(ref)
+        seen.append((jobs.run(ref) / "environment").read_text())
+        assert {oct((jobs.run(ref) / "request.json").stat().st_mode & 0o777)} == {"0o600"}
+    for environment in seen:
+        assert {"SPARK_CONF_DIR=/etc/spark", "LC_TIME=C", f"HOME={os.environ['HOME']}"} <= set(environment.splitlines())
+        assert "hunter3" not in environment
+    assert ["hunter2" in environment for environment in seen] == [False, True]
 
 
 def test_options_of_the_job(jobs):

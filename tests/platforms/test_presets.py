@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from airflow_doeks.model.errors import SpecError
 from airflow_doeks.model.job import SparkJob
 from airflow_doeks.platforms.kubernetes.pod_template import merged, pod_template
 from airflow_doeks.platforms.spark.conf import sizing_conf, split_memory
@@ -52,6 +53,35 @@ def test_managed_node_groups_have_their_own_labels():
     conf = effect_of(job("spot_only"), Surroundings(nodes="managed")).conf
     assert conf["spark.kubernetes.executor.node.selector.eks.amazonaws.com/capacityType"] == "SPOT"
     assert conf["spark.kubernetes.driver.node.selector.eks.amazonaws.com/capacityType"] == "ON_DEMAND"
+
+
+def test_executors_on_fargate_carry_the_label_of_their_profile():
+    """`executors.capacity: fargate` puts executors on the platform's profile; the driver stays on nodes."""
+    fargate = job(executors={"capacity": "fargate"})
+    around = Surroundings(fargate_profile="spark-executors")
+    assert effect_of(fargate, around).conf == {
+        "spark.kubernetes.executor.label.eks.amazonaws.com/fargate-profile": "spark-executors"
+    }
+    assert preset_findings(fargate, around) == []
+
+
+@pytest.mark.parametrize(
+    ("presets", "executors", "profile", "path", "message"),
+    [
+        ((), {}, None, "executors.capacity", "the platform names no Fargate profile"),
+        (("graviton",), {}, "p", "presets", "graviton is nothing that Fargate has"),
+        (("spot",), {}, "p", "presets", "spot is nothing that Fargate has"),
+        ((), {"gpu": 1}, "p", "executors.gpu", "Fargate has no GPUs"),
+    ],
+)
+def test_what_fargate_has_not_is_refused(presets, executors, profile, path, message):
+    """Before it is sent, and again when it is rendered: nothing that was asked for is silently dropped."""
+    asked = job(*presets, executors={"capacity": "fargate"} | executors)
+    (finding,) = preset_findings(asked, Surroundings(fargate_profile=profile))
+    assert (finding.path, finding.message) == (path, message)
+    assert finding.help
+    with pytest.raises(SpecError, match=message):
+        effect_of(asked, Surroundings(fargate_profile=profile))
 
 
 def test_capacity_of_the_executors_is_a_preset_unless_one_is_named():

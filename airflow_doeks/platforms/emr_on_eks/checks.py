@@ -18,7 +18,7 @@ from airflow_doeks.platforms.emr_on_eks.request import (
 from airflow_doeks.platforms.protocol import Finding
 from airflow_doeks.platforms.spark.checks import code_findings, pod_name_findings
 from airflow_doeks.platforms.spark.conf import conf_findings
-from airflow_doeks.platforms.spark.presets import ROLES, effect_of, preset_findings
+from airflow_doeks.platforms.spark.presets import ROLES, effect_of, fargate_findings, preset_findings
 
 if TYPE_CHECKING:
     from airflow_doeks.platforms.emr_on_eks.config import Config
@@ -41,6 +41,8 @@ def check_job(config: Config, job: Mapping[str, Any]) -> list[Finding]:
     typed = view(job)
     around = surroundings(config, {})
     found += preset_findings(typed, around)
+    if fargate_findings(typed, around):
+        return found
     pods = effect_of(typed, around).pods
     for role in (role for role in ROLES if role in pods):
         if not config.code:

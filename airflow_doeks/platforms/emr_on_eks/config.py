@@ -95,6 +95,11 @@ class Config(BaseModel):
         examples=[{"EntryPoint": "$main"}],
     )
     queue: str | None = Field(default=None, description="YuniKorn queue of preset `yunikorn`.", examples=["root.sales"])
+    fargate_profile: str | None = Field(
+        default=None,
+        description="Fargate profile of `executors.capacity: fargate`; its selectors must match the executors' pods.",
+        examples=["spark-executors"],
+    )
     storage_class: str = Field(default="gp3", description="Storage class of preset `pvc_reuse`.")
     node_labels: Literal["karpenter", "managed"] = Field(
         default="karpenter", description="Who labels nodes by capacity type: Karpenter or EKS managed node groups."

@@ -9,7 +9,7 @@ from typing import Any
 
 from airflow_doeks.model.status import JobRef, JobState, JobStatus
 from airflow_doeks.platforms.aws_calls import AwsCalls
-from airflow_doeks.platforms.emr_on_eks.states import ACTIVE, ENDED, address, lost, status_of
+from airflow_doeks.platforms.emr_on_eks.states import ACTIVE, ENDED, address, legible, lost
 from airflow_doeks.platforms.patience import Refusal
 
 FEW_JOBS = 2  # up to here describing each costs less than a list
@@ -39,7 +39,8 @@ async def feed(
                 seen.add(status.ref)
                 yield status
         for ref in wanted - seen:
-            yield await _look(emr, ref)
+            for status in await _look(emr, ref):
+                yield status
         born = {ref: born[ref] for ref in wanted if ref in born}
         took = emr.clock.monotonic() - began
         early = max(2 * took, list_seconds / 20)
@@ -67,15 +68,16 @@ async def _ended(
 
 async def _pages(emr: AwsCalls, cluster: str, **filters: Any) -> AsyncIterator[JobStatus]:
     async for run in emr.pages_of_feed("list_job_runs", "jobRuns", virtualClusterId=cluster, **filters):
-        yield status_of(run)
+        for status in legible([run]):
+            yield status
 
 
-async def _look(emr: AwsCalls, ref: JobRef) -> JobStatus:
+async def _look(emr: AwsCalls, ref: JobRef) -> list[JobStatus]:
     cluster, job_run = address(ref)
     try:
         answer = await emr.forever("describe_job_run", virtualClusterId=cluster, id=job_run)
     except Refusal as refusal:
         if refusal.kind != "gone":
             raise
-        return lost(ref)
-    return status_of(answer["jobRun"])
+        return [lost(ref)]
+    return list(legible([answer["jobRun"]]))

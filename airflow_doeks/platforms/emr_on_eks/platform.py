@@ -24,7 +24,7 @@ from airflow_doeks.platforms.emr_on_eks.explain import Sources, explain
 from airflow_doeks.platforms.emr_on_eks.feed import feed
 from airflow_doeks.platforms.emr_on_eks.logs import job_links
 from airflow_doeks.platforms.emr_on_eks.request import all_conf, render
-from airflow_doeks.platforms.emr_on_eks.states import ACTIVE, address, lost, ref_of, status_of
+from airflow_doeks.platforms.emr_on_eks.states import ACTIVE, address, legible, lost, ref_of, status_of
 from airflow_doeks.platforms.patience import Refusal
 from airflow_doeks.platforms.spark.pods import requested_pods
 
@@ -59,7 +59,7 @@ class Platform:
         """This task's jobs that live, or ended since its run started: lists by name, compared by tags; newest first."""
         name, since = identity.task_name, identity.run_started - CLOCK_SKEW
         listed = [*self._list(name=name, states=ACTIVE), *self._list(name=name, createdAfter=since)]
-        mine = self._statuses({run["id"]: run for run in listed}.values())
+        mine = map(status_of, self._with_tags({run["id"]: run for run in listed}.values()))
         key, instance = identity.task_key[:16], identity.instance
         return sorted(
             (
@@ -74,7 +74,7 @@ class Platform:
     def living(self, instance: str) -> Iterator[JobStatus]:
         """The virtual cluster's living jobs that carry this instance's tag: one paged list."""
         wanted = label_value(instance)
-        for status in self._statuses(self._list(states=ACTIVE)):
+        for status in legible(self._with_tags(self._list(states=ACTIVE))):
             if status.tags.get(f"{PREFIX}instance") == wanted:
                 yield status
 
@@ -158,12 +158,12 @@ class Platform:
     def _list(self, **filters: Any) -> Iterator[dict[str, Any]]:
         return self._emr.pages("list_job_runs", "jobRuns", virtualClusterId=self.config.virtual_cluster, **filters)
 
-    def _statuses(self, runs: Iterable[Mapping[str, Any]]) -> Iterator[JobStatus]:
-        """Each with its tags, for which a run is described where a list leaves them out."""
+    def _with_tags(self, runs: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+        """The runs, described one by one where a list leaves tags out."""
         for run in runs:
             whole = run if run.get("tags") else self._describe(run["virtualClusterId"], run["id"])
             if whole:
-                yield status_of(whole)
+                yield whole
 
 
 def _bucket_and_key(url: str) -> tuple[str, str]:

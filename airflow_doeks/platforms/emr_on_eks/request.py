@@ -18,7 +18,7 @@ import yaml
 from airflow_doeks.model.errors import SpecError
 from airflow_doeks.model.identity import JobIdentity
 from airflow_doeks.model.status import Request
-from airflow_doeks.platforms.kubernetes.labels import labels
+from airflow_doeks.platforms.kubernetes.labels import label_forms
 from airflow_doeks.platforms.kubernetes.pod_template import pod_template
 from airflow_doeks.platforms.spark import conf as spark
 from airflow_doeks.platforms.spark.pods import EXECUTOR_PREFIX, TEMPLATE_FILE, key_conf, pod_conf
@@ -50,7 +50,7 @@ def render(config: Config, platform: str, job: SparkJob, identity: JobIdentity, 
     work = _Work(config, job, injection, labels={}, event_log=config.event_logs)
     spec_hash = spark.spec_hash([work.parameters(), dict(work.conf), work.effect.submitter_nodes, work.uploads])
     tags = identity.tags(spec_hash)
-    of_pods = labels(tags)
+    of_pods = label_forms(tags)
     mine = {key: of_pods[key] for key in ("airflow-doeks/task-key", "airflow-doeks/try")}
     event_log = f"{config.event_logs.rstrip('/')}/{identity.name}" if config.event_logs else None
     work = _Work(config, job, injection, labels=mine, event_log=event_log)
@@ -152,6 +152,7 @@ def surroundings(config: Config, labels: Mapping[str, str]) -> Surroundings:
     """What presets may know of this platform."""
     return Surroundings(
         queue=config.queue,
+        fargate_profile=config.fargate_profile,
         storage_class=config.storage_class,
         nodes=config.node_labels,
         owner=IMAGE_OWNER,

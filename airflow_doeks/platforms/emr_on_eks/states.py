@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
+from airflow_doeks.model.errors import PlatformError
 from airflow_doeks.model.identity import PREFIX
 from airflow_doeks.model.redaction import redacted
 from airflow_doeks.model.status import JobRef, JobState, JobStatus
@@ -35,7 +36,30 @@ def ref_of(arn: str) -> JobRef:
 
 
 def status_of(run: Mapping[str, Any]) -> JobStatus:
-    """A job run as ListJobRuns and DescribeJobRun show it."""
+    """A job run as ListJobRuns and DescribeJobRun show it; PlatformError for one that is not as the API says."""
+    try:
+        return _status_of(run)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        msg = f"EMR shows job run {run.get('id')!r} in a form that cannot be read ({type(error).__name__}: {error})"
+        raise PlatformError(msg) from error
+
+
+def legible(runs: Iterable[Mapping[str, Any]]) -> Iterator[JobStatus]:
+    """Those of a list that can be read; of another a warning, once: an odd entry hides no other."""
+    return (status for status in map(_legible, runs) if status)
+
+
+def _legible(run: Mapping[str, Any]) -> JobStatus | None:
+    try:
+        return status_of(run)
+    except PlatformError as error:
+        if str(error) not in _warned:
+            _warned.add(str(error))
+            log.warning("%s; it is passed over", error)
+        return None
+
+
+def _status_of(run: Mapping[str, Any]) -> JobStatus:
     word = run.get("state", "")
     state = STATES.get(word)
     if state is None:
@@ -53,6 +77,8 @@ def status_of(run: Mapping[str, Any]) -> JobStatus:
         is_cancelling=word == "CANCEL_PENDING",
         submitted=_utc(run.get("createdAt")),
         ended=_utc(run.get("finishedAt")),
+        name=run.get("name") or "",
+        token=run.get("clientToken") or "",
         attempts=(run.get("retryPolicyExecution") or {}).get("currentAttemptCount"),
     )
 

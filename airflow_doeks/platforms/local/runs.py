@@ -41,14 +41,20 @@ def create(run: Path, request: Request, launch: Mapping[str, Any], now: datetime
         (new / EVENTS).mkdir(parents=True)
         (new / "tmp").mkdir()
         if request.body["sql_text"] is not None:
-            (new / "query.sql").write_text(request.body["sql_text"], "utf-8")
-        (new / "request.json").write_text(json.dumps(content, indent=1), "utf-8")
+            _write_for_us(new / "query.sql", request.body["sql_text"])
+        _write_for_us(new / "request.json", json.dumps(content, indent=1))
         new.rename(run)
     except OSError as error:
         shutil.rmtree(new, ignore_errors=True)
         if not run.exists():
             msg = f"{run} cannot be made: {error}. Check that [doeks] local_dir can be written and is not full."
             raise PlatformError(msg, retryable=True) from error
+
+
+def _write_for_us(path: Path, text: str) -> None:
+    """Readable by nobody else: a job's variables and arguments may be secrets."""
+    with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
 
 
 def read_request(run: Path) -> dict[str, Any] | None:
@@ -58,7 +64,15 @@ def read_request(run: Path) -> dict[str, Any] | None:
 
 
 def look(run: Path, ref: JobRef, now: datetime) -> JobStatus:
-    """The state of a job from its files."""
+    """The state of a job from its files; PlatformError for files that cannot be read, or hold something else."""
+    try:
+        return _look(run, ref, now)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        msg = f"the files of {run} are not those of a job ({type(error).__name__}: {error})"
+        raise PlatformError(msg) from error
+
+
+def _look(run: Path, ref: JobRef, now: datetime) -> JobStatus:
     request = read_request(run)
     if request is None:
         reason = f"there is no run directory {run}; worker and triggerer must share [doeks] local_dir"
@@ -67,6 +81,8 @@ def look(run: Path, ref: JobRef, now: datetime) -> JobStatus:
         "tags": request["body"]["identity"],
         "submitted": datetime.fromisoformat(request["submitted"]),
         "attempts": 1,
+        "name": request["name"],
+        "token": request["token"],
     }
     state = _read_json(run / "state.json")
     if state is None:

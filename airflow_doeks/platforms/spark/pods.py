@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from airflow_doeks.model.quantities import gib, parse_cpu, parse_memory, parse_spark_memory
 from airflow_doeks.model.telemetry import CapacityType, Pod, Role
-from airflow_doeks.platforms.kubernetes.labels import annotations, labels
-from airflow_doeks.platforms.spark.presets import CAPACITY, ROLES
+from airflow_doeks.platforms.kubernetes.labels import full_values, label_forms
+from airflow_doeks.platforms.spark.presets import CAPACITY, FARGATE_LABEL, ROLES
 
 if TYPE_CHECKING:
     from airflow_doeks.model.job import SparkJob
@@ -44,7 +44,7 @@ def pod_conf(job: SparkJob) -> dict[str, str]:
 
 def key_conf(tags: Mapping[str, str]) -> dict[str, str]:
     """A job's keys as labels of both kinds of pods, and as annotations where a label cannot hold the value."""
-    forms = {"label": labels(tags), "annotation": annotations(tags)}
+    forms = {"label": label_forms(tags), "annotation": full_values(tags)}
     return {
         f"spark.kubernetes.{role}.{form}.{name}": value
         for role in ROLES
@@ -81,6 +81,11 @@ def requested_pods(
     label, *words = CAPACITY[node_labels]
     kinds: dict[str, CapacityType] = dict(zip(words, ("on_demand", "spot"), strict=True))
 
+    def capacity(role: Role) -> CapacityType | None:
+        if conf.get(f"spark.kubernetes.{role}.label.{FARGATE_LABEL}"):
+            return "fargate"
+        return kinds.get(conf.get(f"spark.kubernetes.{role}.node.selector.{label}", ""))
+
     def pod(role: Role, number: int) -> Pod:
         return Pod(
             uid=f"{role}-{number}",
@@ -91,7 +96,7 @@ def requested_pods(
             storage_gib=asked.storage_gib(role),
             started=since,
             ended=until,
-            capacity_type=kinds.get(conf.get(f"spark.kubernetes.{role}.node.selector.{label}", "")),
+            capacity_type=capacity(role),
             is_emr_image=is_emr_image,
         )
 

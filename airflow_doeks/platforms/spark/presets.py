@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from airflow_doeks.model.errors import SpecError
 from airflow_doeks.model.quantities import MIB
 from airflow_doeks.platforms.kubernetes.pod_template import PodPatch
 from airflow_doeks.platforms.protocol import Finding
@@ -24,6 +25,11 @@ CAPACITY = {  # who labels the nodes -> label, on-demand, Spot; Karpenter 1.x an
     "karpenter": ("karpenter.sh/capacity-type", "on-demand", "spot"),
     "managed": ("eks.amazonaws.com/capacityType", "ON_DEMAND", "SPOT"),
 }
+# A pod with this label runs on the Fargate profile of that name, whose selectors must match it too; EKS User Guide,
+# "Define which Pods use AWS Fargate when launched", read November 2026.
+FARGATE_LABEL = "eks.amazonaws.com/fargate-profile"
+# What Fargate has not: Spot, arm64, instance disks, volumes of EBS. The same page's list of considerations.
+_NOT_ON_FARGATE = ("spot", "spot_only", "on_demand", "graviton", "graviton_preferred", "nvme", "pvc_reuse")
 SPOT_GRACE_SECONDS = 115  # AWS gives 120 s notice; Kubernetes' default of 30 s would cut decommissioning short
 _EXCLUSIVE = ({"spot", "spot_only", "on_demand"}, {"graviton", "graviton_preferred"}, {"nvme", "pvc_reuse"})
 
@@ -38,6 +44,7 @@ class Surroundings:
     """
 
     queue: str | None = None
+    fargate_profile: str | None = None
     storage_class: str = "gp3"
     nodes: str = "karpenter"
     owner: str = "185:0"
@@ -231,14 +238,39 @@ def effect_of(job: SparkJob, around: Surroundings) -> Effect:
     of_capacity = {"spot": "spot_only", "on_demand": "on_demand"}.get(job.executors.capacity or "")
     if of_capacity and not _EXCLUSIVE[0] & set(names):
         names.append(of_capacity)
-    return together(*(PRESETS[name](job, around) for name in names))
+    effects = [PRESETS[name](job, around) for name in names]
+    if job.executors.capacity == "fargate":
+        faults = fargate_findings(job, around)
+        if faults:
+            msg = f"{faults[0].path}: {faults[0].message}; {faults[0].help}."
+            raise SpecError(msg)
+        effects.append(Effect({f"spark.kubernetes.executor.label.{FARGATE_LABEL}": around.fargate_profile or ""}))
+    return together(*effects)
+
+
+def fargate_findings(job: SparkJob, around: Surroundings) -> list[Finding]:
+    """Why the executors cannot run on Fargate, if they ask for it."""
+    if job.executors.capacity != "fargate":
+        return []
+    found = [
+        Finding("presets", f"{name} is nothing that Fargate has", f"leave out {name}, or `executors.capacity`")
+        for name in job.presets
+        if name in _NOT_ON_FARGATE
+    ]
+    if not around.fargate_profile:
+        help_ = "set `fargate_profile` of the platform in doeks.yaml, or choose spot or on_demand"
+        found.insert(0, Finding("executors.capacity", "the platform names no Fargate profile", help_))
+    if job.executors.gpu:
+        found.append(Finding("executors.gpu", "Fargate has no GPUs", "leave out `executors.capacity`"))
+    return found
 
 
 def preset_findings(job: SparkJob, around: Surroundings) -> list[Finding]:
     """Presets of one job that exclude each other or set one property to two values."""
     names = [name for name in dict.fromkeys(job.presets) if name in PRESETS]
+    found = fargate_findings(job, around)
     groups = [[name for name in names if name in group] for group in _EXCLUSIVE]
-    found = [
+    found += [
         Finding("presets", f"{' and '.join(rivals)} exclude each other", f"keep one: {rivals[0]}")
         for rivals in groups
         if len(rivals) > 1

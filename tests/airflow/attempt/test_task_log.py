@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from airflow_doeks.attempt.accounts import JobInHand, TaskAccounts
 from airflow_doeks.attempt.attempt import TaskAttempt
+from airflow_doeks.attempt.hand import Books, JobInHand
 from airflow_doeks.hooks.settings import load_settings
 from airflow_doeks.model.status import JobRef
 from airflow_doeks.model.telemetry import Telemetry
@@ -33,11 +33,11 @@ class Logging(MemoryPlatform):
 def test_a_difference_from_the_declared_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """What was read or written otherwise than declared is a warning in the task's log, as it is in the record."""
     settings = replace(load_settings(), ledger_path=f"{tmp_path}/ledger", local_dir=str(tmp_path))
-    accounts = TaskAccounts(
+    books = Books(
         FIRST, settings, ("file:/tmp/doeks-lake/orders", "s3://raw/vips"), ("file:/tmp/doeks-lake/revenue",), {}, None
     )
     platform = Logging()
-    job = JobInHand(accounts, platform, run(platform, FIRST))
+    job = JobInHand(books, platform, run(platform, FIRST))
     platform.tick(100)
     context: Any = {"ti": SimpleNamespace(xcom_push=lambda **_: None, state="running", task_id="t")}
     task: Any = TaskAttempt(SimpleNamespace(log=logging.getLogger("task"), record=None), context)

@@ -169,6 +169,33 @@ def test_the_same_dates_on_every_airflow(covers, runs):
     assert first_runs(dag, 3) == runs
 
 
+@pytest.mark.parametrize("covers", ["previous_interval", "trigger_time"])
+@pytest.mark.parametrize(
+    ("cron", "end_date", "zone", "last"),
+    [
+        ("0 3 * * *", "2026-01-03", "UTC", "2026-01-03T03:00:00+00:00"),
+        ("0 0 * * *", "2026-01-03", "UTC", "2026-01-03T00:00:00+00:00"),
+        ("59 23 * * *", "2026-01-03", "UTC", "2026-01-03T23:59:00+00:00"),
+        ("0 3 * * *", "2026-01-03", "America/New_York", "2026-01-03T08:00:00+00:00"),
+        ("0 3 * * *", "2026-01-03T02:00", "UTC", "2026-01-02T03:00:00+00:00"),
+    ],
+)
+def test_the_last_day_runs(covers, cron, end_date, zone, last):
+    """`end_date` is the last day that runs cover, whatever the hour of the cron; one with a time ends at that time."""
+    from airflow.timetables.base import TimeRestriction
+
+    schedule = {"cron": cron, "timezone": None, "covers": covers}
+    dates = {"start_date": "2026-01-01", "end_date": end_date, "timezone": zone}
+    dag = build_dag(plan_of(empty("a"), schedule=schedule, **dates), CALLER)
+    view = scheduler_view(dag)
+    restriction = TimeRestriction(earliest=dag.start_date, latest=view.end_date, catchup=True)
+    found, interval = [], None
+    while info := view.timetable.next_dagrun_info(last_automated_data_interval=interval, restriction=restriction):
+        interval = info.data_interval
+        found.append(info.logical_date.isoformat())
+    assert found[-1] == last
+
+
 def test_nothing_is_left_to_airflows_changing_defaults():
     """Catch-up is off and the start date stands in the pipeline's timezone, whatever this Airflow's defaults are."""
     dag = build_dag(

@@ -12,6 +12,7 @@ from airflow_doeks.provider_info import OPTIONS, get_provider_info
 
 def test_defaults_need_no_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a section everything lives below AIRFLOW_HOME and every injection is on."""
+    monkeypatch.delenv("AIRFLOW__DOEKS__INSTANCE", raising=False)
     monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.example.org/home")
     monkeypatch.setenv("AIRFLOW__WEBSERVER__BASE_URL", "https://airflow.example.org/home")
     settings = load_settings()
@@ -23,6 +24,7 @@ def test_defaults_need_no_configuration(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_mwaa_names_the_instance(monkeypatch: pytest.MonkeyPatch) -> None:
     """On MWAA the environment's name keeps installations apart."""
+    monkeypatch.delenv("AIRFLOW__DOEKS__INSTANCE", raising=False)
     monkeypatch.setenv("AIRFLOW_ENV_NAME", "prod-eu")
     assert load_settings().instance == "prod-eu"
 

@@ -44,6 +44,13 @@ def test_a_sensor_refuses_what_is_no_job(aws, ref, deferrable):  # noqa: F811
     assert aws.aws.connections == 0
 
 
+@pytest.mark.parametrize("value", [0, "0s", timedelta(0)])
+def test_a_budget_of_zero_is_refused(value):
+    """A job that may wait or run no second would only be cancelled; no limit is None."""
+    with pytest.raises(SpecError, match=r"^budgets.queue_timeout: .* is out of range; expected a duration above 0"):
+        spark({"queue_timeout": value})
+
+
 def spark(budgets):
     """An operator with these budgets."""
     return SparkJobOperator(task_id="clean", job={"main": "s3://acme-code/m.py"}, platform=LAKE, budgets=budgets)

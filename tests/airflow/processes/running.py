@@ -80,6 +80,7 @@ class Airflow:
             "SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
             "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
             "LOGGING__LOGGING_LEVEL": "INFO",
+            "DOEKS__INSTANCE": "tests",
             "WEBSERVER__SECRET_KEY": secrets.token_urlsafe(16),
         }
         clean = {key: value for key, value in os.environ.items() if not key.startswith("AIRFLOW")}

@@ -9,11 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from airflow_doeks import compat
-from airflow_doeks.lifecycle import Budgets
+from airflow_doeks.lifecycle import Budgets, machine
 from airflow_doeks.model.errors import PlatformError
 from airflow_doeks.model.status import JobRef, JobState
 from airflow_doeks.platforms.registry import TYPES
@@ -116,7 +117,7 @@ async def test_a_job_that_does_not_end_in_time_is_looked_at_once_more(
     platform: MemoryPlatform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The wait for a cancelled job's end is bounded; the event carries what the platform says then."""
-    monkeypatch.setattr(triggers, "CANCEL_WAIT_SECONDS", 0.1)
+    monkeypatch.setattr(machine, "ENDING_SECONDS", 0.1)
     platform.script = FOR_EVER
     status = event_status(await fire(trigger(platform, budgets=Budgets(deadline=START).to_json())))
     assert status is not None
@@ -149,6 +150,70 @@ async def test_a_cancel_that_is_refused_names_the_budget(platform: MemoryPlatfor
     platform.script, platform.before_cancel = FOR_EVER, refuse
     payload = await fire(trigger(platform, budgets=Budgets(deadline=START).to_json()))
     assert payload == {"error": "role/x may not CancelJobRun", "overdue": "execution_timeout"}
+
+
+@pytest.mark.parametrize("place", ["feed", "trigger"])
+async def test_whatever_breaks_is_told_to_the_worker(platform: MemoryPlatform, place: str) -> None:
+    """A fault of ours, in the shared feed or beside it, fails no trigger, and so no task and no job."""
+    fault = KeyError("jobRuns")
+    if place == "feed":
+        platform.feed_faults = [fault]
+    waiting = trigger(platform)
+    if place == "trigger":
+        platform.scope = Mock(side_effect=fault)  # type: ignore[method-assign]
+    payload = await fire(waiting)
+    assert list(payload) == ["error"]
+    assert "KeyError: 'jobRuns'" in payload["error"]
+
+
+async def test_a_cancel_that_is_not_answered_is_asked_for_again(
+    platform: MemoryPlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the trigger of an overdue job and by that of a killed task, as long as there is time."""
+    monkeypatch.setattr(machine, "AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr(triggers, "AGAIN_SECONDS", 0.01)
+    answers = [PlatformError("unreachable", retryable=True)] * 4
+
+    def stutter() -> None:
+        if len(answers) % 3:
+            raise answers.pop()
+
+    platform.script, platform.cancel_takes, platform.before_cancel = FOR_EVER, 0, stutter
+    payload = await fire(trigger(platform, budgets=Budgets(deadline=START).to_json()))
+    assert (payload["status"]["state"], payload["overdue"]) == ("CANCELLED", "execution_timeout")
+    answers.pop()
+    waiting = trigger(platform)
+    await waiting.on_kill()
+    assert JobRef(waiting.ref) in platform.cancelled
+    assert not answers
+
+
+async def test_a_job_that_a_killed_task_could_not_end_is_told(
+    platform: MemoryPlatform, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The log names the job and what to do; the triggerer goes on."""
+
+    def refuse() -> None:
+        msg = "role/x may not CancelJobRun"
+        raise PlatformError(msg)
+
+    platform.script, platform.before_cancel = FOR_EVER, refuse
+    waiting = trigger(platform)
+    await waiting.on_kill()
+    told = caplog.text + capsys.readouterr().out  # Airflow 2 logs by one, Airflow 3 by the other
+    assert f"{waiting.ref} could not be cancelled; it may still run and cost: role/x may not" in told
+    assert "End it by hand" in told
+
+
+async def test_a_trigger_of_a_newer_version_is_understood(platform: MemoryPlatform) -> None:
+    """A worker that was redeployed first adds arguments, budgets and words: an older triggerer follows the job."""
+    waiting = trigger(platform, budgets={"run_timeout": None, "checkpoint_timeout": 5}, goal="running")
+    task = asyncio.create_task(fire(JobTrigger(**waiting.serialize()[1], notify="nobody")))
+    await let_run()
+    platform.tick(100)
+    status = event_status({"status": (await task)["status"] | {"health": "good"}})
+    assert status is not None
+    assert status.state is JobState.SUCCEEDED
 
 
 async def test_a_second_deferral_is_not_ended_before_the_scheduler_noticed_it(

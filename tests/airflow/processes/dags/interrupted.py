@@ -8,6 +8,7 @@ import signal
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
+from airflow_doeks.attempt.attempt import TaskAttempt
 from airflow_doeks.callbacks import record_cost_and_lineage
 from airflow_doeks.compat import DAG
 from airflow_doeks.operators.job import SparkJobOperator
@@ -17,23 +18,29 @@ LAPTOP = {"name": "laptop", "type": "local", "priced_as": "m7g.xlarge"}
 PLATFORM = json.loads(os.environ.get("BAD_DAYS_PLATFORM", "null")) or LAPTOP
 
 
+class DyingAttempt(TaskAttempt):
+    """The first try's worker dies after the job was submitted and before anybody knows of it."""
+
+    def announce(self, job: object) -> None:
+        if self.context["ti"].try_number == 1:
+            for pid in self.operator.dying():
+                os.kill(pid, signal.SIGKILL)
+        super().announce(job)
+
+
 class KilledAfterSubmit(SparkJobOperator):
     """Its first try is killed after the job was submitted and before anybody knows of it."""
 
-    def _announce(self, task: object, job: object) -> None:
-        if task.context["ti"].try_number == 1:
-            os.kill(os.getpid(), signal.SIGKILL)
-        super()._announce(task, job)
+    dying = staticmethod(lambda: [os.getpid()])
+
+    def attempt(self, context: object) -> DyingAttempt:
+        return DyingAttempt(self, context)
 
 
-class LostWithItsWorker(SparkJobOperator):
+class LostWithItsWorker(KilledAfterSubmit):
     """After the first submission both its process and the one that watches over it are killed."""
 
-    def _announce(self, task: object, job: object) -> None:
-        if task.context["ti"].try_number == 1:
-            os.kill(os.getppid(), signal.SIGKILL)
-            os.kill(os.getpid(), signal.SIGKILL)
-        super()._announce(task, job)
+    dying = staticmethod(lambda: [os.getppid(), os.getpid()])
 
 
 def story(dag_id: str, operator: type = SparkJobOperator, seconds: int = 12, **arguments: object) -> DAG:

@@ -1,67 +1,18 @@
-"""Time budgets: what counts from where, and that a job is cancelled before its task fails."""
+"""Waiting on a worker: a job is cancelled before its task fails, and an outage is endured."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+import logging
 
 import pytest
 
-from airflow_doeks.lifecycle import Budgets, Clock, cancel, overdue, wait
+from airflow_doeks.lifecycle import Budgets, Clock, cancel, end, wait
 from airflow_doeks.model.errors import PlatformError
 from airflow_doeks.model.status import JobRef, JobState, JobStatus
-from tests.fakes.memory_platform import START, MemoryPlatform
+from tests.fakes.memory_platform import MemoryPlatform
 from tests.lifecycle.test_submission import FIRST, FOR_EVER, run
 
 REF = JobRef("memory://here/x")
-QUEUED = JobStatus(REF, JobState.QUEUED, submitted=START)
-STARTING = JobStatus(REF, JobState.STARTING, submitted=START, scheduled=START + timedelta(hours=2))
-RUNNING = JobStatus(REF, JobState.RUNNING, submitted=START, started=START + timedelta(hours=3))
-
-
-@pytest.mark.parametrize(
-    ("status", "hours", "expected"),
-    [
-        (QUEUED, 0.9, None),
-        (QUEUED, 1.0, "queue_timeout"),
-        (STARTING, 2.9, None),  # two hours in a queue do not count
-        (STARTING, 3.0, "startup_timeout"),
-        (RUNNING, 3.9, None),
-        (RUNNING, 4.0, "run_timeout"),
-        (JobStatus(REF, JobState.SUCCEEDED), 99.0, None),
-    ],
-)
-def test_each_budget_counts_from_its_own_start(status: JobStatus, hours: float, expected: str | None) -> None:
-    """Queue from submission, startup from scheduling, run from the start."""
-    budgets = Budgets(queue_timeout=3600, startup_timeout=3600, run_timeout=3600)
-    now = START + timedelta(hours=hours)
-    assert overdue(status, budgets, submitted=START, entered=START, now=now) == expected
-
-
-@pytest.mark.parametrize(
-    ("state", "hours", "expected"),
-    [
-        (JobState.QUEUED, 1.0, "queue_timeout"),
-        (JobState.STARTING, 2.9, None),
-        (JobState.STARTING, 3.0, "startup_timeout"),
-        (JobState.RUNNING, 2.9, None),
-        (JobState.RUNNING, 3.0, "run_timeout"),
-    ],
-)
-def test_a_platform_that_tells_no_times_is_timed_by_what_was_seen(
-    state: JobState, hours: float, expected: str | None
-) -> None:
-    """Queueing counts from our own submission, the rest from when the state was first seen."""
-    budgets = Budgets(queue_timeout=3600, startup_timeout=3600, run_timeout=3600)
-    seen, now = START + timedelta(hours=2), START + timedelta(hours=hours)
-    assert overdue(JobStatus(REF, state), budgets, submitted=START, entered=seen, now=now) == expected
-
-
-def test_execution_timeout_is_absolute() -> None:
-    """The deadline holds in every state and survives JSON, so a restarted triggerer keeps it."""
-    budgets = Budgets.from_json(Budgets(deadline=START + timedelta(hours=5)).to_json())
-    assert (
-        overdue(QUEUED, budgets, submitted=START, entered=START, now=START + timedelta(hours=5)) == "execution_timeout"
-    )
 
 
 def test_a_waiting_task_cancels_its_job_when_the_budget_is_spent() -> None:
@@ -143,3 +94,60 @@ def test_cancel_may_be_called_any_number_of_times() -> None:
     assert cancel(platform, submission.ref, wait_seconds=60, clock=clock).state is JobState.CANCELLED
     assert cancel(platform, submission.ref, clock=clock).state is JobState.CANCELLED
     assert cancel(platform, REF, clock=clock).state is JobState.LOST
+
+
+def refusals(platform: MemoryPlatform, *errors: PlatformError) -> None:
+    """The platform answers so many cancels with an error."""
+    left = list(errors)
+
+    def refuse() -> None:
+        if left:
+            raise left.pop(0)
+
+    platform.before_cancel = refuse
+
+
+def test_an_overdue_job_is_cancelled_when_its_platform_answers_again() -> None:
+    """A cancel that was not answered is asked for again, and the budget is still named."""
+    platform = MemoryPlatform(script=FOR_EVER)
+    submission = run(platform, FIRST)
+    refusals(platform, *[PlatformError("unreachable", retryable=True)] * 3)
+    clock = Clock(platform.time.now, platform.time.sleep)
+    status, spent = wait(platform, submission, Budgets(run_timeout=100), clock=clock)
+    assert (status.state, spent) == (JobState.CANCELLED, "run_timeout")
+
+
+def test_a_job_that_can_be_seen_but_not_cancelled_is_given_up_after_five_minutes() -> None:
+    """Looks that are answered do not excuse cancels that are not."""
+    platform = MemoryPlatform(script=FOR_EVER)
+    submission = run(platform, FIRST)
+    refusals(platform, *[PlatformError("unreachable", retryable=True)] * 1000)
+    began, clock = platform.time.now(), Clock(platform.time.now, platform.time.sleep)
+    with pytest.raises(PlatformError, match="unreachable"):
+        wait(platform, submission, Budgets(queue_timeout=5), clock=clock)
+    assert (platform.time.now() - began).total_seconds() < 400
+
+
+def test_a_cancel_that_is_not_answered_is_tried_again_within_its_time(caplog: pytest.LogCaptureFixture) -> None:
+    """Who cannot come back for a job asks for its end as long as there is time."""
+    platform = MemoryPlatform(script=FOR_EVER)
+    ref = run(platform, FIRST).ref
+    refusals(platform, *[PlatformError("unreachable", retryable=True)] * 2)
+    status = end(platform, ref, seconds=60, clock=Clock(platform.time.now, platform.time.sleep))
+    assert status.state is JobState.CANCELLED
+    assert "could not be cancelled" not in caplog.text
+
+
+@pytest.mark.parametrize("retryable", [True, False])
+def test_a_job_that_could_not_be_cancelled_is_told_with_what_to_do(
+    retryable: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log names the job, what its platform said and the next step; nothing is claimed about the job's end."""
+    platform = MemoryPlatform(script=FOR_EVER)
+    ref = run(platform, FIRST).ref
+    refusals(platform, *[PlatformError("not today", retryable=retryable)] * 1000)
+    with caplog.at_level(logging.ERROR):
+        status = end(platform, ref, seconds=10, clock=Clock(platform.time.now, platform.time.sleep))
+    assert (status.state, status.reason) == (JobState.LOST, "not today")
+    assert f"{ref} could not be cancelled; it may still run and cost: not today" in caplog.text
+    assert "End it by hand" in caplog.text

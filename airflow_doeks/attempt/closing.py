@@ -1,0 +1,90 @@
+"""The end of a job, whoever brings it about: cancelled, explained, settled, delivered. Nobody else does these four.
+
+Accounting never fails a job: this is one of the few places that catch everything, and it logs the traceback.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from airflow_doeks.attempt.delivery import deliver
+from airflow_doeks.attempt.hand import Books, JobInHand
+from airflow_doeks.lifecycle import Settled, end, refused_record, settle, unsettled_record
+from airflow_doeks.lifecycle.endings import ENDINGS, Ending, failure_of
+from airflow_doeks.model.record import JobFailure, JobRecord
+from airflow_doeks.model.status import JobState, JobStatus
+
+log = logging.getLogger(__name__)
+
+CANCEL_SECONDS = 20.0  # for a cancel and the job's end, of a worker that is being killed
+
+
+@dataclass(frozen=True)
+class Closed:
+    """A job whose end is written down; ``failure`` is None if it succeeded."""
+
+    status: JobStatus
+    record: JobRecord
+    failure: JobFailure | None
+
+
+def close(
+    job: JobInHand,
+    ending: Ending,
+    status: JobStatus | None = None,
+    *,
+    why: str = "",
+    context: Mapping[str, Any] | None = None,
+    cancel_seconds: float = CANCEL_SECONDS,
+    settle_seconds: float | None = None,
+) -> Closed:
+    """End the job if the ending says so and it lives; find out why; write its record to wherever it is delivered.
+
+    Never raises for a platform or for accounting. ``status`` is the last one seen; ``context`` is Airflow's, None where
+    only the ledger is written. Times limit the cancel, and the reading of the event log, in seconds.
+    """
+    row, ref = ENDINGS[ending], job.submission.ref
+    if row.cancels and (status is None or not status.state.is_terminal):
+        status = end(job.platform, ref, seconds=cancel_seconds)
+    if status is None:
+        status = job.platform.observe(ref)
+    has_failed = status.state is not JobState.SUCCEEDED
+    explained = job.platform.explain(ref) if row.asks and has_failed else None
+    failure = failure_of(ending, status, explained, why)
+    settled = _settle(job, status, failure, settle_seconds)
+    return Closed(status, deliver(settled, job.books.settings, context), failure)
+
+
+def close_refused(books: Books, entry: Mapping[str, Any], ending: Ending, why: str, context: Mapping[str, Any]) -> None:
+    """The record of a job that never came to be; never raises."""
+    failure = JobFailure(category=ENDINGS[ending].category or "unknown", message=why)
+    try:
+        settled = refused_record(books.identity, entry, failure)
+    except Exception:
+        log.exception("No record of the refused job was written")
+        return
+    deliver(settled, books.settings, context)
+
+
+def _settle(job: JobInHand, status: JobStatus, failure: JobFailure | None, seconds: float | None) -> Settled:
+    books, submission = job.books, job.submission
+    identity = books.identity
+    if submission.adopted and submission.cost_tags is not None:  # billed as who submitted it said
+        identity = replace(identity, cost_tags=submission.cost_tags)
+    try:
+        return settle(
+            job.platform,
+            submission,
+            identity,
+            status,
+            books.accounting(seconds),
+            failure=failure,
+            reads=books.reads,
+            writes=books.writes,
+        )
+    except Exception as error:
+        log.exception("The accounts of %s could not be made; its record says so", submission.ref)
+        return unsettled_record(submission, identity, status, failure, error)

@@ -1,0 +1,108 @@
+"""What the doeks.yaml entries of all Kubernetes platform types share."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Eks(BaseModel):
+    """An EKS cluster that is reached with AWS credentials alone; its tokens are made in this process."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cluster: str = Field(description="Name of the EKS cluster.", examples=["analytics"])
+    region: str = Field(description="AWS region of the cluster.", examples=["us-east-1"])
+    role: str | None = Field(
+        default=None,
+        pattern=r"^arn:aws[a-zA-Z0-9-]*:iam::\d{12}:role/.+$",
+        description="ARN of a role that is assumed first.",
+        examples=["arn:aws:iam::123456789012:role/airflow-spark"],
+    )
+
+
+class KubernetesConfig(BaseModel):
+    """A namespace that an operator watches, and how jobs are sent to it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    connection: str = Field(
+        default="kubernetes_default",
+        description="Airflow connection of the cncf-kubernetes provider: a kubeconfig, or the pod's own account.",
+        examples=["kubernetes_default"],
+    )
+    eks: Eks | None = Field(default=None, description="An EKS cluster; goes before `connection`.")
+    namespace: str = Field(
+        pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$", description="Namespace of the jobs.", examples=["sales"]
+    )
+    service_account: str = Field(
+        default="spark", description="Service account of drivers and executors.", examples=["spark"]
+    )
+    image: str | None = Field(
+        default=None, description="Container image of all jobs; a job may name another.", examples=["acme/spark:3.5.9"]
+    )
+    image_pull_policy: Literal["IfNotPresent", "Always", "Never"] = Field(
+        default="IfNotPresent", description="When nodes pull the image."
+    )
+    spark_version: str | None = Field(
+        default=None,
+        description="Spark's version in the image; read from the image's tag if left out.",
+        examples=["3.5.9"],
+    )
+    queue: str | None = Field(
+        default=None, description="Queue of presets `yunikorn` and `volcano`.", examples=["root.sales"]
+    )
+    aws_connection: str | None = Field(
+        default=None,
+        description="Airflow connection of the amazon provider, for code, event logs and node types in AWS.",
+        examples=["aws_default"],
+    )
+    code: str | None = Field(
+        default=None,
+        pattern=r"^(s3|file)://.+",
+        description="Where code is staged: S3, or a folder that pods see under the same path.",
+        examples=["s3://acme-code/"],
+    )
+    event_logs: str | None = Field(
+        default=None,
+        pattern=r"^(s3|file)://.+",
+        description="Where Spark event logs go, one folder a job; cost and lineage are read from them.",
+        examples=["s3://acme-logs/spark-events/"],
+    )
+    history_server: str | None = Field(
+        default=None, description="URL of the Spark History Server.", examples=["https://history.acme.example"]
+    )
+    spark_ui: str | None = Field(
+        default=None,
+        description="URL of a running job's Spark UI, with {namespace} and {name}.",
+        examples=["https://spark.acme.example/{namespace}/{name}"],
+    )
+    kubernetes_ui: str | None = Field(
+        default=None,
+        description="URL of a resource in a Kubernetes UI, with {namespace} and {name}.",
+        examples=["https://headlamp.acme.example/c/main/customresources/{namespace}/{name}"],
+    )
+    max_jobs: int | None = Field(
+        default=None,
+        ge=1,
+        description="Jobs at a time: the Airflow pool `doeks_<platform>`, which must exist and count deferred tasks.",
+        examples=[200],
+    )
+    priced_as: str | None = Field(
+        default=None,
+        description="Instance type that pods are priced as when no node was seen.",
+        examples=["m7g.4xlarge"],
+    )
+    storage_class: str = Field(default="gp3", description="Storage class of preset `pvc_reuse`.")
+    node_labels: Literal["karpenter", "managed"] = Field(
+        default="karpenter", description="Who labels nodes by capacity type: Karpenter or EKS managed node groups."
+    )
+    no_progress_seconds: float = Field(
+        default=120.0, gt=0, description="Silence of the operator after which a job is told as STALLED."
+    )
+    calls_per_second: float = Field(
+        default=20.0,
+        gt=0,
+        description="API calls a second of one process on average; ten seconds' worth may go at once.",
+    )

@@ -1,0 +1,232 @@
+"""Every wanted job of a namespace by one watch of their resources' printed columns, and their pods by another.
+
+Nothing is asked for one job but what the columns do not tell: how a job ended whose resource is gone, or whose operator
+keeps the verdict elsewhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from airflow_doeks.model.errors import PlatformError
+from airflow_doeks.model.identity import PREFIX
+from airflow_doeks.model.status import JobRef, JobState, JobStatus
+from airflow_doeks.model.telemetry import Sighting
+from airflow_doeks.platforms.kubernetes.calls import KubeCalls
+from airflow_doeks.platforms.kubernetes.operator import Operator
+from airflow_doeks.platforms.kubernetes.server import PODS
+from airflow_doeks.platforms.kubernetes.sightings import PodLife, life_of
+from airflow_doeks.platforms.kubernetes.watch import Change, Watch
+from airflow_doeks.platforms.patience import Refusal
+
+log = logging.getLogger(__name__)
+
+TICK_SECONDS = 0.5  # how soon a job that came is told its state, and silence is noticed
+REPEAT_SECONDS = 10.0  # the present of all wanted jobs again, from memory: for who left and came back
+LOOKS_AT_ONCE = 2
+OURS = f"{PREFIX}task-key"  # a label of every resource and pod of ours
+
+
+@dataclass
+class Feed:
+    """One scope's jobs.
+
+    Args:
+        observe: looks at one job; blocks, runs in a thread.
+        no_progress_seconds: silence of the operator after which a job is STALLED.
+    """
+
+    calls: KubeCalls
+    operator: Operator
+    namespace: str
+    wanted: AbstractSet[JobRef]
+    observe: Callable[[JobRef], JobStatus]
+    no_progress_seconds: float
+    rows: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    refs: dict[str, JobRef] = field(default_factory=dict)  # by name, of the wanted jobs that are known here
+    told: dict[JobRef, JobStatus] = field(default_factory=dict)
+    silent_since: dict[JobRef, float] = field(default_factory=dict)
+    stalled: dict[JobRef, str] = field(default_factory=dict)  # the operator's word that it has not left since
+    drivers: dict[str, PodLife] = field(default_factory=dict)
+    looks: dict[JobRef, asyncio.Task[JobStatus]] = field(default_factory=dict)
+    is_synced: bool = False
+
+    def __post_init__(self) -> None:
+        self._news: deque[str] = deque()  # names whose rows changed
+        self._sightings: deque[Sighting] = deque()
+        self._present: set[str] = set()
+        self._woken = asyncio.Event()
+        self._turns = asyncio.Semaphore(LOOKS_AT_ONCE)
+
+    async def statuses(self) -> AsyncIterator[JobStatus | Sighting]:
+        """Present states, then changes; raises PlatformError when jobs cannot be followed."""
+        jobs = asyncio.create_task(self._follow(self.operator.kind, self._job_changed, as_table=True))
+        pods = asyncio.create_task(self._follow_pods())
+        try:
+            repeat_at = self._now() + REPEAT_SECONDS
+            while True:
+                with contextlib.suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(self._woken.wait(), TICK_SECONDS)
+                self._woken.clear()
+                if jobs.done():
+                    await jobs
+                for told in self._due():
+                    yield told
+                if self._now() >= repeat_at:
+                    repeat_at = self._now() + REPEAT_SECONDS
+                    for status in list(self.told.values()):
+                        yield status
+        finally:
+            for task in (jobs, pods, *self.looks.values()):
+                task.cancel()
+            await asyncio.gather(jobs, pods, *self.looks.values(), return_exceptions=True)
+
+    def _due(self) -> list[JobStatus | Sighting]:
+        """What is to be told now."""
+        due: list[JobStatus | Sighting] = []
+        self._meet()
+        while self._news:
+            ref = self.refs.get(self._news.popleft())
+            if ref is not None:
+                due += self._state_of(ref)
+        for ref, look in list(self.looks.items()):
+            if look.done():
+                del self.looks[ref]
+                due += self._looked(ref, look)
+        due += self._silent()
+        due += self._sightings
+        self._sightings.clear()
+        return due
+
+    def _meet(self) -> None:
+        """Jobs that came are looked for among what is known; jobs that left are forgotten."""
+        if self.is_synced:
+            for ref in self.wanted - self.told.keys() - self.looks.keys():
+                self.refs[ref.path[1]] = ref
+                self._news.append(ref.path[1])
+        for ref in self.told.keys() - self.wanted:
+            del self.told[ref]
+            self.refs.pop(ref.path[1], None)
+            self.silent_since.pop(ref, None)
+            self.stalled.pop(ref, None)
+
+    def _state_of(self, ref: JobRef) -> list[JobStatus]:
+        row = self.rows.get(ref.path[1])
+        status = self.operator.status_of_row(ref, row) if row is not None else None
+        if status is None:
+            self._look(ref)
+            return []
+        return self._tell(status)
+
+    def _tell(self, status: JobStatus) -> list[JobStatus]:
+        """The status with what the driver's pod adds, if it is news."""
+        driver = self.drivers.get(status.ref.path[1])
+        if driver is not None:
+            status = replace(status, scheduled=driver.scheduled, started=driver.started)
+            if status.state is JobState.QUEUED and driver.scheduled:
+                status = replace(status, state=JobState.STARTING)
+        known = self.told.get(status.ref)
+        if known is not None and known.state.is_terminal:
+            return []
+        self._listen(status, has_ended=bool(driver and driver.ended))
+        if known == status or self.stalled.get(status.ref) == status.native_state:
+            return []
+        self.stalled.pop(status.ref, None)
+        self.told[status.ref] = status
+        return [status]
+
+    def _listen(self, status: JobStatus, *, has_ended: bool) -> None:
+        """From when on the operator should write something: a job that is new, or whose driver ended."""
+        waits = not status.state.is_terminal and (not status.native_state or has_ended)
+        if not waits:
+            self.silent_since.pop(status.ref, None)
+        elif self.stalled.get(status.ref) != status.native_state:
+            self.silent_since.setdefault(status.ref, self._now())
+
+    def _silent(self) -> list[JobStatus]:
+        """Jobs whose operator should have written something by now."""
+        late = [ref for ref, since in self.silent_since.items() if self._now() - since > self.no_progress_seconds]
+        for ref in late:
+            del self.silent_since[ref]
+            seen = self.told[ref]
+            what = (
+                "has not taken it up" if not seen.native_state else "says nothing of its end, though its driver ended"
+            )
+            reason = f"the {self.operator.title} {what} for {self.no_progress_seconds:.0f} s; is the operator running?"
+            self.told[ref] = replace(seen, state=JobState.STALLED, reason=reason)
+            self.stalled[ref] = seen.native_state
+        return [self.told[ref] for ref in late]
+
+    def _look(self, ref: JobRef) -> None:
+        if ref not in self.looks:
+            self.looks[ref] = asyncio.create_task(self._observed(ref))
+
+    async def _observed(self, ref: JobRef) -> JobStatus:
+        async with self._turns:
+            try:
+                status: JobStatus = await self.calls.in_thread(self.observe, ref)
+            finally:
+                self._woken.set()
+        return status
+
+    def _looked(self, ref: JobRef, look: asyncio.Task[JobStatus]) -> list[JobStatus]:
+        try:
+            status = look.result()
+        except PlatformError as error:
+            if not error.retryable:
+                raise
+            log.warning("%s will be looked at again: %s", ref, error)
+            return []  # it is still among the wanted that nobody was told of, or its row comes again
+        return self._tell(status) if ref in self.wanted else []
+
+    async def _follow(self, kind: Any, heed: Callable[[Change], None], *, as_table: bool) -> None:
+        async for change in Watch(self.calls, kind, self.namespace, OURS, as_table=as_table).changes():
+            heed(change)
+            self._woken.set()
+
+    async def _follow_pods(self) -> None:
+        try:
+            await self._follow(PODS, self._pod_changed, as_table=False)
+        except Refusal as refusal:
+            log.warning("%s Without pods, a job's start is told late and its cost rests on its event log.", refusal)
+
+    def _job_changed(self, change: Change) -> None:
+        name = str(change.item.get("Name") or "")
+        if change.what == "begins":
+            self._present = set()
+        elif change.what == "synced":
+            for gone in self.rows.keys() - self._present:
+                del self.rows[gone]
+                self._news.append(gone)
+            self.is_synced = True
+        elif change.what == "deleted":
+            self.rows.pop(name, None)
+            self._news.append(name)
+        else:
+            self._present.add(name)
+            if self.rows.get(name) != change.item:
+                self.rows[name] = {key: value for key, value in change.item.items() if key != "Age"}
+                self._news.append(name)
+
+    def _pod_changed(self, change: Change) -> None:
+        if change.what in ("begins", "synced"):
+            return
+        life = life_of(change.item, is_gone=change.what == "deleted", now=self.calls.patience.clock.now())
+        job = (change.item["metadata"].get("labels") or {}).get(self.operator.job_label, "")
+        ref = self.refs.get(job)
+        if life is None or ref is None:
+            return
+        self._sightings.append(Sighting(ref=str(ref), seen=life.seen, pod=life.pod))
+        if life.pod.role == "driver":
+            self.drivers[job] = life
+            self._news.append(job)
+
+    def _now(self) -> float:
+        return self.calls.patience.clock.monotonic()

@@ -1,0 +1,119 @@
+"""What a Kubernetes operator calls things: the resource of a job, the words of its states, the labels of its pods.
+
+A platform type whose jobs are custom resources gives one of these; everything else is shared.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from airflow_doeks.model.identity import PREFIX
+from airflow_doeks.model.redaction import redacted
+from airflow_doeks.model.status import JobRef, JobState, JobStatus
+from airflow_doeks.platforms.kubernetes.server import Kind
+
+log = logging.getLogger(__name__)
+
+Json = Mapping[str, Any]
+_warned: set[tuple[str, str]] = set()
+
+
+class Told(NamedTuple):
+    """What the status of a resource says."""
+
+    word: str
+    reason: str = ""
+    state: JobState | None = None  # where the word alone does not tell
+    ended: datetime | None = None
+    attempts: int | None = None
+
+
+@dataclass(frozen=True)
+class Operator:
+    """An operator of Kubernetes, in data.
+
+    Attributes:
+        type: the platform type, first word of its jobs' refs.
+        title: how people call the operator.
+        states: its words -> ours; a word that is not here is still running, with one warning.
+        read: what a resource's status says.
+        column: the printed column that holds the state's word; ``ended_column``: the one of the end, if any.
+        must_look: words whose verdict stands in the resource only, not in the printed columns.
+        job_label: label of a job's pods that holds the resource's name.
+        end_events: reasons of the operator's events about a resource -> how the job ended; they outlive it by an hour.
+    """
+
+    type: str
+    title: str
+    kind: Kind
+    states: Mapping[str, JobState]
+    read: Callable[[Json], Told]
+    column: str
+    job_label: str
+    ended_column: str = ""
+    attempts_column: str = ""
+    must_look: frozenset[str] = frozenset()
+    end_events: Mapping[str, JobState] = field(default_factory=dict)
+
+    def state(self, word: str) -> JobState:
+        """Our word for the operator's."""
+        found = self.states.get(word)
+        if found is None:
+            if (self.type, word) not in _warned:
+                _warned.add((self.type, word))
+                text = "the %s gives state %r, which this version does not know; it is taken as still running"
+                log.warning(text, self.title, word)
+            return JobState.RUNNING
+        return found
+
+    def ref(self, host: str, resource: Json) -> JobRef:
+        """The ref of a job, from its resource."""
+        metadata = resource["metadata"]
+        return JobRef(f"{self.type}://{host}/{metadata['namespace']}/{metadata['name']}/{metadata['uid']}")
+
+    def status(self, host: str, resource: Json) -> JobStatus:
+        """A resource as the API shows it; a deletion that has begun is a cancel."""
+        told, metadata = self.read(resource), resource["metadata"]
+        labels, full = metadata.get("labels") or {}, metadata.get("annotations") or {}
+        return JobStatus(
+            ref=self.ref(host, resource),
+            state=told.state or self.state(told.word),
+            native_state=told.word,
+            reason=redacted(told.reason),
+            tags={key: full.get(key, value) for key, value in labels.items() if key.startswith(PREFIX)},
+            is_cancelling="deletionTimestamp" in metadata,
+            submitted=moment(metadata.get("creationTimestamp")),
+            ended=told.ended,
+            attempts=told.attempts,
+        )
+
+    def status_of_row(self, ref: JobRef, row: Json) -> JobStatus | None:
+        """The status behind the printed columns of a resource; None where the resource itself must be looked at."""
+        word = text_of(row.get(self.column))
+        if word in self.must_look:
+            return None
+        attempts = text_of(row.get(self.attempts_column))
+        return JobStatus(
+            ref=ref,
+            state=self.state(word),
+            native_state=word,
+            ended=moment(text_of(row.get(self.ended_column))),
+            attempts=int(attempts) if attempts.isdigit() else None,
+        )
+
+
+def moment(text: object) -> datetime | None:
+    """An aware time from Kubernetes' text; None for what is no time (a column without a value)."""
+    try:
+        return datetime.fromisoformat(str(text).replace("Z", "+00:00")) if text else None
+    except ValueError:
+        return None
+
+
+def text_of(cell: object) -> str:
+    """A cell of a printed column as text; Kubernetes prints a missing value as null or ``<no value>``."""
+    return "" if cell in (None, "<no value>", "<none>") else str(cell)

@@ -1,0 +1,184 @@
+"""Jobs that are custom resources: made once under a name from their token, followed by one watch, removed whole.
+
+Shared by all platform types of operators; what differs between operators stands in their `Operator` and `render`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from datetime import datetime, timezone
+from typing import Any
+
+from airflow_doeks.model.errors import PlatformError
+from airflow_doeks.model.identity import PREFIX, JobIdentity, label_value
+from airflow_doeks.model.redaction import redacted
+from airflow_doeks.model.status import JobRef, JobState, JobStatus, Request, Scope
+from airflow_doeks.model.telemetry import Sighting
+from airflow_doeks.platforms.kubernetes.calls import KubeCalls
+from airflow_doeks.platforms.kubernetes.feed import Feed
+from airflow_doeks.platforms.kubernetes.operator import Operator, moment
+from airflow_doeks.platforms.kubernetes.server import EVENTS, PODS
+from airflow_doeks.platforms.patience import Refusal
+
+log = logging.getLogger(__name__)
+
+CANCELLED_EVENT = "CancelledByAirflow"  # our event about a resource that we remove; it outlives it by an hour
+COMPONENT = "airflow-doeks"
+_OURS = ("instance", "task-key", "try")  # what the resource of one attempt is known by
+
+
+class Resources:
+    """The custom resources of one operator in one namespace."""
+
+    def __init__(self, operator: Operator, calls: KubeCalls, namespace: str, *, no_progress_seconds: float) -> None:
+        self.operator, self.calls, self.namespace = operator, calls, namespace
+        self._no_progress_seconds = no_progress_seconds
+
+    def submit(self, request: Request) -> JobRef:
+        """Create the resource; one of that name with our labels is the same job, with others it is refused.
+
+        The API server holds it against the definition first and tells every error at once.
+        """
+        resource = request.body["resource"]
+        path, query = self.operator.kind.path(self.namespace), {"fieldValidation": "Strict"}
+        made: Mapping[str, Any]
+        try:
+            made = self.calls.patiently("POST", path, query=query, body=resource)
+        except Refusal as refusal:
+            if refusal.kind != "conflict":
+                raise
+            made = self._taken(resource)
+        return self.operator.ref(self.calls.server.host, made)
+
+    def _taken(self, resource: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The resource whose name is taken, if it is of this attempt."""
+        name = resource["metadata"]["name"]
+        found = self.calls.get(self.operator.kind, self.namespace, name)
+        where = f"{self.operator.kind.resource} {self.namespace}/{name}"
+        if found is None:
+            msg = f"{where} was taken and is gone now; the task is tried again"
+            raise PlatformError(msg, retryable=True)
+        mine, theirs = resource["metadata"]["labels"], found["metadata"].get("labels") or {}
+        keys = [f"{PREFIX}{key}" for key in _OURS]
+        if any(mine[key] != theirs.get(key) for key in keys):
+            owner = ", ".join(f"{key}={theirs[key]}" for key in sorted(theirs)) or "no labels"
+            by = {entry.get("manager", "") for entry in found["metadata"].get("managedFields") or ()} - {""}
+            made_by = f", made by {', '.join(sorted(by))}" if by else ""
+            msg = f"{where} is not of this task ({owner}{made_by}). It is left alone; remove or rename it."
+            raise PlatformError(msg)
+        return found
+
+    def find(self, identity: JobIdentity) -> list[JobStatus]:
+        """This task's jobs, living and ended, newest first."""
+        labels = {"task-key": identity.task_key[:16], "instance": identity.instance}
+        found = [*self._listed(",".join(f"{PREFIX}{key}={value}" for key, value in labels.items()))]
+        return sorted(found, key=_age, reverse=True)
+
+    def living(self, instance: str) -> Iterator[JobStatus]:
+        """Every job of this Airflow that has not ended."""
+        for status in self._listed(f"{PREFIX}instance={label_value(instance)}"):
+            if not status.state.is_terminal:
+                yield status
+
+    def _listed(self, selector: str) -> Iterator[JobStatus]:
+        host = self.calls.server.host
+        for resource in self.calls.list(self.operator.kind, self.namespace, labelSelector=selector):
+            yield self.operator.status(host, resource)
+
+    def observe(self, ref: JobRef) -> JobStatus:
+        """One read of the resource; of one that is gone, of its events."""
+        resource = self.resource(ref)
+        if resource is None:
+            return self._gone(ref)
+        return self.operator.status(self.calls.server.host, resource)
+
+    def resource(self, ref: JobRef, seconds: float = 60.0) -> dict[str, Any] | None:
+        """The job's resource; None if it is gone or another has its name."""
+        namespace, name, uid = ref.path
+        found = self.calls.get(self.operator.kind, namespace, name, seconds)
+        return found if found and found["metadata"]["uid"] == uid else None
+
+    def _gone(self, ref: JobRef) -> JobStatus:
+        """How a job ended whose resource is gone: as its events tell, which outlive it by an hour."""
+        namespace, _, uid = ref.path
+        try:
+            events = self.calls.list(EVENTS, namespace, fieldSelector=f"involvedObject.uid={uid}")
+        except Refusal as refusal:
+            if refusal.retryable:
+                raise
+            return JobStatus(
+                ref, JobState.LOST, reason=f"its resource is gone, and its events are not shown: {refusal}"
+            )
+        told = sorted(events, key=_moment_of)
+        cancelled = [event for event in told if event.get("reason") == CANCELLED_EVENT]
+        ended = [event for event in told if event.get("reason") in self.operator.end_events]
+        if not cancelled and not ended:
+            return JobStatus(ref, JobState.LOST, reason="its resource is gone: somebody else deleted it")
+        last = (cancelled or ended)[-1]  # a driver that is cancelled fails, too
+        state = JobState.CANCELLED if cancelled else self.operator.end_events[last["reason"]]
+        said = redacted(str(last.get("message") or ""))
+        return JobStatus(ref, state, last["reason"], said, ended=moment(_moment_of(last)))
+
+    def cancel(self, ref: JobRef) -> None:
+        """Delete the resource in the foreground: it goes when its pods are gone. Ended and unknown jobs are fine."""
+        resource = self.resource(ref)
+        if resource is None or self.operator.status("", resource).state.is_terminal:
+            return
+        namespace, name, uid = ref.path
+        if "deletionTimestamp" not in resource["metadata"]:
+            self._note_cancel(resource)
+        options = {"propagationPolicy": "Foreground", "preconditions": {"uid": uid}}
+        try:
+            self.calls.patiently("DELETE", self.operator.kind.path(namespace, name), body=options)
+        except Refusal as refusal:
+            if refusal.kind not in ("gone", "conflict"):  # conflict: another has its name by now
+                raise
+
+    def _note_cancel(self, resource: Mapping[str, Any]) -> None:
+        """An event, so that who looks later knows a cancelled job from a lost one; without the right for it, none."""
+        metadata, kind = resource["metadata"], self.operator.kind
+        namespace, moment_now = metadata["namespace"], self.calls.patience.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+        about = {"apiVersion": kind.api_version, "kind": kind.name}
+        event = {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"name": f"{metadata['name']}.cancelled-{metadata['uid'][:8]}", "namespace": namespace},
+            "involvedObject": about | {key: metadata[key] for key in ("name", "namespace", "uid")},
+            "reason": CANCELLED_EVENT,
+            "message": "cancelled by its Airflow task",
+            "type": "Normal",
+            "source": {"component": COMPONENT},
+            "firstTimestamp": moment_now,
+            "lastTimestamp": moment_now,
+            "count": 1,
+        }
+        try:
+            self.calls.patiently("POST", EVENTS.path(namespace), body=event)
+        except Refusal as refusal:
+            if refusal.kind != "conflict":  # told already
+                log.info("The cancel of %s leaves no event: %s", metadata["name"], refusal)
+
+    def scope(self, ref: JobRef, credentials: str) -> Scope:
+        """The feed of a job: its API server as seen through one connection, its namespace and kind."""
+        return Scope(self.operator.type, ref.authority, credentials, ref.path[0], self.operator.kind.resource)
+
+    def feed(self, scope: Scope, wanted: AbstractSet[JobRef]) -> AsyncIterator[JobStatus | Sighting]:
+        """All jobs of the namespace by one watch, and their pods by another."""
+        feed = Feed(self.calls, self.operator, scope.namespace, wanted, self.observe, self._no_progress_seconds)
+        return feed.statuses()
+
+    def pods(self, ref: JobRef, seconds: float = 60.0) -> list[dict[str, Any]]:
+        """The pods of a job that are still there."""
+        namespace, name, _ = ref.path
+        return self.calls.list(PODS, namespace, seconds, labelSelector=f"{self.operator.job_label}={name}")
+
+
+def _age(status: JobStatus) -> tuple[datetime, int]:
+    number = status.tags.get(f"{PREFIX}try", "")
+    return status.submitted or datetime.min.replace(tzinfo=timezone.utc), int(number) if number.isdigit() else 0
+
+
+def _moment_of(event: Mapping[str, Any]) -> str:
+    return str(event.get("lastTimestamp") or event.get("eventTime") or "")

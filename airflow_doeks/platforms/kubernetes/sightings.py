@@ -1,0 +1,125 @@
+"""Pods and nodes as the API shows them, in our nouns: what was requested, where, and from when to when. Pure.
+
+Words of Kubernetes 1.34, Karpenter 1.x, EKS managed node groups and Fargate, read November 2026.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from airflow_doeks.model.quantities import gib, parse_cpu, parse_memory
+from airflow_doeks.model.telemetry import CapacityType, Node, Pod, Role
+from airflow_doeks.platforms.kubernetes.operator import moment
+
+Json = Mapping[str, Any]
+ROLES: Mapping[str, Role] = {"driver": "driver", "executor": "executor"}
+CONTAINERS = {"driver": "spark-kubernetes-driver", "executor": "spark-kubernetes-executor"}
+GPU = "nvidia.com/gpu"
+# Labels of a node -> what it is bought as; the first label that is there holds.
+CAPACITY_LABELS: tuple[tuple[str, Mapping[str, CapacityType]], ...] = (
+    ("karpenter.sh/capacity-type", {"on-demand": "on_demand", "spot": "spot", "reserved": "reserved"}),
+    ("eks.amazonaws.com/capacityType", {"ON_DEMAND": "on_demand", "SPOT": "spot", "CAPACITY_BLOCK": "reserved"}),
+    ("eks.amazonaws.com/compute-type", {"fargate": "fargate"}),
+)
+TYPE_LABEL, ZONE_LABEL = "node.kubernetes.io/instance-type", "topology.kubernetes.io/zone"
+
+
+class PodLife(NamedTuple):
+    """A pod of a job as last seen.
+
+    ``scheduled`` is when it had a node, ``started`` and ``ended`` are those of its Spark container by the kubelet.
+    """
+
+    pod: Pod
+    seen: datetime
+    scheduled: datetime | None
+    started: datetime | None
+    ended: datetime | None
+
+
+def life_of(item: Json, *, is_gone: bool, now: datetime) -> PodLife | None:
+    """What a pod tells; None for one that is neither driver nor executor.
+
+    A pod that is gone without its kubelet having told its end (its node went with it) ended when that was seen.
+    """
+    metadata, spec, status = item["metadata"], item.get("spec") or {}, item.get("status") or {}
+    role = ROLES.get((metadata.get("labels") or {}).get("spark-role", ""))
+    if role is None:
+        return None
+    conditions = {entry.get("type"): entry for entry in status.get("conditions") or ()}
+    placed = conditions.get("PodScheduled") or {}
+    scheduled = moment(placed.get("lastTransitionTime")) if placed.get("status") == "True" else None
+    started, ended, why = _times(status, role)
+    if ended is None and is_gone:
+        ended = now
+    held = scheduled or started  # a node is taken from the binding on, before the image is pulled
+    pod = Pod(
+        uid=metadata["uid"],
+        role=role,
+        vcpu=_sum(spec, "cpu"),
+        memory_gib=_sum(spec, "memory"),
+        gpu=int(_sum(spec, GPU) or 0),
+        storage_gib=None if _claims(spec) else Decimal(0),
+        requested=moment(metadata.get("creationTimestamp")),
+        started=started or (held if ended else None),
+        ended=ended,
+        node=spec.get("nodeName"),
+        reason=why,
+    )
+    return PodLife(pod, now, scheduled, started, ended)
+
+
+def node_of(item: Json) -> Node:
+    """What a node tells of type, capacity and zone; its size is its capacity, as AWS and OpenCost split prices."""
+    labels, capacity = item["metadata"].get("labels") or {}, (item.get("status") or {}).get("capacity") or {}
+    bought: CapacityType | None = None
+    for label, words in CAPACITY_LABELS:
+        if label in labels:
+            bought = words.get(labels[label])
+            break
+    return Node(
+        uid=item["metadata"]["name"],
+        instance_type=labels.get(TYPE_LABEL),
+        capacity_type=bought,
+        zone=labels.get(ZONE_LABEL),
+        vcpu=parse_cpu(capacity["cpu"]) if "cpu" in capacity else None,
+        memory_gib=gib(parse_memory(capacity["memory"])) if "memory" in capacity else None,
+        gpu=int(capacity.get(GPU, 0)),
+    )
+
+
+def _times(status: Json, role: str) -> tuple[datetime | None, datetime | None, str]:
+    """Start, end and reason of the Spark container; of the first container where it has another name."""
+    containers: Sequence[Json] = status.get("containerStatuses") or ()
+    mine = next((entry for entry in containers if entry.get("name") == CONTAINERS[role]), None)
+    state = ((mine or (containers[0] if containers else {})).get("state")) or {}
+    ended = state.get("terminated") or {}
+    if ended:
+        return moment(ended.get("startedAt")), moment(ended.get("finishedAt")), str(ended.get("reason") or "")
+    started = moment((state.get("running") or {}).get("startedAt"))
+    return started, None, str(status.get("reason") or "")
+
+
+def _sum(spec: Json, resource: str) -> Decimal | None:
+    """What all containers request together: vCPU, GiB or pieces; None if one does not say, or not in a form we know."""
+    total = Decimal(0)
+    for container in spec.get("containers") or ():
+        text = ((container.get("resources") or {}).get("requests") or {}).get(resource)
+        if text is None and resource == GPU:
+            continue
+        if text is None:
+            return None
+        try:
+            total += gib(parse_memory(text)) if resource == "memory" else parse_cpu(text)
+        except ValueError:
+            return None
+    return total
+
+
+def _claims(spec: Json) -> list[str]:
+    """Names of the volume claims a pod mounts."""
+    volumes = spec.get("volumes") or ()
+    return [volume["persistentVolumeClaim"]["claimName"] for volume in volumes if "persistentVolumeClaim" in volume]

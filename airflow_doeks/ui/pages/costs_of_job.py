@@ -1,0 +1,129 @@
+"""What one job cost and used: its parts, how they are known, what is not known and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+from airflow_doeks.model.record import Cost, JobRecord, Usage
+from airflow_doeks.ui import cells
+from airflow_doeks.ui.blocks import Cell, Column, Fact, Facts, Table
+
+_PARTS = {
+    # component -> what it is
+    "compute": "vCPU and memory that its pods requested, for as long as they held them",
+    "uplift": "what Amazon EMR adds for each vCPU and GiB",
+    "storage": "volumes that were claimed for its pods",
+    "transfer": "bytes between zones",
+    "shared": "its part of what the cluster runs for everybody",
+    "idle": "its part of what its nodes held free",
+}
+_BASES = {
+    # basis -> what it means
+    "pods": "pods that were seen while they ran",
+    "event_log": "executors as Spark's event log has them",
+    "requests": "what was requested, over the job's whole life: nobody saw its pods",
+    "opencost": "OpenCost's allocation",
+    "cur": "the bill",
+}
+
+
+def cost_facts(record: JobRecord) -> Facts:
+    """The dollars with how they are known."""
+    cost = record.cost
+    basis = _BASES.get(cost.basis or "", "") if cost.basis else ""
+    facts = [
+        Fact("Cost, USD", cells.usd(cost.usd_total), _priced_as(cost)),
+        Fact(
+            "of which waste, USD", cells.usd(cost.usd_waste), "Failed jobs, and Spark tasks that had to be done again."
+        ),
+        Fact("Confidence", cells.text(cost.confidence)),
+        Fact("Basis", cells.text(cost.basis), f"Computed from {basis}." if basis else ""),
+        Fact("Estimate before it ran, USD", cells.usd(cost.estimate_usd)) if cost.estimate_usd is not None else None,
+        _bill(record),
+        Fact("Rate card", cells.text(cost.rate_card)),
+    ]
+    return Facts("Cost", tuple(fact for fact in facts if fact))
+
+
+def _priced_as(cost: Cost) -> str:
+    if cost.usd_total is None:
+        return f"Unknown: {cost.why_unknown}." if cost.why_unknown else ""
+    return f"As if it had run on {cost.priced_as}." if cost.priced_as else ""
+
+
+def _bill(record: JobRecord) -> Fact | None:
+    """What the bill said later, and by how much the record was off."""
+    billed, total = (record.actual or {}).get("usd_total"), record.cost.usd_total
+    if billed is None:
+        return None
+    amount = Decimal(billed)
+    off = f"The record was off by {(total - amount) / amount:+.1%}." if total is not None and amount else ""
+    return Fact("On the bill, USD", cells.usd(amount), off)
+
+
+def cost_table(record: JobRecord) -> Table:
+    """The components, their sum, and of which what no dataset claims."""
+    cost = record.cost
+    rows = []
+    for name, meaning in _PARTS.items():
+        part: Decimal | None = getattr(cost, f"usd_{name}")
+        whole = cost.usd_total
+        rows.append(
+            (
+                cells.text(name),
+                cells.usd(part),
+                cells.share(part / whole if part is not None and whole else None),
+                Cell(meaning, tone="soft"),
+            )
+        )
+    hint = f"Unknown: {', '.join(cost.unknown)}. Why: {cost.why_unknown or 'not said'}." if cost.unknown else ""
+    unattributed = f"of which {cells.usd(cost.usd_unattributed).text} no dataset claims"
+    return Table(
+        "cost",
+        "What it is made of",
+        (Column("Part"), Column("USD", is_number=True), Column("Share", is_number=True), Column("What that is")),
+        rows,
+        total=(cells.text("total"), cells.usd(cost.usd_total), Cell(""), Cell(unattributed, tone="soft")),
+        hint=hint,
+    )
+
+
+def usage_table(usage: Usage) -> Table:
+    """Resource-hours of requests by capacity type."""
+    rows = [
+        (
+            cells.text(name),
+            cells.hours(amounts.vcpu_seconds),
+            cells.hours(amounts.memory_gib_seconds),
+            cells.hours(amounts.gpu_seconds),
+        )
+        for name, amounts in sorted(usage.by_capacity_type.items())
+    ]
+    return Table(
+        "usage",
+        "What it held",
+        (
+            Column("Capacity type"),
+            Column("vCPU-hours", is_number=True, hint="vCPUs requested times hours held."),
+            Column("GiB-hours", is_number=True, hint="Memory requested, overhead inside, times hours held."),
+            Column("GPU-hours", is_number=True),
+        ),
+        rows,
+        total=(
+            cells.text("total"),
+            cells.hours(usage.vcpu_seconds),
+            cells.hours(usage.memory_gib_seconds),
+            cells.hours(usage.gpu_seconds),
+        ),
+        empty="No usage is known: no pods were seen and no event log was read.",
+    )
+
+
+def unknowns(record: JobRecord) -> Iterator[str]:
+    """Sentences for what a reader might take for nothing."""
+    if record.settled_by_try is None:
+        yield "The job has not been settled: its cost and its data follow when it ends."
+    if not record.lineage.complete and record.settled_by_try is not None:
+        yield "Lineage is not complete: something was cut, failed, or could not be seen."
+    yield from record.lineage.differences

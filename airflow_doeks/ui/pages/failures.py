@@ -1,0 +1,46 @@
+"""Why a job failed, with what usually helps: a row for each category of failure."""
+
+from __future__ import annotations
+
+from airflow_doeks.model.record import FailureCategory, JobFailure
+from airflow_doeks.ui.blocks import Notice
+
+HELPS: dict[FailureCategory, tuple[str, str]] = {
+    # category -> (its words, what usually helps)
+    "user_code": ("the job's own code or SQL", "Read the root cause: a retry runs into the same."),
+    "oom_driver": ("the driver ran out of memory", "Give driver.memory more, or collect less in the driver."),
+    "oom_executor": (
+        "executors ran out of memory",
+        "Give executors.memory more, use more shuffle partitions, or fewer cpu per executor.",
+    ),
+    "spot_loss": (
+        "Spot nodes were taken back",
+        "A retry often passes; for long jobs use the preset that decommissions.",
+    ),
+    "eviction": ("a pod was evicted", "Ask for the memory and disk that is used; a retry may pass."),
+    "image": ("the image could not be pulled", "Check its name, its tag, and the nodes' right to pull it."),
+    "quota": ("a quota is used up", "Ask for less at a time, or have the quota raised."),
+    "unschedulable": ("no node took the pods", "Ask for less per pod, or allow more node types and capacity types."),
+    "permission": ("something was not permitted", "Give the job's role the right that the evidence names."),
+    "dependency": (
+        "a package or file was missing",
+        "Name it in packages, py_files, jars or files, and see that it exists.",
+    ),
+    "network": ("the network failed", "Check names, routes and free IP addresses; a retry may pass."),
+    "operator_down": ("the operator on the cluster did not act", "See that its pods run; a retry may pass then."),
+    "platform": ("the platform failed or refused", "Read its words in the evidence; a retry may pass."),
+    "cancelled": ("it was cancelled", "Somebody or a time limit ended it; nothing is wrong with the job itself."),
+    "timeout": ("it used up its time", "Raise the limit that the message names, or make the job faster."),
+    "unknown": ("nobody could tell why", "Read the driver's log: its end says more than the platform did."),
+}
+
+
+def failure_notice(failure: JobFailure, what_follows: str = "") -> Notice:
+    """The root cause on top, then where it was read, what usually helps, and what Airflow does next."""
+    words, help_ = HELPS[failure.category]
+    lines = [f"Category: {failure.category} ({words})."]
+    lines += [f"Evidence: {line}" for line in failure.evidence]
+    lines.append(f"What usually helps: {help_}")
+    if what_follows:
+        lines.append(what_follows)
+    return Notice("bad", failure.message or f"Failed: {words}", tuple(lines), failure.log_tail)

@@ -1,0 +1,235 @@
+"""The page of a DAG run: its tasks on one time axis, what each cost, and the run beside those before it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from airflow_doeks.report.entry import Entry
+from airflow_doeks.report.spending import total_by
+from airflow_doeks.ui import cells
+from airflow_doeks.ui.blocks import Block, Cell, Chart, Column, Notice, Page, Series, Table
+from airflow_doeks.ui.pages.rows import WASTE, rows_of, sum_facts
+
+HISTORY = 30  # runs that a run is shown beside
+
+
+@dataclass(frozen=True)
+class TaskTimes:
+    """One try of a task as Airflow has it; times are UTC."""
+
+    task_id: str
+    map_index: int
+    try_number: int
+    state: str | None
+    started: datetime | None = None
+    ended: datetime | None = None
+
+    @property
+    def name(self) -> str:
+        """The task with its map index."""
+        return cells.task_name(self.task_id, self.map_index)
+
+
+@dataclass(frozen=True)
+class RunTimes:
+    """One run of a DAG as Airflow has it."""
+
+    run_id: str
+    state: str | None
+    started: datetime | None = None
+    ended: datetime | None = None
+
+
+def run_page(
+    dag_id: str,
+    run: RunTimes,
+    tries: Sequence[TaskTimes],
+    entries: Sequence[Entry],
+    history: Sequence[tuple[RunTimes, Sequence[Entry]]],
+) -> Page:
+    """``entries`` are the run's own; ``history`` holds runs up to this one with theirs, the newest last."""
+    trail = (Cell("Data costs", href=cells.link("costs")), Cell(dag_id, href=cells.link("dag", dag_id=dag_id)))
+    total = total_by(entries, lambda entry: entry.task_id)
+    blocks: list[Block] = [*_failed(entries), sum_facts("This run", total.whole)]
+    spans = list(_spans(tries, entries))
+    if spans:
+        blocks += [_timeline(spans)]
+    blocks += [_tasks(dag_id, run.run_id, tries, entries), _span_table(spans), *_history(dag_id, run, history)]
+    is_over = run.state in {"success", "failed"}
+    return Page(
+        run.run_id,
+        f"Run of {dag_id}, {run.state or 'unknown to Airflow'}",
+        trail,
+        blocks=tuple(blocks),
+        reload_seconds=None if is_over or not run.state else 15,
+    )
+
+
+def _failed(entries: Sequence[Entry]) -> Iterator[Notice]:
+    names = sorted({cells.task_name(entry.task_id, entry.map_index) for entry in entries if entry.has_failed})
+    if names:
+        more = f" and {len(names) - 10} more" if len(names) > 10 else ""  # noqa: PLR2004 - a line is read, not scrolled
+        yield Notice(
+            "bad",
+            f"Jobs failed in {', '.join(names[:10])}{more}",
+            ("Why, and what helps, stands on the task's page: its name in the table of tasks leads there.",),
+        )
+
+
+@dataclass(frozen=True)
+class _Span:
+    name: str
+    phase: str
+    start: datetime
+    end: datetime
+
+
+def _spans(tries: Sequence[TaskTimes], entries: Sequence[Entry]) -> Iterator[_Span]:
+    """Phases of every job (queued, starting, running, settling), and the whole of tasks that have no job."""
+    jobs = {(entry.task_id, entry.map_index, entry.try_number): entry for entry in entries}
+    closing = {(one.task_id, one.map_index, one.try_number): one.ended for one in tries}
+    for key, entry in jobs.items():
+        name = cells.task_name(entry.task_id, entry.map_index)
+        marks = (
+            ("queued", entry.submitted, entry.scheduled or entry.started),
+            ("starting", entry.scheduled, entry.started),
+            ("running", entry.started, entry.ended),
+            ("settling", entry.ended, closing.get(key)),
+        )
+        for phase, start, end in marks:
+            if start and end and end > start:
+                yield _Span(name, phase, start, end)
+    for one in tries:
+        if (one.task_id, one.map_index, one.try_number) not in jobs and one.started and one.ended:
+            yield _Span(one.name, "task", one.started, one.ended)
+
+
+def _timeline(spans: Sequence[_Span]) -> Chart:
+    names = sorted({span.name for span in spans}, key=lambda name: min(s.start for s in spans if s.name == name))
+    series = []
+    for phase in ("queued", "starting", "running", "settling", "task"):
+        found = [span for name in names for span in spans if span.name == name and span.phase == phase]
+        if found:
+            series.append(Series(phase, [s.start for s in found], [s.name for s in found], [s.end for s in found]))
+    return Chart("timeline", "Tasks over time", "timeline", series, "time", "phases")
+
+
+def _span_table(spans: Sequence[_Span]) -> Table:
+    rows = [
+        (
+            Cell(span.name),
+            Cell(span.phase),
+            cells.moment(span.start),
+            cells.moment(span.end),
+            cells.duration(cells.seconds_between(span.start, span.end)),
+        )
+        for span in sorted(spans, key=lambda span: (span.start, span.name))
+    ]
+    heads = (Column("Task"), Column("Phase"), Column("From"), Column("To"), Column("For", is_number=True))
+    hint = (
+        "Queued: from submission until it was scheduled. Starting: until its driver ran. Settling: from the job's end "
+        "to the task's, when its record was made."
+    )
+    return Table("phases", "Phases", heads, rows, hint=hint, is_folded=True)
+
+
+def _tasks(dag_id: str, run_id: str, tries: Sequence[TaskTimes], entries: Sequence[Entry]) -> Table:
+    """A row a task instance with all its tries together."""
+    jobs: dict[tuple[str, int], list[Entry]] = {}
+    for entry in entries:
+        jobs.setdefault((entry.task_id, entry.map_index), []).append(entry)
+    last: dict[tuple[str, int], TaskTimes] = {}
+    for one in sorted(tries, key=lambda one: one.try_number):
+        last[one.task_id, one.map_index] = one
+    whole = sum((entry.usd or Decimal(0) for entry in entries), Decimal(0))
+    begun = {key: min((e.at for e in found if e.at), default=None) for key, found in jobs.items()}
+    keys = sorted(
+        {*jobs, *last}, key=lambda key: (str(begun.get(key) or (last[key].started if key in last else "~") or "~"), key)
+    )
+    rows = []
+    for key in keys:
+        found, airflow = jobs.get(key, []), last.get(key)
+        name = cells.task_name(*key)
+        newest = max(found, key=lambda entry: (entry.try_number, str(entry.submitted)), default=None)
+        total = total_by(found, lambda _: "").whole
+        usd = total.spent if found else None
+        rows.append(
+            (
+                Cell(name, href=cells.link("task", dag_id=dag_id, run_id=run_id, task_id=key[0], map_index=key[1])),
+                cells.state(newest.state) if newest else Cell((airflow.state if airflow else None) or "", tone="soft"),
+                cells.count(len(found)) if found else Cell(""),
+                cells.duration(cells.seconds_between(newest.started, newest.ended))
+                if newest
+                else cells.duration(cells.seconds_between(airflow.started, airflow.ended) if airflow else None),
+                cells.count(rows_of(found, "inputs")) if found else Cell(""),
+                cells.count(rows_of(found, "outputs")) if found else Cell(""),
+                cells.usd(total.waste) if found else Cell(""),
+                cells.usd(usd) if found else Cell(""),
+                cells.share(usd / whole if whole and usd is not None else None) if found else Cell(""),
+            )
+        )
+    heads = (
+        Column("Task"),
+        Column("State"),
+        Column("Jobs", is_number=True, hint="One for every try that submitted one."),
+        Column("Ran for", is_number=True, hint="The newest try's job; a task without a job: the task."),
+        Column("Rows read", is_number=True),
+        Column("Rows written", is_number=True),
+        Column("Waste, USD", is_number=True, hint=WASTE),
+        Column("USD", is_number=True, hint="All tries."),
+        Column("Share of the run", is_number=True),
+    )
+    all_jobs = total_by(entries, lambda _: "").whole
+    foot = (
+        Cell("total"),
+        Cell(""),
+        cells.count(len(entries)),
+        Cell(""),
+        cells.count(rows_of(entries, "inputs")),
+        cells.count(rows_of(entries, "outputs")),
+        cells.usd(all_jobs.waste),
+        cells.usd(all_jobs.spent),
+        Cell(""),
+    )
+    return Table("tasks", "Tasks", heads, rows, total=foot if entries else (), empty="Airflow has no task of this run.")
+
+
+def _history(dag_id: str, run: RunTimes, history: Sequence[tuple[RunTimes, Sequence[Entry]]]) -> Sequence[Block]:
+    if len(history) < 2:  # noqa: PLR2004 - one run has nothing beside it
+        return ()
+    sums = [(one, total_by(entries, lambda _: "").whole) for one, entries in history]
+    rows = [
+        (
+            Cell(
+                one.run_id, href="" if one.run_id == run.run_id else cells.link("run", dag_id=dag_id, run_id=one.run_id)
+            ),
+            Cell(one.state or "", tone="bad" if one.state == "failed" else ""),
+            cells.moment(one.started),
+            cells.duration(cells.seconds_between(one.started, one.ended)),
+            cells.count(total.rows),
+            cells.usd(total.spent if total.jobs else None),
+        )
+        for one, total in sums
+    ]
+    heads = (
+        Column("Run"),
+        Column("State"),
+        Column("Started"),
+        Column("Took", is_number=True),
+        Column("Rows written", is_number=True),
+        Column("USD", is_number=True),
+    )
+    times = [one.started for one, _ in sums if one.started]
+    spent = [total.spent if total.jobs else None for one, total in sums if one.started]
+    chart = Chart(
+        "history-usd",
+        f"This run, the last bar, beside the {len(sums) - 1} before it",
+        "bars",
+        (Series("USD", times, spent),),
+        "USD",
+        "history",
+    )
+    return chart, Table("history", "Runs", heads, rows[::-1], is_folded=True)

@@ -1,0 +1,231 @@
+"""From a URL's query to a page: what the web frameworks of Airflow 2 and 3 share. Rights were checked before."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta, timezone
+from typing import Protocol
+
+from airflow_doeks.ledger import Ledger
+from airflow_doeks.model.record import JobRecord
+from airflow_doeks.report.entry import Entry
+from airflow_doeks.report.shelf import Seen, Shelf
+from airflow_doeks.ui.blocks import Choice, Notice, Page
+from airflow_doeks.ui.csv_file import csv_text
+from airflow_doeks.ui.html import HEADERS, render
+from airflow_doeks.ui.pages.costs import STEPS, Filters, costs_page
+from airflow_doeks.ui.pages.dag import dag_page
+from airflow_doeks.ui.pages.dataset import dataset_page
+from airflow_doeks.ui.pages.run import HISTORY, RunTimes, TaskTimes, run_page
+from airflow_doeks.ui.pages.task import TaskPlace, shown_record, task_page
+
+Query = Mapping[str, str]
+Readable = Callable[[set[str]], set[str]]  # which of some DAGs the person may read
+
+_DEFAULT_DAYS = 30
+_MOST_DAYS = 400
+_LONG_RUN_DAYS = 7  # of a longer one only the days of its tries' starts and ends are read
+_ONE_DAY = timedelta(days=1)
+_JOB_WAIT_SECONDS = 2.0  # for what a page is about
+_HISTORY_WAIT_SECONDS = 0.2  # for what stands beside it
+_COSTS_WAIT_SECONDS = 1.5
+_RELOAD_SECONDS = 3
+_DAY_IN_RUN_ID = re.compile(r"\d{4}-\d\d-\d\d")
+
+
+class BadQuery(ValueError):
+    """A URL that no page can answer, with words for its reader."""
+
+
+class Metadata(Protocol):
+    """What Airflow knows: the module ``metadata``."""
+
+    def run_times(self, dag_id: str, run_id: str) -> RunTimes | None:
+        """A run; None if Airflow has none of that id."""
+
+    def runs_before(self, dag_id: str, started: datetime, count: int) -> list[RunTimes]:
+        """The newest runs of a DAG that started before a moment, oldest first."""
+
+    def tries_of(self, dag_id: str, run_id: str) -> list[TaskTimes]:
+        """Every try of every task of a run."""
+
+    def job_links(self, dag_id: str, run_id: str, task_id: str, map_index: int) -> dict[str, str]:
+        """Name -> URL that the platform gave for the newest job of a task."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is sent back."""
+
+    body: str
+    status: int = 200
+    media_type: str = "text/html; charset=utf-8"
+    headers: Mapping[str, str] = field(default_factory=lambda: HEADERS)
+
+
+class Site:
+    """The pages over one ledger; may be asked from any thread."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        shelf: Shelf,
+        metadata: Metadata,
+        now: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
+    ) -> None:
+        self._ledger, self._shelf, self._metadata, self._now = ledger, shelf, metadata, now
+        self._pages: Mapping[str, Callable[[Query, Readable], Page]] = {
+            "task": self._task,
+            "run": self._run,
+            "dag": self._dag,
+            "costs": self._costs,
+            "dataset": self._dataset,
+        }
+
+    def answer(self, name: str, query: Query, readable: Readable) -> Answer:
+        """A page, or with ``csv`` in the query one of its tables as CSV; 400 with words for what cannot be answered.
+
+        The caller has checked that the person may read ``query["dag_id"]`` where a page takes one.
+        """
+        try:
+            page = self._pages[name](query, readable)
+        except BadQuery as error:
+            page = Page("This page cannot be shown", blocks=(Notice("bad", str(error)),))
+            return Answer(render(page, query), 400)
+        if key := query.get("csv"):
+            table = page.table(key)
+            if table is None:
+                return Answer("no such table\n", 404, "text/plain; charset=utf-8")
+            headers = {**HEADERS, "Content-Disposition": f'attachment; filename="{name}-{table.key}.csv"'}
+            return Answer(csv_text(table), 200, "text/csv; charset=utf-8", headers)
+        return Answer(render(page, query))
+
+    def _task(self, query: Query, _readable: Readable) -> Page:
+        dag_id, run_id, task_id = _needed(query, "dag_id", "run_id", "task_id")
+        index = query.get("map_index", "")
+        map_index = int(index) if index.isdecimal() else -1  # Airflow leaves {MAP_INDEX} as it is where there is none
+        tried = query.get("try_number", "")
+        chosen = int(tried) if tried.isdecimal() else None
+        run, tries = self._metadata.run_times(dag_id, run_id), self._metadata.tries_of(dag_id, run_id)
+        own = [one for one in tries if (one.task_id, one.map_index) == (task_id, map_index)]
+        seen = self._shelf.look(_days(run_id, run, own), wait_seconds=_JOB_WAIT_SECONDS)
+        place = TaskPlace(
+            dag_id, run_id, task_id, map_index, max(own, key=lambda o: o.try_number).state if own else None
+        )
+        wanted = (dag_id, run_id, task_id, map_index)
+        found = [e for e in seen.entries if (e.dag_id, e.run_id, e.task_id, e.map_index) == wanted]
+        records = [record for entry in found if (record := self._record(entry))]
+        shown = shown_record(records, chosen)
+        detail = self._ledger.read_detail(shown) if shown and shown.detail else {}
+        links = self._metadata.job_links(*wanted) if chosen is None else {}
+        return _told(task_page(place, records, detail, links=links, chosen=chosen), seen)
+
+    def _record(self, entry: Entry) -> JobRecord | None:
+        return self._ledger.find(entry.record_id, datetime.fromisoformat(f"{entry.day}T12:00:00+00:00"))
+
+    def _run(self, query: Query, _readable: Readable) -> Page:
+        dag_id, run_id = _needed(query, "dag_id", "run_id")
+        run = self._metadata.run_times(dag_id, run_id) or RunTimes(run_id, None)
+        tries = self._metadata.tries_of(dag_id, run_id)
+        seen = self._shelf.look(_days(run_id, run, tries), wait_seconds=_JOB_WAIT_SECONDS)
+        entries = [entry for entry in seen.entries if (entry.dag_id, entry.run_id) == (dag_id, run_id)]
+        before = self._metadata.runs_before(dag_id, run.started, HISTORY) if run.started else []
+        days = {day for one in before for day in _days(one.run_id, one, ())}
+        past = self._shelf.look(days, wait_seconds=_HISTORY_WAIT_SECONDS) if days else Seen(())
+        by_run: dict[str, list[Entry]] = {one.run_id: [] for one in before}
+        for entry in past.entries:
+            if entry.dag_id == dag_id and entry.run_id in by_run:
+                by_run[entry.run_id].append(entry)
+        history = [*((one, by_run[one.run_id]) for one in before), (run, entries)]
+        page = run_page(dag_id, run, tries, entries, history if not past.missing else ())
+        return _told(page, Seen((), seen.missing + past.missing, seen.error or past.error))
+
+    def _dag(self, query: Query, _readable: Readable) -> Page:
+        (dag_id,) = _needed(query, "dag_id")
+        filters, seen = self._asked(query)
+        entries = [entry for entry in seen.entries if entry.dag_id == dag_id]
+        return _told(
+            dag_page(dag_id, entries, (Choice("dag_id", "", dag_id, kind="hidden"), *filters.choices(())[:2])), seen
+        )
+
+    def _costs(self, query: Query, readable: Readable) -> Page:
+        filters, seen = self._asked(query)
+        return _told(costs_page(_allowed(seen.entries, readable), filters), seen)
+
+    def _dataset(self, query: Query, readable: Readable) -> Page:
+        (label,) = _needed(query, "name")
+        filters, seen = self._asked(query)
+        return _told(dataset_page(label, _allowed(seen.entries, readable), filters), seen)
+
+    def _asked(self, query: Query) -> tuple[Filters, Seen]:
+        today = self._now().date()
+        until = _date(query, "until") or today
+        since = _date(query, "since") or until - (_DEFAULT_DAYS - 1) * _ONE_DAY
+        if not timedelta(0) <= until - since < _MOST_DAYS * _ONE_DAY:
+            msg = f"from {since} until {until}: expected a time of 1 to {_MOST_DAYS} days, the first day first"
+            raise BadQuery(msg)
+        step = query.get("step", "")
+        filters = Filters(
+            since=since,
+            until=until,
+            team=query.get("team", ""),
+            pipeline=query.get("pipeline", ""),
+            platform=query.get("platform", ""),
+            step=step if step in STEPS else "",
+        )
+        return filters, self._shelf.look(_range(since, until), wait_seconds=_COSTS_WAIT_SECONDS)
+
+
+def _needed(query: Query, *names: str) -> list[str]:
+    missing = [name for name in names if not query.get(name)]
+    if missing:
+        msg = f"the address lacks {' and '.join(missing)}: open the page from its tab in Airflow"
+        raise BadQuery(msg)
+    return [query[name] for name in names]
+
+
+def _date(query: Query, name: str) -> date | None:
+    text = query.get(name)
+    if not text:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        msg = f"{name}={text}: expected a day such as 2026-11-20"
+        raise BadQuery(msg) from error
+
+
+def _range(since: date, until: date) -> Iterable[date]:
+    return (since + number * _ONE_DAY for number in range((until - since).days + 1))
+
+
+def _days(run_id: str, run: RunTimes | None, tries: Sequence[TaskTimes]) -> set[date]:
+    """UTC days on which jobs of a run may have been submitted; of a run that is gone, those that its id names."""
+    spans: list[TaskTimes | RunTimes] = [*tries, *([run] if run else [])]
+    moments = [at for one in spans for at in (one.started, one.ended)]
+    days = {at.astimezone(timezone.utc).date() for at in moments if at is not None}
+    if not days:
+        named = [_date({"day": text}, "day") for text in _DAY_IN_RUN_ID.findall(run_id)]
+        days = {day + more * _ONE_DAY for day in named if day for more in (0, 1)}
+    elif (max(days) - min(days)).days <= _LONG_RUN_DAYS:
+        days = set(_range(min(days), max(days)))
+    return {day + more * _ONE_DAY for day in days for more in (-1, 0)}  # clocks may disagree about midnight
+
+
+def _allowed(entries: Sequence[Entry], readable: Readable) -> list[Entry]:
+    dag_ids = readable({entry.dag_id for entry in entries})
+    return [entry for entry in entries if entry.dag_id in dag_ids]
+
+
+def _told(page: Page, seen: Seen) -> Page:
+    """The page with a word on what of the ledger is not in it."""
+    if seen.error:
+        lines = (f"[doeks] ledger_path: {seen.error}. What was read before is shown; the web server's log says more.",)
+        return replace(page, blocks=(Notice("bad", "The ledger cannot be read", lines), *page.blocks))
+    if seen.missing:
+        lines = (f"{seen.missing} days are still being read; this page loads itself again.",)
+        notice = Notice("warn", "Not all of the ledger is read yet", lines)
+        return replace(page, blocks=(notice, *page.blocks), reload_seconds=_RELOAD_SECONDS)
+    return page

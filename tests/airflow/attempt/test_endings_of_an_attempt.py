@@ -1,0 +1,228 @@
+"""How an attempt ends its job, on a platform in memory: by whose time-out, after which failure, under whose name."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from airflow_doeks.attempt.orphans import settle_again
+from airflow_doeks.compat import DAG, AirflowException, AirflowFailException, AirflowTaskTimeout, TaskDeferred
+from airflow_doeks.hooks import stores
+from airflow_doeks.lifecycle import Clock, waiting
+from airflow_doeks.model.errors import PlatformError
+from airflow_doeks.model.status import JobState
+from airflow_doeks.operators.job import FlinkJobOperator, SparkJobOperator
+from airflow_doeks.platforms.registry import TYPES
+from tests.fakes.memory_platform import MEMORY, PLACES, START, MemoryPlatform
+from tests.lifecycle.test_submission import FOR_EVER
+
+ENTRY = {"name": "mem", "type": "memory", "place": "here"}
+JOB = {"main": "s3://acme-code/clean.py"}
+
+
+class Reads:
+    """What was asked of the ledger's store."""
+
+    def __init__(self) -> None:
+        self.reads: list[str] = []
+        self.writes: list[str] = []
+
+
+@pytest.fixture
+def platform(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> MemoryPlatform:
+    """A platform that the registry knows, whose jobs run until they are cancelled."""
+    fresh = MemoryPlatform(script=FOR_EVER, cancel_takes=0)
+    monkeypatch.setitem(TYPES, "memory", MEMORY)
+    monkeypatch.setitem(PLACES, "here", fresh)
+    monkeypatch.setattr(waiting, "Clock", lambda: Clock(fresh.time.now, fresh.time.sleep))
+    monkeypatch.setenv("AIRFLOW__DOEKS__LEDGER_PATH", str(tmp_path / "ledger"))
+    return fresh
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Reads:
+    """Reads and writes of any folder."""
+    counted = Reads()
+    for name, log in (("list", counted.reads), ("open", counted.reads), ("write", counted.writes)):
+        inner = getattr(stores.LocalStore, name)
+
+        def outer(store: Any, key: str = "", *rest: Any, inner: Any = inner, log: Any = log) -> Any:
+            log.append(key)
+            return inner(store, key, *rest)
+
+        monkeypatch.setattr(stores.LocalStore, name, outer)
+    return counted
+
+
+class Try:
+    """One try of a task, its XCom a dict that tries share."""
+
+    def __init__(self, number: int = 1, xcom: dict[str, Any] | None = None, **arguments: Any) -> None:
+        arguments = {"job": JOB, "platform": ENTRY, "retries": 3, "cost_tags": {"team": "sales"}} | arguments
+        operator = arguments.pop("operator", SparkJobOperator)
+        with DAG("orders", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=timezone.utc)):
+            self.operator = operator(task_id="clean", **arguments)
+        self.xcom = {} if xcom is None else xcom
+        ti = SimpleNamespace(
+            dag_id="orders",
+            run_id="r",
+            task_id="clean",
+            map_index=-1,
+            try_number=number,
+            id=f"u{number}",
+            max_tries=arguments["retries"],
+            start_date=datetime.now(timezone.utc),
+            state="running",
+            xcom_push=lambda key, value: self.xcom.update({key: value}),
+            xcom_pull=lambda key, **_: self.xcom.get(key),
+        )
+        self.context = {"ti": ti, "dag_run": SimpleNamespace(start_date=START, queued_at=START), "task": self.operator}
+
+    def start(self) -> None:
+        """Submit or adopt, and leave the worker."""
+        with pytest.raises(TaskDeferred):
+            self.operator.execute(self.context)
+
+
+class ReadTimeoutError(Exception):
+    """As HTTP clients call it."""
+
+
+@pytest.mark.parametrize(
+    ("error", "state"),
+    [
+        (ReadTimeoutError("read timed out"), JobState.RUNNING),
+        (AirflowException("Trigger failure"), JobState.RUNNING),
+        (AirflowTaskTimeout("30 s"), JobState.CANCELLED),
+        (AirflowException("Trigger timeout"), JobState.CANCELLED),
+        (AirflowException("Trigger/execution timeout"), JobState.CANCELLED),
+        (AirflowFailException("the YAML is wrong"), JobState.CANCELLED),
+    ],
+)
+def test_only_airflows_own_timeout_ends_a_job_that_a_try_would_adopt(
+    platform: MemoryPlatform, error: BaseException, state: JobState
+) -> None:
+    """An error whose name says time-out may be anybody's: with tries left the job lives on."""
+    task = Try()
+    task.start()
+    platform.tick(30)
+    settle_again(task.context | {"exception": error})
+    (job,) = platform.jobs.values()
+    assert platform.observe(job.ref).state is state
+    if isinstance(error, AirflowTaskTimeout):
+        assert task.xcom["doeks_record"]["failure"]["category"] == "timeout"
+
+
+@pytest.mark.parametrize("error", ["Trigger timeout", "Trigger/execution timeout"])
+def test_a_deferral_that_ran_out_of_time_ends_its_job(platform: MemoryPlatform, error: str) -> None:
+    """Airflow fails the task; its record says why."""
+    task = Try()
+    task.start()
+    with pytest.raises(AirflowException):
+        task.operator.resume_execution("__fail__", {"error": error}, task.context)
+    assert task.xcom["doeks_record"]["job"]["state"] == "CANCELLED"
+    assert task.xcom["doeks_record"]["failure"]["category"] == "timeout"
+
+
+def test_a_trigger_that_broke_leaves_the_job_to_the_worker(platform: MemoryPlatform) -> None:
+    """The triggerer could not run it: the worker waits for the job's end, and the task succeeds with it."""
+    platform.script = ((0, JobState.QUEUED), (10, JobState.RUNNING), (300, JobState.SUCCEEDED))
+    task = Try()
+    task.start()
+    ref = task.operator.resume_execution("__fail__", {"error": "Trigger failure"}, task.context)
+    assert ref == task.xcom["doeks_job"]["ref"]
+    assert task.xcom["doeks_record"]["job"]["state"] == "SUCCEEDED"
+    assert not platform.cancelled
+
+
+def test_an_adopted_job_keeps_its_own_name_token_try_and_tags(platform: MemoryPlatform) -> None:
+    """XCom and record say who submitted it; only who settles it is the later try."""
+    first = Try()
+    first.start()
+    own = dict(first.xcom["doeks_job"])
+    platform.tick(30)
+    second = Try(2, cost_tags={"team": "growth"})
+    second.start()
+    assert second.xcom["doeks_job"]["submission"]["adopted"] is True
+    assert all(second.xcom["doeks_job"][key] == own[key] for key in ("ref", "platform", "token", "tags", "links"))
+    platform.script = FOR_EVER
+    (job,) = platform.jobs.values()
+    platform.scripts[job.ref] = ((0, JobState.QUEUED), (10, JobState.RUNNING), (40, JobState.SUCCEEDED))
+    platform.tick(30)
+    second.operator.execute_complete(second.context, {"status": platform.observe(job.ref).to_json()})
+    record = second.xcom["doeks_record"]
+    assert (record["job"]["name"], record["attempt"]["try_number"], record["settled_by_try"]) == (job.name, 1, 2)
+    assert record["cost_tags"] == {"team": "sales"}
+
+
+def test_a_job_that_a_later_try_replaces_leaves_its_record(platform: MemoryPlatform) -> None:
+    """The try that starts another job settles the one it ended, under the name of the try that submitted it."""
+    first = Try()
+    first.start()
+    platform.tick(30)
+    Try(2, job=JOB | {"args": ["--fast"]}).start()
+    from airflow_doeks.hooks.settings import load_settings, open_ledger
+
+    records = {found.attempt.try_number: found for found in open_ledger(load_settings()).records()}
+    assert records[1].job.state is JobState.CANCELLED
+    assert records[1].failure is not None
+    assert records[1].failure.message == "try 2 runs a job of its own instead"
+    assert records[1].cost.why_unknown != "running"
+    assert records[2].settled_by_try is None
+
+
+def test_a_task_that_settled_its_job_costs_the_callback_one_read(platform: MemoryPlatform, asked: Reads) -> None:
+    """No question to the platform; the settle itself reads the ledger once and writes record and detail."""
+    platform.script = ((0, JobState.QUEUED), (10, JobState.RUNNING), (40, JobState.SUCCEEDED))
+    platform.time.sleep((datetime.now(timezone.utc).replace(hour=12) - platform.time.now()).total_seconds())
+    task = Try()
+    task.start()
+    platform.tick(60)
+    (job,) = platform.jobs.values()
+    asked.reads.clear(), asked.writes.clear()
+    task.operator.execute_complete(task.context, {"status": platform.observe(job.ref).to_json()})
+    assert (len(asked.reads), len(asked.writes)) == (1, 2)
+    asked.reads.clear(), asked.writes.clear()
+    platform.observe = platform.find = None  # type: ignore[assignment, method-assign]
+    settle_again(task.context)
+    assert (len(asked.reads), len(asked.writes)) == (1, 0)
+
+
+@pytest.mark.parametrize("state", [JobState.QUEUED, JobState.RUNNING, JobState.STALLED, JobState.LOST])
+def test_only_success_is_a_success(platform: MemoryPlatform, state: JobState) -> None:
+    """Whatever an event tells of a job that did not succeed, its task fails."""
+    task = Try()
+    task.start()
+    (job,) = platform.jobs.values()
+    platform.scripts[job.ref] = ((0, state if state is not JobState.LOST else JobState.FAILED),)
+    event = {"status": platform.observe(job.ref).to_json() | {"state": state.value}, "overdue": "run_timeout"}
+    with pytest.raises(AirflowException, match="timeout: used up its run_timeout"):
+        task.operator.execute_complete(task.context, event)
+
+
+def test_a_killed_task_tells_of_a_job_that_it_could_not_end(
+    platform: MemoryPlatform, caplog: pytest.LogCaptureFixture
+) -> None:
+    """on_kill raises nothing; the log names the job and what to do."""
+
+    def refuse() -> None:
+        msg = "role/x may not CancelJobRun"
+        raise PlatformError(msg)
+
+    task = Try()
+    task.start()
+    platform.before_cancel = refuse
+    task.operator.on_kill()
+    assert "could not be cancelled; it may still run and cost: role/x may not CancelJobRun" in caplog.text
+    assert task.xcom["doeks_job"]["ref"] in caplog.text
+
+
+def test_an_engine_that_its_platform_does_not_run_is_refused(platform: MemoryPlatform) -> None:
+    """Before anything is sent, with what the platform runs."""
+    task = Try(operator=FlinkJobOperator, job={"jar": "s3://acme-code/a.jar"})
+    with pytest.raises(AirflowFailException, match="platform 'mem' runs Spark, not Flink"):
+        task.operator.execute(task.context)
+    assert not platform.jobs

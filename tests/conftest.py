@@ -1,0 +1,21 @@
+"""What holds for every test: the same examples each time, and no test without an end."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+SLOW_SECONDS = 1200  # of a test on real Airflow processes, its set-up included; pyproject.toml has that of all others
+
+# A busy machine is no fault of the product: no deadline and no complaint about slow examples.
+_ANY_PACE = settings(deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("same", _ANY_PACE, derandomize=True)
+settings.register_profile("fuzz", _ANY_PACE, max_examples=1000)  # ten times as many, fresh ones: tests/fuzz.py
+settings.load_profile("same")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that are slow by nature have more time."""
+    for item in items:
+        if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(SLOW_SECONDS))

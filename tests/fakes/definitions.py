@@ -1,0 +1,67 @@
+"""Objects held against the definitions of their kinds (CRDs), as an API server does with strict field validation.
+
+The definitions are data of the operators and no part of this project: they are read below ``DOEKS_SHARED`` where it is.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonschema import Draft202012Validator
+
+FILES = {
+    "sparkoperator.k8s.io": "kubeflow-sparkoperator.k8s.io_sparkapplications.yaml",
+    "spark.apache.org": "apache-spark.apache.org_sparkapplications.yaml",
+    "flink.apache.org": "flink.apache.org_flinkdeployments.yaml",
+}
+
+
+def folder() -> Path | None:
+    """Where the definitions are; None where nobody has them."""
+    shared = os.environ.get("DOEKS_SHARED")
+    return Path(shared) / "crds" if shared and (Path(shared) / "crds").is_dir() else None
+
+
+def violations(item: Mapping[str, Any]) -> list[str]:
+    """What the definition of the object's kind refuses, unknown fields among it; nothing without a definition."""
+    group, _, version = str(item.get("apiVersion", "")).rpartition("/")
+    where = folder()
+    if where is None or group not in FILES:
+        return []
+    found = _validator(where / FILES[group], version).iter_errors(item)
+    return sorted(f"{'.'.join(map(str, error.absolute_path))}: {error.message[:300]}" for error in found)
+
+
+@functools.lru_cache(maxsize=16)
+def _validator(file: Path, version: str) -> Draft202012Validator:
+    definition = yaml.load(file.read_text(), Loader=yaml.CSafeLoader)
+    schema = next(
+        served["schema"]["openAPIV3Schema"]
+        for served in definition["spec"]["versions"]
+        if served["name"] == version and served["served"]
+    )
+    schema["properties"]["metadata"] = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    return Draft202012Validator(_strict(schema))
+
+
+def _strict(schema: Any) -> Any:
+    """The schema as JSON Schema that knows no other fields; Kubernetes says it by keywords of its own."""
+    if isinstance(schema, list):
+        return [_strict(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    result = {key: _strict(value) for key, value in schema.items() if not key.startswith("x-kubernetes-")}
+    result.pop("format", None)
+    if isinstance(schema.get("properties"), dict):
+        result["properties"] = {key: _strict(value) for key, value in schema["properties"].items()}
+        if not schema.get("x-kubernetes-preserve-unknown-fields"):
+            result.setdefault("additionalProperties", False)
+    if schema.get("nullable"):
+        result.pop("nullable")
+        result = {"anyOf": [{"type": "null"}, result]}
+    return result

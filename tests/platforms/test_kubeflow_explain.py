@@ -1,0 +1,147 @@
+"""Why a SparkApplication failed: its resource, its pods, events and the driver's log, each where it tells most."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from airflow_doeks.platforms.kubernetes.failure import SECONDS
+
+from tests.fakes.cluster import EVENTS, KUBEFLOW, PODS
+from tests.platforms.harness_kubeflow_spark import NAMESPACE, harness
+
+ROOT = Path(__file__).parents[2]
+TRACEBACK = """\
+Traceback (most recent call last):
+  File "/jobs/clean.py", line 7, in <module>
+    raise ValueError("no flights in 2013-13")
+ValueError: no flights in 2013-13
+"""
+
+
+@pytest.fixture
+def kubeflow(tmp_path):
+    """A namespace with the operator."""
+    with harness(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def ref(kubeflow):
+    """A job whose driver runs."""
+    platform = kubeflow.platform()
+    made = platform.submit(platform.render(kubeflow.job(), kubeflow.identity()))
+    kubeflow.until_running(made)
+    return made
+
+
+def tell(kubeflow, name, reason, message, kind="Pod"):
+    """An event about an object by its name."""
+    about = {"kind": kind, "namespace": NAMESPACE, "name": name}
+    event = {"metadata": {"generateName": name}, "involvedObject": about, "reason": reason, "message": message}
+    kubeflow.cluster.create(EVENTS, NAMESPACE, event | {"lastTimestamp": kubeflow.cluster.moment()})
+
+
+def test_a_driver_out_of_memory(kubeflow, ref):
+    """The kubelet's OOMKilled goes before whatever the log said last."""
+    kubeflow.server.logs[f"{ref.path[1]}-driver"] = "26/11/29 13:14:06 INFO SparkContext: running\n"
+    kubeflow.end_driver(ref, 137, "OOMKilled")
+    kubeflow.move(ref, "FAILED", "driver container failed with ExitCode: 137, Reason: OOMKilled")
+    failure = kubeflow.platform().explain(ref)
+    assert failure.category == "oom_driver"
+    assert "OOMKilled, exit code 137" in failure.message
+
+
+def test_executors_out_of_memory(kubeflow, ref):
+    """Executors that were killed explain a log that only says that they were lost."""
+    name = f"{ref.path[1]}-exec-1"
+    kubeflow.start_pod(ref, name, "executor")
+    kubeflow.end_pod(name, 137, "OOMKilled")
+    log = "pyspark.errors.exceptions.captured.SparkException: Job aborted: ExecutorLostFailure (executor 1 exited)\n"
+    kubeflow.server.logs[f"{ref.path[1]}-driver"] = "Traceback (most recent call last):\n" + log
+    kubeflow.end_driver(ref, 1, "Error")
+    kubeflow.move(ref, "FAILED", "driver container failed with ExitCode: 1, Reason: Error")
+    assert kubeflow.platform().explain(ref).category == "oom_executor"
+
+
+@pytest.mark.parametrize(
+    ("reason", "message", "category"),
+    [
+        ("Failed", 'Failed to pull image "acme/spark:9": ErrImagePull', "image"),
+        ("FailedScheduling", "0/3 nodes are available: 3 Insufficient cpu.", "unschedulable"),
+        ("Evicted", "The node was low on resource: memory.", "eviction"),
+        ("Preempted", "Preempted by pod 0123 on node a", "eviction"),
+        ("SpotInterrupted", "Spot Interrupted: node a will be gone", "spot_loss"),
+        ("FailedCreatePodSandBox", "plugin aws-cni: failed to assign an IP address to container", "network"),
+    ],
+)
+def test_what_befell_a_driver_that_is_gone(kubeflow, ref, reason, message, category):
+    """Events about a pod outlive it: they tell image, room, eviction, preemption, Spot and addresses."""
+    driver = f"{ref.path[1]}-driver"
+    kubeflow.cluster.remove(PODS, NAMESPACE, driver)
+    tell(kubeflow, driver, reason, message)
+    kubeflow.move(ref, "FAILED", "driver pod not found")
+    failure = kubeflow.platform().explain(ref)
+    assert failure.category == category
+    assert message in failure.message
+
+
+@pytest.mark.parametrize(
+    ("error", "category"),
+    [
+        ("failed to submit: exceeded quota: pods, requested: pods=1, used: pods=5, limited: pods=5", "quota"),
+        ('failed to run spark-submit: pods is forbidden: User "x" cannot create resource "pods"', "permission"),
+        ("failed to run spark-submit: java.net.UnknownHostException: kubernetes.default.svc", "network"),
+        ("failed to run spark-submit: Error: Missing application resource.", "user_code"),
+    ],
+)
+def test_a_submission_that_failed(kubeflow, error, category):
+    """Before there is any pod the operator's own error tells."""
+    platform = kubeflow.platform()
+    ref = platform.submit(platform.render(kubeflow.job(), kubeflow.identity()))
+    kubeflow.move(ref, "FAILED", error)
+    failure = platform.explain(ref)
+    assert (failure.category, failure.message) == (category, error)
+
+
+def test_the_last_words_of_a_driver_without_a_log(kubeflow, ref):
+    """Where the log may not be read, the end of it stands in the pod: the termination message."""
+    kubeflow.server.denied = {"get pods/log"}
+    kubeflow.end_driver(ref, 1, "Error", TRACEBACK)
+    kubeflow.move(ref, "FAILED", "driver container failed with ExitCode: 1, Reason: Error")
+    failure = kubeflow.platform().explain(ref)
+    assert (failure.category, failure.message) == ("user_code", "ValueError: no flights in 2013-13")
+    assert any('cannot get resource "pods/log"' in line for line in failure.evidence)
+
+
+def test_a_job_that_was_deleted_says_so(kubeflow, ref):
+    """What is gone is told, and that nobody said why; nothing raises."""
+    kubeflow.lose(ref)
+    failure = kubeflow.platform().explain(ref)
+    assert "somebody else deleted it" in failure.message
+    assert "the driver's pod is gone, and its log with it" in failure.evidence
+
+
+def test_an_api_server_that_is_away_is_told(kubeflow, ref, monkeypatch):
+    """An explanation takes its time at most, and says what it could not read."""
+    monkeypatch.setattr("airflow_doeks.platforms.kubernetes.failure.SECONDS", 0.5)
+    kubeflow.server.outages = 10**6
+    failure = kubeflow.platform().explain(ref)
+    assert SECONDS == 20
+    assert failure.category == "unknown"
+    assert any("could not be read" in line or "not everything" in line for line in failure.evidence)
+
+
+def test_the_documented_role_is_what_is_asked(kubeflow, ref):
+    """docs/platforms.md lists the verbs that sending, following, ending and explaining jobs need, and no more."""
+    docs = (ROOT / "docs" / "platforms.md").read_text("utf-8").partition("## Spark operators on Kubernetes")[2]
+    role = yaml.safe_load(re.search(r"```yaml\n(apiVersion: rbac.*?)```", docs, re.DOTALL)[1])
+    documented = {f"{verb} {name}" for rule in role["rules"] for name in rule["resources"] for verb in rule["verbs"]}
+    platform = kubeflow.platform()
+    platform.submit(platform.render(kubeflow.job(), kubeflow.identity()))  # its name is taken: it is read
+    platform.find(kubeflow.identity())
+    platform.explain(ref)
+    platform.cancel(ref)
+    asked = set(kubeflow.server.calls) | {"watch sparkapplications", "watch pods"}  # tests of the feed count these
+    assert asked == documented
+    assert (KUBEFLOW, NAMESPACE, ref.path[1]) in kubeflow.cluster.objects

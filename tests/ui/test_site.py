@@ -1,0 +1,139 @@
+"""From a URL to a page: what is asked for, what may be seen, and what is said where nothing can be shown."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from airflow_doeks.hooks.stores import LocalStore
+from airflow_doeks.ledger import Ledger
+from airflow_doeks.ledger.changes import Changes
+from airflow_doeks.report.shelf import Shelf
+from airflow_doeks.ui.pages.run import RunTimes, TaskTimes
+from airflow_doeks.ui.site import Site
+from tests.ui.conftest import NOON
+
+
+class Metadata:
+    """Airflow's words on one run of one task."""
+
+    def run_times(self, dag_id, run_id):
+        return RunTimes(run_id, "success", NOON, NOON + timedelta(minutes=9)) if run_id == "r1" else None
+
+    def runs_before(self, dag_id, started, count):
+        return []
+
+    def tries_of(self, dag_id, run_id):
+        return [TaskTimes("clean", -1, 1, "success", NOON, NOON + timedelta(minutes=9))] if run_id == "r1" else []
+
+    def job_links(self, *place):
+        return {"Spark UI": "https://spark.example/1"}
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    """An empty ledger."""
+    return Ledger(LocalStore(tmp_path))
+
+
+@pytest.fixture
+def site(ledger):
+    """The pages over it, on the afternoon of the records."""
+    shelf = Shelf(Changes(ledger.store), today=NOON.date)
+    return Site(ledger, shelf, Metadata(), now=lambda: NOON)
+
+
+def everything(dag_ids):
+    """The rights of an administrator."""
+    return dag_ids
+
+
+TASK = {"dag_id": "sales", "run_id": "r1", "task_id": "clean"}
+
+
+def test_each_page_of_one_record(site, ledger, record):
+    """The record's dollars stand on every page that it belongs to."""
+    ledger.write(record("a", "1.2345"))
+    pages = {"task": TASK, "run": TASK, "dag": TASK, "costs": {}, "dataset": {"name": "s3://lake/clean"}}
+    for name, query in pages.items():
+        answer = site.answer(name, query, everything)
+        assert (answer.status, "1.23" in answer.body) == (200, True), name
+        assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")
+
+
+def test_a_task_that_is_not_mapped_has_no_map_index(site, ledger, record):
+    """Airflow leaves {MAP_INDEX} as it stands where there is none."""
+    ledger.write(record("a"))
+    assert "1.50" in site.answer("task", TASK | {"map_index": "{MAP_INDEX}"}, everything).body
+    assert "No job of this task" in site.answer("task", TASK | {"map_index": "3"}, everything).body
+
+
+def test_lists_hold_only_dags_that_the_person_may_read(site, ledger, record):
+    """Neither dollars nor names of another's DAG reach a page or a CSV file."""
+    ledger.write(record("a", "1.25"))
+    ledger.write(record("b", "4.75", dag="secret_dag", task="secret_task"))
+    for name, query in (("costs", {}), ("dataset", {"name": "s3://lake/clean"})):
+        for more in ({}, {"csv": "pipelines"}, {"csv": "writers"}):
+            answer = site.answer(name, query | more, lambda dag_ids: dag_ids & {"sales"})
+            assert ("secret" in answer.body, "4.75" in answer.body, "6.00" in answer.body) == (False,) * 3
+    assert "6.00" in site.answer("costs", {}, everything).body
+    assert "1.25" not in site.answer("costs", {}, lambda _: set()).body
+
+
+def test_filters_stand_in_the_url(site, ledger, record):
+    """A day, a team, a pipeline and a platform choose; what is no day is refused with words."""
+    ledger.write(record("a", "1.25"))
+    ledger.write(record("b", "4.75", dag="growth", cost_tags={"team": "b"}))
+    assert "6.00" in site.answer("costs", {"since": "2026-11-20", "until": "2026-11-20"}, everything).body
+    assert "6.00" not in site.answer("costs", {"team": "b"}, everything).body
+    assert "No job in this time" in site.answer("costs", {"until": "2026-11-19"}, everything).body
+    for query, words in (
+        ({"since": "yesterday"}, "since=yesterday: expected a day such as 2026-11-20"),
+        ({"since": "2026-11-21", "until": "2026-11-20"}, "the first day first"),
+        ({"since": "1990-01-01"}, "expected a time of 1 to 400 days"),
+    ):
+        answer = site.answer("costs", query, everything)
+        assert (answer.status, words in answer.body) == (400, True)
+
+
+def test_an_address_that_lacks_something_says_what(site):
+    """A page opened without its run or task names what is missing."""
+    answer = site.answer("task", {"dag_id": "sales"}, everything)
+    assert answer.status == 400
+    assert "the address lacks run_id and task_id" in answer.body
+
+
+def test_a_table_is_a_csv_file(site, ledger, record):
+    """`csv=<table>` gives all of it under a name of its own; a table that is not there is a 404."""
+    ledger.write(record("a", "1.2345"))
+    answer = site.answer("costs", {"csv": "pipelines"}, everything)
+    assert answer.media_type == "text/csv; charset=utf-8"
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="costs-pipelines.csv"'
+    assert answer.body.splitlines()[1] == "sales,1,0,0,90,2,,1.2345,1.0"
+    assert site.answer("costs", {"csv": "../etc"}, everything).status == 404
+
+
+def test_an_empty_ledger_gives_pages_that_say_so(site):
+    """Before the first job, every page is there and says that nothing is known."""
+    assert "No job in this time" in site.answer("costs", {}, everything).body
+    assert "No job of this task is known" in site.answer("task", TASK, everything).body
+
+
+def test_a_ledger_that_is_away_gives_pages_that_say_so(site, ledger, monkeypatch):
+    """The page tells it instead of showing zeros; the address of the ledger is not in it."""
+
+    def away(_prefix):
+        raise PermissionError(ledger.store.url)
+
+    monkeypatch.setattr(ledger.store, "stamped", away)
+    body = site.answer("costs", {}, everything).body
+    assert "The ledger cannot be read" in body
+    assert ledger.store.url not in body
+
+
+def test_a_run_that_airflow_has_forgotten_is_found_by_its_id(site, ledger, record):
+    """A deleted run's id names its day, and its record is still in the ledger."""
+    run = "scheduled__2026-11-20T00:00:00+00:00"
+    ledger.write(record("a", "1.25", run=run))
+    assert "1.25" in site.answer("run", {"dag_id": "sales", "run_id": run}, everything).body
