@@ -47,3 +47,40 @@ def test_a_type_or_an_engine_is_named_in_its_row_only(name):
 def test_every_exception_is_needed(name):
     """An exception goes when its literal went."""
     assert list(literals(PACKAGE / name))
+
+
+def imports(room: str) -> dict[str, set[str]]:
+    """Module of a room -> modules of that room that it imports, also inside functions and for type checkers."""
+    package = f"{airflow_doeks.__name__}.{room}"
+    files = {
+        ".".join((package, *file.relative_to(PACKAGE / room).with_suffix("").parts)).removesuffix(".__init__"): file
+        for file in (PACKAGE / room).rglob("*.py")
+    }
+    found: dict[str, set[str]] = {}
+    for name, file in files.items():
+        found[name] = set()
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                below = {f"{node.module}.{alias.name}" for alias in node.names} & files.keys()
+                found[name] |= below or {node.module} & files.keys()
+            elif isinstance(node, ast.Import):
+                found[name] |= {alias.name for alias in node.names} & files.keys()
+    return found
+
+
+def circle(graph: dict[str, set[str]]) -> list[str]:
+    """Modules that import each other in a circle; empty if none do."""
+    left = dict(graph)
+    while left:
+        leaves = [name for name, below in left.items() if not below & left.keys()]
+        if not leaves:
+            return sorted(left)
+        for name in leaves:
+            del left[name]
+    return []
+
+
+@pytest.mark.parametrize("room", ["language", "model"])
+def test_nothing_inside_a_room_goes_in_a_circle(room):
+    """Every module of a room can be read before those that import it; imports for type checkers count."""
+    assert circle(imports(room)) == []

@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from airflow_doeks.language import checks
-from airflow_doeks.language.compilation import Compilation
+from airflow_doeks.language.compilation import compiled_document
 from airflow_doeks.language.diagnostics import Diagnostic, Place, across, in_order
 from airflow_doeks.language.ids import dag_id_of
 from airflow_doeks.language.project import Setting, choose_environment, find_project, load_project
@@ -69,12 +68,12 @@ def check_project(path: Path) -> list[Diagnostic]:
     """Everything wrong with a doeks.yaml in any environment."""
 
     def work() -> list[Diagnostic]:
+        from airflow_doeks.language.checks.project import check_variables
+
         project = load_project(path)
-        found = {
-            environment: checks.check_project(project.setting(environment))
-            for environment in project.environments or (None,)
-        }
-        return in_order([*project.diagnostics, *across(found), *checks.check_variables(project)])
+        settings = {name: project.setting(name) for name in project.environments or (None,)}
+        found = {name: _project_faults(setting) for name, setting in settings.items()}
+        return in_order([*project.diagnostics, *across(found), *check_variables(project)])
 
     return _of_this_file(path, work, lambda fault: [fault])
 
@@ -120,12 +119,18 @@ def _compile(path: str | Path, setting: Setting, root: str | Path | None, *, own
         document = read(path, file)
     except Refused as refused:
         return Compiled(None, (replace(refused.diagnostic, dag_id=dag_id),), file, dag_id)
-    compilation = Compilation(document, setting, dag_id)
-    plan = compilation.run()
-    diagnostics = compilation.diagnostics
+    plan, diagnostics = compiled_document(document, setting, dag_id)
     if not own:
-        diagnostics = [*setting.project.diagnostics, *checks.check_project(setting), *diagnostics]
+        diagnostics = [*setting.project.diagnostics, *_project_faults(setting), *diagnostics]
     if not diagnostics:
         return Compiled(plan, (), file, dag_id)
     ordered = tuple(replace(one, dag_id=dag_id) if one.place.file == file else one for one in in_order(diagnostics))
     return Compiled(None if any(one.is_error for one in ordered) else plan, ordered, file, dag_id)
+
+
+def _project_faults(setting: Setting) -> list[Diagnostic]:
+    if setting.project.folder is None:
+        return []
+    from airflow_doeks.language.checks import project
+
+    return project.check_project(setting)

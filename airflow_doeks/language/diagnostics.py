@@ -24,6 +24,24 @@ class Place(NamedTuple):
         return f"{self.file}:{self.line}:{self.column}"
 
 
+class Finding(NamedTuple):
+    """What a check says of a task or a pipeline: a diagnostic that has no place in a file yet.
+
+    Attributes:
+        path: steps below the task, or below the pipeline; empty for the task itself.
+        help: the next step, or empty.
+        at_key: the key is to blame, not its value.
+        gives_way: left out where another check says something of the same path.
+    """
+
+    code: str
+    message: str
+    path: tuple[Any, ...] = ()
+    help: str = ""
+    at_key: bool = False
+    gives_way: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
     """One fault.

@@ -48,6 +48,16 @@ def entries(tasks: Mapping[str, Any], path: tuple[Any, ...] = ("tasks",), above:
             yield from entries(spec["tasks"], (*entry.path, "tasks"), f"{entry.id}.")
 
 
+def declared_ids(tasks: Any, above: str = "") -> frozenset[str]:
+    """Ids of all tasks and groups that a file names, however broken they are."""
+    found: set[str] = set()
+    for name, spec in tasks.items() if isinstance(tasks, dict) else ():
+        found.add(f"{above}{name}")
+        if isinstance(spec, dict) and "tasks" in spec:
+            found |= declared_ids(spec["tasks"], f"{above}{name}.")
+    return frozenset(found)
+
+
 def connect(found: Iterable[Entry], declared: Callable[[], frozenset[str]], infer: bool, note: Note) -> None:
     """Fill in ``edges`` of every task; what cannot be resolved is noted.
 

@@ -11,8 +11,7 @@ from typing import Any, NamedTuple
 from airflow_doeks.language.diagnostics import Place
 from airflow_doeks.language.text import Document
 
-MAX_FILLED = 4 * 1024**2  # characters of a file's texts with variables; eight times what the largest file holds
-_VARIABLE = re.compile(r"\$(\$\{)|\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+VARIABLE = re.compile(r"\$(\$\{)|\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 class Layer(NamedTuple):
@@ -42,66 +41,9 @@ def without_nulls(values: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-class Overfull(Exception):
-    """Values would be longer than MAX_FILLED once variables are filled in; ``path`` is where that was seen."""
-
-    def __init__(self, path: tuple[Any, ...]) -> None:
-        super().__init__(path)
-        self.path = path
-
-
-def substitute(value: Any, variables: Mapping[str, Any], unknown: dict[tuple[tuple[Any, ...], str], None]) -> Any:
-    """The value with each ``${name}`` filled in; a scalar that is only ``${name}`` takes the variable's type.
-
-    ``$${`` stands for ``${``. What is not defined gets a key in ``unknown``, its path and name, and stays as it is.
-    Raises Overfull.
-    """
-    return _Filling(variables, unknown).value(value, ())
-
-
-@dataclass
-class _Filling:
-    """Variables on their way into one file's values; every text that holds one is made anew, also behind an alias."""
-
-    variables: Mapping[str, Any]
-    unknown: dict[tuple[tuple[Any, ...], str], None]
-    made: int = 0  # characters
-
-    def value(self, value: Any, path: tuple[Any, ...]) -> Any:
-        if isinstance(value, str):
-            return self._text(value, path) if "${" in value else value
-        if isinstance(value, dict):
-            return {key: self.value(item, (*path, key)) for key, item in value.items()}
-        if isinstance(value, list):
-            return [self.value(item, (*path, index)) for index, item in enumerate(value)]
-        return value
-
-    def _text(self, text: str, path: tuple[Any, ...]) -> Any:
-        whole = _VARIABLE.fullmatch(text)
-        if whole is not None and whole[2] in self.variables:
-            return self.variables[whole[2]]
-
-        def word(match: re.Match[str]) -> str:
-            if match[1]:
-                return "${"
-            if match[2] not in self.variables:
-                self.unknown[path, match[2]] = None
-                return match[0]
-            value = self.variables[match[2]]
-            return self._counted(str(value).lower() if isinstance(value, bool) else str(value), path)
-
-        return _VARIABLE.sub(word, self._counted(text, path))
-
-    def _counted(self, text: str, path: tuple[Any, ...]) -> str:
-        self.made += len(text)
-        if self.made > MAX_FILLED:
-            raise Overfull(path)
-        return text
-
-
 def variables_in(value: Any) -> list[str]:
     """Names of the variables a scalar holds."""
-    return [name for _, name in _VARIABLE.findall(value) if name] if isinstance(value, str) else []
+    return [name for _, name in VARIABLE.findall(value) if name] if isinstance(value, str) else []
 
 
 def origin(layers: tuple[Layer, ...], path: tuple[Any, ...], *, at_key: bool = False) -> Place | None:
@@ -191,3 +133,13 @@ def leaves(values: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]
         return
     for key, value in children:
         yield from leaves(value, (*path, key))
+
+
+def texts(values: Any) -> Iterator[tuple[tuple[Any, ...], str]]:
+    """Path and value of every text."""
+    for path in leaves(values):
+        value = values
+        for step in path:
+            value = value[step]
+        if isinstance(value, str):
+            yield path, value

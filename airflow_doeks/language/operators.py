@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 from airflow_doeks.language import times
 from airflow_doeks.language.diagnostics import suggestion
-from airflow_doeks.language.graph import Entry, Note
 from airflow_doeks.language.leaf_rules import shown
 from airflow_doeks.language.text import read
 
@@ -64,35 +63,72 @@ def _alias(name: str) -> tuple[str, Alias | None]:
     return path, next((alias for alias in known.values() if alias.path == path), None)
 
 
-def resolve_uses(entry: Entry, note: Note) -> tuple[str | None, dict[str, Any]]:
-    """Import path and arguments of a `uses` task; faults in them are noted."""
-    name = entry.spec["uses"]
-    path, alias = _alias(name)
-    if "." not in path:
-        advice = suggestion(name, aliases()) or f"aliases are {', '.join(sorted(aliases()))}"
-        note("DK221", f'"{name}" is no alias', entry, ("uses",), help=advice)
-        return None, {}
-    arguments = dict(entry.spec.get("with") or {})
-    owned = _table()["_owned"]
-    for key in arguments.keys() & owned.keys():
-        advice = f"write {owned[key]}"
-        note("DK222", f"{key} is not set under `with`", entry, ("with", key), at_key=True, help=advice)
-    if alias is None:
-        return path, arguments
-    expand = entry.spec.get("expand")
-    items = expand if isinstance(expand, list) else []
-    given = {near_argument(alias, key) for key in arguments}.union(arguments, *items)
-    for key, value in arguments.items():
-        arguments[key] = _checked(alias, value, entry, ("with", key), note)
-    for index, item in enumerate(items):
-        for key, value in item.items():
-            _checked(alias, value, entry, ("expand", index, key), note)
-    for key in alias.needs:
-        if key not in given and not isinstance(expand, dict):
-            place = ("with",) if "with" in entry.spec else ("uses",)
-            advice = f"write with: {{{key}: ...}}"
-            note("DK222", f"{name} needs the argument {key}", entry, place, at_key=True, help=advice)
-    return path, arguments
+def operator_of(name: str) -> str | None:
+    """Import path of the class that `uses` names; None for a name that is neither alias nor path."""
+    path, _ = _alias(name)
+    return path if "." in path else None
+
+
+def alias_of(name: str) -> Alias | None:
+    """The alias that a name is, or whose class it names."""
+    return _alias(name)[1]
+
+
+def owned_arguments() -> dict[str, str]:
+    """Argument that is not set under `with` -> what is written instead."""
+    found: dict[str, str] = _table()["_owned"]
+    return found
+
+
+def arguments_of(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """What `with` gives the operator, durations as timedelta."""
+    given = dict(spec.get("with") or {})
+    alias = _alias(spec["uses"])[1]
+    for key, value in given.items() if alias else ():
+        is_duration = alias and _kind(alias, key) == "duration" and value is not None and not _is_open(value)
+        if alias and is_duration and argument_fault(alias, "", key, value) is None:
+            given[key] = timedelta(seconds=times.seconds(value))
+    return given
+
+
+class ArgumentFault(NamedTuple):
+    """What is wrong with one argument. ``at_key``: its name is to blame."""
+
+    message: str
+    help: str = ""
+    at_key: bool = False
+
+
+def argument_fault(alias: Alias, name: str, key: str, value: Any) -> ArgumentFault | None:
+    """Why an operator, named ``name``, does not take an argument; None if it does."""
+    if key in owned_arguments() or value is None:
+        return None
+    kind = _kind(alias, key)
+    if kind is None:
+        near = near_argument(alias, key)
+        advice = f'did you mean "{near}"?' if near else f"its arguments are {', '.join(alias.takes) or 'none'}"
+        return ArgumentFault(f'{name} has no argument "{key}"', advice, at_key=True)
+    if _is_open(value):
+        return None
+    types, words = _KINDS[kind]
+    if not isinstance(value, types) or (isinstance(value, bool) and kind in {"number", "duration"}):
+        return ArgumentFault(f"{key}: expected {words}, found {shown(value)}")
+    if kind == "duration":
+        try:
+            times.seconds(value)
+        except ValueError as error:
+            return ArgumentFault(f"{key}: {error}")
+    return None
+
+
+def _is_open(value: Any) -> bool:
+    """True for what is known only once it is rendered."""
+    return isinstance(value, str) and "{{" in value
+
+
+def _kind(alias: Alias, key: str) -> str | None:
+    found: str | None = alias.takes.get(key) or _table()["_every"].get(key)
+    return found
 
 
 def near_argument(alias: Alias, key: str) -> str:
@@ -102,30 +138,6 @@ def near_argument(alias: Alias, key: str) -> str:
     if key in known or key in table["_owned"]:
         return ""
     return suggestion(key, known).partition('"')[2].partition('"')[0]
-
-
-def _checked(alias: Alias, value: Any, entry: Entry, path: tuple[Any, ...], note: Note) -> Any:
-    """The argument at a path, a duration as timedelta; noted if the operator does not take it."""
-    key, table = path[-1], _table()
-    kind = alias.takes.get(key) or table["_every"].get(key)
-    if key in table["_owned"] or value is None:
-        return value
-    if kind is None:
-        near = near_argument(alias, key)
-        advice = f'did you mean "{near}"?' if near else f"its arguments are {', '.join(alias.takes) or 'none'}"
-        note("DK222", f'{entry.spec["uses"]} has no argument "{key}"', entry, path, at_key=True, help=advice)
-        return value
-    types, words = _KINDS[kind]
-    if isinstance(value, str) and "{{" in value:
-        return value
-    if not isinstance(value, types) or (isinstance(value, bool) and kind in {"number", "duration"}):
-        note("DK222", f"{key}: expected {words}, found {shown(value)}", entry, path)
-    elif kind == "duration":
-        try:
-            return timedelta(seconds=times.seconds(value))
-        except ValueError as error:
-            note("DK222", f"{key}: {error}", entry, path)
-    return value
 
 
 @functools.lru_cache(maxsize=1024)
@@ -141,5 +153,5 @@ def is_allowed(name: str, path: str, allowed: tuple[str, ...]) -> bool:
 
 
 def runs_job(path: str) -> bool:
-    """True for the operator behind `spark:`; under `uses` its job would be one that no check and no policy sees."""
-    return fnmatchcase(path, "airflow_doeks.*SparkJobOperator")
+    """True for an operator behind `spark:` and its like; under `uses` no check and no policy would see its job."""
+    return fnmatchcase(path, "airflow_doeks.*JobOperator")

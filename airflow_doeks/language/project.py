@@ -73,6 +73,23 @@ class Setting:
     cache: dict[Any, Any] = field(default_factory=dict)
 
     @property
+    def known_platforms(self) -> Mapping[str, Mapping[str, Any]]:
+        """The platforms that a task may name: the embedded one where there is no doeks.yaml."""
+        if self.project.folder:
+            return self.platforms
+        from airflow_doeks.platforms.registry import EMBEDDED
+
+        return {EMBEDDED: {"type": EMBEDDED, "name": EMBEDDED}}
+
+    def unknown_platform(self, name: str) -> str | None:
+        """What to say of a name that no platform has; None for one of a platform, sound or broken."""
+        known = self.known_platforms
+        if name in known or name in self.project.declared("platforms"):
+            return None
+        where = "doeks.yaml" if self.project.folder else "this folder has no doeks.yaml, which"
+        return f'there is no platform "{name}"; {where} has {", ".join(known) or "none"}'
+
+    @property
     def rate_card(self) -> dict[str, Any]:
         """The entry of doeks.yaml, its file as a path that holds in every working directory."""
         card = dict(self.data.get("rate_card") or {})

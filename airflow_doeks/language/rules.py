@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,12 @@ def rule_of(name: str) -> Rule:
     """The rule for a whole file of kind ``pipeline`` or ``doeks``."""
     document = schema(name)
     return _Compiler(document["$defs"]).rule(document)
+
+
+def engines_of(platform: Mapping[str, Any]) -> list[str]:
+    """Names of the engines whose jobs a platform of doeks.yaml runs."""
+    found: list[str] = schema("doeks")["$defs"].get(f"platform_{platform['type']}", {}).get("x-engines", [])
+    return found
 
 
 class _Compiler:

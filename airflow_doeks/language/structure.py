@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from airflow_doeks.language.diagnostics import MAX_FAULTS, Diagnostic, more_faults, suggestion
-from airflow_doeks.language.layers import MAX_FILLED, Layer, Overfull, origin, substitute, variables_in
+from airflow_doeks.language.layers import VARIABLE, Layer, origin, variables_in
 from airflow_doeks.language.leaf_rules import Fault
 from airflow_doeks.language.rules import rule_of
 from airflow_doeks.language.text import Document
 
+MAX_FILLED = 4 * 1024**2  # characters of a file's texts with variables; eight times what the largest file holds
 _ROUNDS = 8  # what is cut can leave its parent incomplete; the language is five levels deep
 
 
@@ -130,3 +133,60 @@ def _has(data: Any, step: Any) -> bool:
 
 
 _HARMLESS = "x://x"  # text, name, URI: fits every list of the language but lists of mappings, which get {} instead
+
+
+class Overfull(Exception):
+    """Values would be longer than MAX_FILLED once variables are filled in; ``path`` is where that was seen."""
+
+    def __init__(self, path: tuple[Any, ...]) -> None:
+        super().__init__(path)
+        self.path = path
+
+
+def substitute(value: Any, variables: Mapping[str, Any], unknown: dict[tuple[tuple[Any, ...], str], None]) -> Any:
+    """The value with each ``${name}`` filled in; a scalar that is only ``${name}`` takes the variable's type.
+
+    ``$${`` stands for ``${``. What is not defined gets a key in ``unknown``, its path and name, and stays as it is.
+    Raises Overfull.
+    """
+    return _Filling(variables, unknown).value(value, ())
+
+
+@dataclass
+class _Filling:
+    """Variables on their way into one file's values; every text that holds one is made anew, also behind an alias."""
+
+    variables: Mapping[str, Any]
+    unknown: dict[tuple[tuple[Any, ...], str], None]
+    made: int = 0  # characters
+
+    def value(self, value: Any, path: tuple[Any, ...]) -> Any:
+        if isinstance(value, str):
+            return self._text(value, path) if "${" in value else value
+        if isinstance(value, dict):
+            return {key: self.value(item, (*path, key)) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.value(item, (*path, index)) for index, item in enumerate(value)]
+        return value
+
+    def _text(self, text: str, path: tuple[Any, ...]) -> Any:
+        whole = VARIABLE.fullmatch(text)
+        if whole is not None and whole[2] in self.variables:
+            return self.variables[whole[2]]
+
+        def word(match: re.Match[str]) -> str:
+            if match[1]:
+                return "${"
+            if match[2] not in self.variables:
+                self.unknown[path, match[2]] = None
+                return match[0]
+            value = self.variables[match[2]]
+            return self._counted(str(value).lower() if isinstance(value, bool) else str(value), path)
+
+        return VARIABLE.sub(word, self._counted(text, path))
+
+    def _counted(self, text: str, path: tuple[Any, ...]) -> str:
+        self.made += len(text)
+        if self.made > MAX_FILLED:
+            raise Overfull(path)
+        return text

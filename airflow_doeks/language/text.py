@@ -6,6 +6,7 @@ Only true, false, null and decimal numbers are typed; every other plain scalar i
 
 from __future__ import annotations
 
+import codecs
 import math
 import re
 from dataclasses import dataclass, field
@@ -145,9 +146,9 @@ def parse(raw: bytes, file: str) -> Document:
         message = f"the file has {len(raw):,} bytes; at most {MAX_BYTES:,} are read"
         raise Refused(Diagnostic("DK103", message, Place(file, 1, 1, 1)))
     try:
-        text = raw.decode("utf-8-sig")
+        text = raw.removeprefix(codecs.BOM_UTF8).decode("utf-8")
     except UnicodeDecodeError as error:
-        before = raw[: error.start]
+        before = error.object[: error.start]
         line_start = before.rfind(b"\n") + 1
         column = len(before[line_start:].decode("utf-8", "replace")) + 1
         lines = tuple(raw.decode("utf-8", "replace").splitlines())

@@ -7,8 +7,6 @@ import re
 from datetime import datetime
 from typing import Any
 
-from airflow_doeks.model.quantities import parse_duration
-
 PRESETS = {  # Airflow's cron presets, airflow.utils.dates.cron_presets
     "@hourly": "0 * * * *",
     "@daily": "0 0 * * *",
@@ -22,7 +20,13 @@ _DAYS = {2: 29, 4: 30, 6: 30, 9: 30, 11: 30}  # days of the months that have few
 _RARE_DAYS = ("30", "31")
 _SIMPLE = re.compile(r"\*|\d{1,2}|\*/([1-9]\d?)")
 
-seconds = functools.lru_cache(maxsize=512)(parse_duration)
+
+@functools.lru_cache(maxsize=512)
+def seconds(duration: str | float) -> float:
+    """Seconds of a duration; raises ValueError with the allowed forms."""
+    from airflow_doeks.model.quantities import parse_duration
+
+    return parse_duration(duration)
 
 
 @functools.lru_cache(maxsize=1024)

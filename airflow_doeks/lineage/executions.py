@@ -25,6 +25,7 @@ from airflow_doeks.lineage.roots import Execution, Root
 from airflow_doeks.lineage.streams import Streams
 from airflow_doeks.model.lineage import Column
 from airflow_doeks.model.plan_reader import FAULTS, Moved, StageWork
+from airflow_doeks.model.redaction import redacted
 
 FOLD_AFTER = 32  # ended roots that wait for late numbers
 _REMEMBERED = 1024  # folded roots, so that a late event does not make them anew
@@ -181,7 +182,7 @@ class Executions:
                 targets.setdefault(number, []).append(write.name)
                 self._wrote(execution, write, counts, columns)
             if execution.error:
-                first = execution.error.strip().partition("\n")[0][:200]
+                first = redacted(execution.error.strip().partition("\n")[0])[:200]
                 self.datasets.why.add(f"SQL execution {number} failed: {first}")
         sink = self.streams.sinks.get(root.query) if root.query else None
         if sink is not None and not targets and root.driver_updates:

@@ -5,6 +5,8 @@ Every message says what is wrong, where, what was expected and the next step; th
 
 from __future__ import annotations
 
+from airflow_doeks.model.redaction import redacted
+
 
 class DoeksError(Exception):
     """Root of every error this package raises on purpose; never raised itself."""
@@ -15,14 +17,14 @@ class SpecError(DoeksError):
 
 
 class PlatformError(DoeksError):
-    """The platform's: an API refused, was unreachable or answered nonsense.
+    """The platform's: an API refused, was unreachable or answered nonsense; what it said is masked here.
 
     Attributes:
         retryable: True if the same call may succeed later (throttling, 5xx, time-out).
     """
 
     def __init__(self, message: str, *, retryable: bool = False) -> None:
-        super().__init__(message)
+        super().__init__(redacted(message))
         self.retryable = retryable
 
 

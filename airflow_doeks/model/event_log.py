@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from airflow_doeks.model.lineage import Lineage
-from airflow_doeks.model.noun import Noun, UtcTime
+from airflow_doeks.model.noun import Noun, Told, UtcTime
 from airflow_doeks.model.telemetry import Pod
 
 
@@ -61,4 +61,4 @@ class EventLogSummary(Noun):
     peak_memory_bytes: dict[str, int] = {}
     uses_python: bool | None = None
     gaps: tuple[str, ...] = ()
-    why: tuple[str, ...] = ()
+    why: tuple[Told, ...] = ()

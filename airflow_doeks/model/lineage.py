@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from airflow_doeks.model.noun import Amount, OpenNoun
+from airflow_doeks.model.noun import Amount, OpenNoun, Told, Uri
 
 
 class Column(OpenNoun):
@@ -30,7 +30,7 @@ class Dataset(OpenNoun):
         why_unknown: why a count is null.
     """
 
-    namespace: str
+    namespace: Uri
     name: str
     rows: int | None = None
     bytes: int | None = None
@@ -38,7 +38,7 @@ class Dataset(OpenNoun):
     format: str | None = None
     slot_share: float | None = None
     usd: Amount | None = None
-    symlinks: tuple[str, ...] = ()
+    symlinks: tuple[Uri, ...] = ()
     source: Literal["observed", "declared", "both"] = "observed"
     columns: tuple[Column, ...] = Field(default=(), exclude=True)  # in the record's detail, not in the record
     why_unknown: str | None = Field(default=None, exclude=True)  # the same
@@ -57,4 +57,4 @@ class Lineage(OpenNoun):
     outputs: tuple[Dataset, ...] = ()
     complete: bool = False
     truncated: bool = False
-    differences: tuple[str, ...] = ()
+    differences: tuple[Told, ...] = ()

@@ -6,9 +6,13 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, PlainSerializer
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, PlainSerializer
+
+from airflow_doeks.model.redaction import redacted, without_userinfo
 
 Amount = Annotated[Decimal, PlainSerializer(lambda value: format(value, "f"), return_type=str, when_used="json")]
+Told = Annotated[str, AfterValidator(redacted)]  # somebody else's words
+Uri = Annotated[str, AfterValidator(without_userinfo)]
 UtcTime = Annotated[AwareDatetime, PlainSerializer(datetime.isoformat, return_type=str, when_used="json")]
 
 

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from airflow_doeks.model.engine import ENGINES
 from airflow_doeks.model.lineage import Lineage
-from airflow_doeks.model.noun import Amount, OpenNoun, UtcTime
+from airflow_doeks.model.noun import Amount, OpenNoun, Told, UtcTime
 from airflow_doeks.model.status import JobState
 from airflow_doeks.model.telemetry import Basis, CapacityType
 
@@ -49,10 +49,10 @@ class JobFailure(OpenNoun):
     """
 
     category: FailureCategory = "unknown"
-    message: str = ""
-    evidence: tuple[str, ...] = ()
-    links: dict[str, str] = {}
-    log_tail: tuple[str, ...] = Field(default=(), exclude=True)
+    message: Told = ""
+    evidence: tuple[Told, ...] = ()
+    links: dict[str, Told] = {}
+    log_tail: tuple[Told, ...] = Field(default=(), exclude=True)
 
 
 class Attempt(OpenNoun):
@@ -121,7 +121,7 @@ class Cost(OpenNoun):
     priced_as: str | None = None
     priced_at: UtcTime | None = None
     unknown: tuple[str, ...] = ()
-    why_unknown: str | None = None
+    why_unknown: Told | None = None
 
 
 class JobRecord(OpenNoun):

@@ -1,6 +1,8 @@
-"""Masks values that look like secrets before a line of a job's log gets into ours; pure, in linear time.
+"""Masks values that look like secrets where somebody else's text enters a record, a log line or an exception. Pure.
 
-Rather too much is masked than half a secret shown: a value ends where its quotes do, without quotes at the next space.
+The nouns that carry such text mask it themselves: JobStatus.reason, JobFailure, whatever a record says in words, and
+PlatformError. Rather too much is masked than half a secret shown: a value ends where its quotes do, without quotes at
+the next space. In linear time.
 """
 
 from __future__ import annotations
@@ -34,6 +36,11 @@ _ROWS = tuple(
             rf"(?P<before>{_NAME}{_LISTED}){_NOT_A_FLAG}{_QUOTED}",
             rf"\g<before>\g<quote>{MASK}\g<end>",
         ),
+        # [--db-password, x], as Java and AWS print a list
+        (
+            rf"(?P<before>(?<![\w.-])--?[\w.-]{{0,60}}?{_NAME},\s{{0,4}}){_NOT_A_FLAG}[^\s,\]\"']+",
+            rf"\g<before>{MASK}",
+        ),
         # --db-password x
         (
             rf"(?P<before>(?<![\w.-])--?[\w.-]{{0,60}}?{_NAME}\s{{1,4}}){_NOT_A_FLAG}{_VALUE}",
@@ -45,14 +52,27 @@ _ROWS = tuple(
             rf"\g<before>\g<quote>{MASK}\g<end>",
         ),
         (r"(?P<before>\bbearer\s{1,4})[\w.~+/=-]{16,}", rf"\g<before>{MASK}"),
+        # s3a://<access key>:<secret key, which may hold slashes>@bucket
+        (r"(?P<before>://)(?-i:AKIA|ASIA)[0-9A-Z]{16}:[^\s@]{1,200}@", rf"\g<before>{MASK}:{MASK}@"),
         (r"\b(?-i:AKIA|ASIA)[0-9A-Z]{16}\b", MASK),  # ids of AWS access keys
-        (r"(?P<before>://[^/\s:@]+:)[^\s/]+@", rf"\g<before>{MASK}@"),
+        (r"(?P<before>://[^/\s:@]*:)[^\s/]+@", rf"\g<before>{MASK}@"),
     )
 )
 
 
+_MAY_HOLD_ONE = re.compile(rf"{_NAME}|authorization|bearer|AKIA|ASIA|://[^/\s@]*:", re.IGNORECASE)
+_USERINFO = re.compile(r"//(?:(?:AKIA|ASIA)[0-9A-Z]{16}:[^\s@]{1,200}|[^/\s:@]*:[^\s/@]*)@")
+
+
 def redacted(text: str) -> str:
     """The text without values that look like secrets."""
+    if _MAY_HOLD_ONE.search(text) is None:
+        return text
     for pattern, instead in _ROWS:
         text = pattern.sub(instead, text)
     return text
+
+
+def without_userinfo(uri: str) -> str:
+    """A URI without ``user:password@``, which is nobody's name; the container of ``abfss://container@host`` is one."""
+    return _USERINFO.sub("//", uri)

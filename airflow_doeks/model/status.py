@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
+from airflow_doeks.model.redaction import redacted
+
 
 class JobState(str, enum.Enum):
     """The state of a job in our words; each platform type maps its own words by a table."""
@@ -75,7 +77,7 @@ class JobStatus:
 
     Attributes:
         native_state: the platform's own word.
-        reason: why it is in this state, in the platform's words; empty if it gave none.
+        reason: why it is in this state, in the platform's words, masked; empty if it gave none.
         tags: identity tags the job carries, by full key (``airflow-doeks/try``); values may be label forms.
         name, token: under which it was submitted; empty where the platform does not tell.
         is_cancelling: a cancel was accepted and the job has not ended; never adopted.
@@ -95,6 +97,9 @@ class JobStatus:
     attempts: int | None = None
     name: str = ""
     token: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reason", redacted(self.reason))
 
     def __str__(self) -> str:
         """What a task log says when this changes."""

@@ -8,8 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from airflow_doeks.cli import main
-from airflow_doeks.language import check_file, check_project, compile_file
-from airflow_doeks.language.compilation import Compilation
+from airflow_doeks.language import check_file, check_project, compile_file, compiler
 
 JOB = "tasks: {t: {platform: lake, spark: {main: ../jobs/clean.py, presets: [big]}}}\n"
 NOT_A_MAPPING = ["5", "[1, 2]", "[null]", "[{name: dev}]", "text", "${x}", "{dev: 5}", "{dev: null}", "{dev: [a]}"]
@@ -45,14 +44,14 @@ def test_a_number_that_python_writes_with_an_exponent_is_cpu(project, cpu):
 @pytest.fixture
 def bug(project, monkeypatch):
     """Two pipelines, of which one meets a bug in ours."""
-    run = Compilation.run
+    run = compiler.compiled_document
 
-    def fails(self):
-        if self.dag_id == "one":
-            raise RuntimeError(self.dag_id, "lost")
-        return run(self)
+    def fails(document, setting, dag_id):
+        if dag_id == "one":
+            raise RuntimeError(dag_id, "lost")
+        return run(document, setting, dag_id)
 
-    monkeypatch.setattr(Compilation, "run", fails)
+    monkeypatch.setattr(compiler, "compiled_document", fails)
     project.pipeline("tasks: {t: {uses: empty}}\n", "one")
     project.pipeline("tasks: {t: {uses: emtpy}}\n", "two")
     return project
@@ -77,6 +76,6 @@ def test_lint_prints_json_when_it_meets_a_bug(bug):
 
 def test_a_bug_that_doeks_yaml_meets_is_its_own(project, monkeypatch):
     """Also the project's file is one of the files."""
-    monkeypatch.setattr("airflow_doeks.language.checks.check_variables", lambda _: 1 / 0)
+    monkeypatch.setattr("airflow_doeks.language.checks.project.check_variables", lambda _: 1 / 0)
     (fault,) = check_project(project.path / "doeks.yaml")
     assert (fault.code, "ZeroDivisionError" in fault.message) == ("DK901", True)

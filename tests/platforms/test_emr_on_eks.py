@@ -99,6 +99,15 @@ def test_a_submit_without_an_answer_is_repeated_to_one_job(aws, fault):
     assert aws.emr.calls["StartJobRun"] == 3
 
 
+def test_a_refusal_repeats_no_secret_of_the_request(aws):
+    """AWS quotes the arguments that it refuses; what it quotes of a secret is not told."""
+    quoted = "Value '[--db-password, hunter2]' at 'entryPointArguments' failed to satisfy constraint"
+    aws.emr.faults.append(Fault("StartJobRun", "ValidationException", message=quoted))
+    with pytest.raises(PlatformError, match=r"Value '\[--db-password, \*\*\*\]' at 'entryPointArguments'") as caught:
+        submit(aws.platform(), aws)
+    assert "hunter2" not in str(caught.value)
+
+
 def test_a_refused_request_is_not_repeated(aws):
     """A ValidationException is told at once, in the service's words."""
     aws.emr.faults.append(Fault("StartJobRun", "ValidationException", message="release emr-0 is unknown"))
@@ -146,6 +155,15 @@ def test_every_state_of_the_service_has_one_of_ours(aws, word, state):
     assert (status.state, status.native_state) == (state, word)
     assert status.is_cancelling is (word == "CANCEL_PENDING")
     assert set(MODEL.shape_for("JobRunState").enum) == set(STATES)
+
+
+def test_an_unheard_state_is_no_end(aws):
+    """Least of all a success: one look says so, without waiting for anything."""
+    platform = aws.platform()
+    ref = submit(platform, aws)
+    aws.emr.odd_state = "HIBERNATING"
+    status = platform.observe(ref)
+    assert (status.state, status.native_state) == (JobState.RUNNING, "HIBERNATING")
 
 
 async def test_an_unheard_state_is_still_running_with_one_warning(aws, caplog):

@@ -13,7 +13,6 @@ from functools import partial
 from typing import Any
 
 from airflow_doeks.model.record import FailureCategory, JobFailure
-from airflow_doeks.model.redaction import redacted
 from airflow_doeks.model.status import JobRef
 from airflow_doeks.platforms.aws_calls import AwsCalls
 from airflow_doeks.platforms.emr_on_eks.config import Config
@@ -78,10 +77,10 @@ def explain(ref: JobRef, sources: Sources) -> JobFailure:
     category, message = _verdict(found)
     return JobFailure(
         category=category,
-        message=redacted(message),
-        evidence=tuple(redacted(line) for line in found.evidence),
+        message=message,
+        evidence=tuple(found.evidence),
         links=job_links(ref, sources.config),
-        log_tail=tuple(redacted(line) for line in found.tail[-TAIL_LINES:]),
+        log_tail=tuple(found.tail[-TAIL_LINES:]),
     )
 
 

@@ -9,7 +9,6 @@ from typing import Any
 
 from airflow_doeks.model.errors import PlatformError
 from airflow_doeks.model.identity import PREFIX
-from airflow_doeks.model.redaction import redacted
 from airflow_doeks.model.status import JobRef, JobState, JobStatus
 
 log = logging.getLogger(__name__)
@@ -72,7 +71,7 @@ def _status_of(run: Mapping[str, Any]) -> JobStatus:
         ref=ref_of(run["arn"]),
         state=state,
         native_state=word,
-        reason=redacted(" - ".join(reasons)),
+        reason=" - ".join(reasons),
         tags={key: value for key, value in (run.get("tags") or {}).items() if key.startswith(PREFIX)},
         is_cancelling=word == "CANCEL_PENDING",
         submitted=_utc(run.get("createdAt")),

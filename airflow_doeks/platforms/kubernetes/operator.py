@@ -12,7 +12,6 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from airflow_doeks.model.identity import PREFIX
-from airflow_doeks.model.redaction import redacted
 from airflow_doeks.model.status import JobRef, JobState, JobStatus
 from airflow_doeks.platforms.kubernetes.server import Kind
 
@@ -83,7 +82,7 @@ class Operator:
             ref=self.ref(host, resource),
             state=told.state or self.state(told.word),
             native_state=told.word,
-            reason=redacted(told.reason),
+            reason=told.reason,
             tags={key: full.get(key, value) for key, value in labels.items() if key.startswith(PREFIX)},
             is_cancelling="deletionTimestamp" in metadata,
             submitted=moment(metadata.get("creationTimestamp")),

@@ -29,7 +29,6 @@ from airflow_doeks.model.identity import PREFIX, JobIdentity, label_value, slug
 from airflow_doeks.model.job import SparkJob
 from airflow_doeks.model.quantities import GIB, MIB
 from airflow_doeks.model.record import JobFailure
-from airflow_doeks.model.redaction import redacted
 from airflow_doeks.model.status import JobRef, JobState, JobStatus, Request, Scope
 from airflow_doeks.model.telemetry import Node, Pod, Sighting, Telemetry
 from airflow_doeks.platforms.clients import Clients
@@ -243,10 +242,10 @@ class Platform:
         links = {"Driver log": str(log)} if log.exists() else {}
         return JobFailure(
             category=category,
-            message=redacted(message),
-            evidence=tuple(redacted(line) for line in evidence),
+            message=message,
+            evidence=tuple(evidence),
             links=links,
-            log_tail=tuple(redacted(line) for line in lines[-_LOG_TAIL_LINES:]),
+            log_tail=tuple(lines[-_LOG_TAIL_LINES:]),
         )
 
     def _start(self, run: Path) -> None:

@@ -12,12 +12,12 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, TypeVar
 
 from airflow_doeks.model.quantities import gib, parse_cpu, parse_memory, parse_spark_memory
-from airflow_doeks.model.telemetry import CapacityType, Pod, Role
 from airflow_doeks.platforms.kubernetes.labels import full_values, label_forms
 from airflow_doeks.platforms.spark.presets import CAPACITY, FARGATE_LABEL, ROLES
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # `doeks lint` reads names here and must not pay for building models
     from airflow_doeks.model.job import SparkJob
+    from airflow_doeks.model.telemetry import CapacityType, Pod, Role
 
 T = TypeVar("T")
 
@@ -74,6 +74,8 @@ def requested_pods(
     Properties may be anybody's, a job template's for example: a size that is no size is None and told, and where the
     number of executors is not said no pod is given, since a sum without them would look like the whole.
     """
+    from airflow_doeks.model.telemetry import Pod
+
     asked = _Asked(conf)
     count = asked.executors()
     if count is None:

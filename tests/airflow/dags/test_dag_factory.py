@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from airflow_doeks import load_dags, report_dag_errors
-from airflow_doeks.language.compilation import Compilation
+from airflow_doeks.language import compiler
 from airflow_doeks.model.errors import SpecError
 
 GOOD = """\
@@ -123,8 +123,8 @@ def test_a_task_that_cannot_be_built_is_an_error_too(tmp_path):
 
 def test_a_bug_that_one_pipeline_meets_is_an_error_of_that_one(tmp_path, monkeypatch):
     """The other pipelines of the folder are DAGs, and the errors file names the bug."""
-    run = Compilation.run
-    monkeypatch.setattr(Compilation, "run", lambda self: 1 / 0 if self.dag_id == "ill" else run(self))
+    run = compiler.compiled_document
+    monkeypatch.setattr(compiler, "compiled_document", lambda *a: 1 / 0 if a[2] == "ill" else run(*a))
     namespace = write(tmp_path, well=GOOD, ill=GOOD)
     load_dags("pipelines", namespace)
     assert dags_of(namespace) == {"well"}

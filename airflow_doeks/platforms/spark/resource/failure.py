@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from airflow_doeks.model.record import FailureCategory, JobFailure
-from airflow_doeks.model.redaction import redacted
 from airflow_doeks.model.status import JobRef, JobState, JobStatus
 from airflow_doeks.platforms.kubernetes.pods import WORDS, PodFact, pod_facts
 from airflow_doeks.platforms.kubernetes.resources import Resources
@@ -65,10 +64,10 @@ def explain(ref: JobRef, resources: Resources, links: Mapping[str, str]) -> JobF
     category, message = _verdict(found, resources.operator.title)
     return JobFailure(
         category=category,
-        message=redacted(message),
-        evidence=tuple(redacted(line) for line in found.evidence),
+        message=message,
+        evidence=tuple(found.evidence),
         links=dict(links),
-        log_tail=tuple(redacted(line) for line in found.tail[-TAIL_LINES:]),
+        log_tail=tuple(found.tail[-TAIL_LINES:]),
     )
 
 

@@ -1,0 +1,164 @@
+"""DK2xx of one merged job: its platform, its code, its quantities, its properties and its presets."""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from airflow_doeks.language.diagnostics import Finding, suggestion
+from airflow_doeks.language.merging import Facts
+from airflow_doeks.language.rules import engines_of, schema
+from airflow_doeks.model.code_path import is_url, located, refusal
+from airflow_doeks.model.engine import Engine, load
+from airflow_doeks.model.job_rules import JobFault, count_faults, work_faults
+from airflow_doeks.model.quantities import is_template, parse_cpu, parse_memory
+
+_BUCKET_URL = re.compile(r"s3[an]?://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/.+")
+_RELEASE = re.compile(r"emr-\d+\.\d+\.\d+(-[a-z0-9-]+)?(-latest|-\d{8})?")
+_MEMORY_MIN = 1024**2
+
+
+def platform(facts: Facts) -> list[Finding]:
+    """No platform, one that there is not, or one that does not run the job's engine."""
+    setting, kind, found = facts.pipeline.setting, facts.entry.kind, facts.platform
+    known, name = setting.known_platforms, setting.forced_platform or facts.values.get("platform")
+    if name is None and found is None:
+        message = f"no platform is chosen; doeks.yaml has {', '.join(known) or 'none'}"
+        return [Finding("DK208", message, (), "write platform: NAME here or under defaults")]
+    if found is None:
+        fault = setting.unknown_platform(str(name))
+        return [Finding("DK208", fault, ("platform",), suggestion(str(name), known))] if fault else []
+    engines = engines_of(found)
+    if name is None or kind in engines:
+        return []
+    message = f'platform "{name}" ({found["type"]}) runs {", ".join(engines)}, not {kind}'
+    able = [one for one, value in known.items() if kind in engines_of(value)]
+    advice = f"use {', '.join(able)}" if able else f"no platform of this doeks.yaml runs {kind}"
+    return [Finding("DK209", message, (kind,), advice, at_key=True)]
+
+
+def work(facts: Facts) -> list[Finding]:
+    """Not exactly one thing to run."""
+    return [] if _was_cut(facts) else _placed(facts, work_faults)
+
+
+def _was_cut(facts: Facts) -> bool:
+    """True if the file says more of the job than the schema accepts, which is reported already."""
+    written: Any = facts.pipeline.document.data
+    for step in (*facts.entry.path, facts.entry.kind):
+        written = written[step]
+    return set(written) != set(facts.entry.spec[facts.entry.kind])
+
+
+def _placed(facts: Facts, rule: Callable[[Engine, Mapping[str, Any]], list[JobFault]]) -> list[Finding]:
+    return [
+        Finding(one.code, one.message, (facts.entry.kind, *one.path), one.help, at_key=one.at_key)
+        for one in rule(facts.engine, facts.job or {})
+    ]
+
+
+def code(facts: Facts) -> list[Finding]:
+    """Files that are not there or not the project's, and URLs of S3 that are none."""
+    job, kind = facts.job or {}, facts.entry.kind
+    named: list[tuple[tuple[Any, ...], Any]] = [((kind, key), job[key]) for key in facts.engine.work if key in job]
+    for key in facts.engine.file_lists:
+        named += [((kind, key, index), value) for index, value in enumerate(job.get(key) or ())]
+    return [one for path, value in named if (one := _file_fault(facts, path, value)) is not None]
+
+
+def _file_fault(facts: Facts, path: tuple[Any, ...], value: Any) -> Finding | None:
+    if not isinstance(value, str) or is_template(value):
+        return None
+    folder = os.path.abspath(facts.pipeline.folder)  # noqa: PTH100 - here and below: cheap, a project has many files
+    root = os.path.abspath(facts.pipeline.setting.project.folder or folder)  # noqa: PTH100
+    why = refusal(value, folder, root, _real_file)
+    if why is not None:
+        return Finding("DK212", why, path, "move the file there, or give a URL such as s3://bucket/job.py")
+    if is_url(value):
+        is_odd = value.startswith(("s3:", "s3a:", "s3n:")) and not _BUCKET_URL.fullmatch(value)
+        return Finding("DK220", f'"{value}" is not an S3 URL', path, "write s3://bucket/path") if is_odd else None
+    file = located(value, facts.pipeline.folder)
+    if os.path.isfile(file):  # noqa: PTH113
+        return None
+    what = "is a folder; zip it" if Path(file).is_dir() else "does not exist"
+    advice = _near_file(file) or f"looked at {file}; paths start where the YAML stands"
+    return Finding("DK212", f'"{value}" {what}', path, advice)
+
+
+def _real_file(file: str) -> str:
+    folder, name = os.path.split(file)
+    real = os.path.join(_real(folder), name)  # noqa: PTH118
+    return os.path.realpath(real) if os.path.islink(real) else real  # noqa: PTH114
+
+
+@functools.lru_cache(maxsize=1024)
+def _real(folder: str) -> str:
+    return os.path.realpath(folder)
+
+
+def _near_file(file: str) -> str:
+    folder = Path(file).parent
+    return suggestion(Path(file).name, [one.name for one in folder.iterdir()]) if folder.is_dir() else ""
+
+
+def quantities(facts: Facts) -> list[Finding]:
+    """Pods of no size or no number."""
+    return [*_sizes(facts), *_placed(facts, count_faults)]
+
+
+def _sizes(facts: Facts) -> Iterator[Finding]:
+    for pod in facts.engine.pods:
+        sizes, path = (facts.job or {}).get(pod) or {}, (facts.entry.kind, pod)
+        cpu, memory = sizes.get("cpu"), sizes.get("memory")
+        if cpu is not None and not is_template(cpu) and parse_cpu(cpu) == 0:
+            yield Finding("DK210", f"{cpu} is no CPU at all", (*path, "cpu"), "write for example 1 or 500m")
+        if memory is not None and not is_template(memory) and parse_memory(memory) < _MEMORY_MIN:
+            advice = f"did you mean {memory}Gi?" if memory.isdigit() else "write for example 4Gi"
+            yield Finding("DK210", f"{memory} is less than a mebibyte", (*path, "memory"), advice)
+
+
+def presets(facts: Facts) -> list[Finding]:
+    """Presets that there are not."""
+    declared = facts.pipeline.setting.project.declared("presets")
+    return [
+        Finding("DK216", f'there is no preset "{name}"', (facts.entry.kind, "presets", index), advice)
+        for index, name in enumerate(facts.listed_presets)
+        if (advice := unknown_preset(name, facts.entry.kind, declared)) is not None
+    ]
+
+
+def unknown_preset(name: str, engine: str, declared: Mapping[str, Any]) -> str | None:
+    """What may have been meant where there is no such preset, ours or ``declared`` in doeks.yaml; None if there is."""
+    known = [*schema("pipeline")["x-presets"][engine], *declared]
+    if name in known:
+        return None
+    return suggestion(name, known) or f"presets are {', '.join(known)}"
+
+
+def release(facts: Facts) -> list[Finding]:
+    """An EMR release label that is none."""
+    label = (facts.job or {}).get("release")
+    if label is None or is_template(label) or is_release(label):
+        return []
+    advice = "write for example emr-7.9.0-latest"
+    return [Finding("DK228", f'"{label}" is not an EMR release label', (facts.entry.kind, "release"), advice)]
+
+
+def is_release(label: str) -> bool:
+    """True for a text of the form of EMR's release labels."""
+    return _RELEASE.fullmatch(label) is not None
+
+
+def properties(facts: Facts) -> list[Finding]:
+    """Properties that the engine would ignore without a word."""
+    ask, found = facts.engine.property_fault, []
+    for key in ((facts.job or {}).get("conf") or ()) if ask else ():
+        fault = load(ask)(key)
+        if fault is not None:
+            code, message, advice = fault
+            found.append(Finding(code, message, (facts.entry.kind, "conf", key), advice, at_key=True))
+    return found

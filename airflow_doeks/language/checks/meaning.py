@@ -1,0 +1,167 @@
+"""DK2xx of every pipeline and of every task, whatever it runs."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Any
+
+from airflow_doeks.language import times
+from airflow_doeks.language.diagnostics import Finding, suggestion
+from airflow_doeks.language.layers import texts
+from airflow_doeks.language.merging import Facts, PipelineFacts
+from airflow_doeks.model.plan import BUDGETS
+
+_DURATIONS = ("retry_delay", "execution_timeout", *BUDGETS)
+_BUCKET = re.compile(r"s3[an]?://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?")
+_JINJA = re.compile(r"\{\{|\}\}|\{%|%\}")
+_RAW = re.compile(r"\{%[-+]?\s*raw\b")  # what follows is text to Jinja
+_DATED = re.compile(r"\{\{[^}]*\b(ds|ds_nodash|ts|ts_nodash|logical_date|data_interval_start|data_interval_end)\b")
+
+
+def is_bucket(url: str) -> bool:
+    """True for an S3 URL whose bucket can exist."""
+    return _BUCKET.fullmatch(url) is not None
+
+
+def schedule(facts: PipelineFacts) -> list[Finding]:
+    """A cron that is none, a schedule that never runs."""
+    written = facts.data.get("schedule")
+    meant = times.schedule_of(written)
+    if meant is None or "cron" not in meant:
+        return []
+    found = []
+    try:
+        times.cron_of(meant["cron"])
+    except ValueError as error:
+        near = suggestion(str(meant["cron"]), times.PRESETS) if str(meant["cron"]).startswith("@") else ""
+        path = ("schedule", "cron") if isinstance(written, dict) else ("schedule",)
+        found.append(Finding("DK202", str(error), path, near or "five fields, or a preset such as @daily"))
+    if facts.data.get("start_date") is None:
+        message = "a schedule without start_date never runs"
+        found.append(Finding("DK205", message, ("schedule",), "add start_date: 2026-01-01", at_key=True))
+    return found
+
+
+def dates(facts: PipelineFacts) -> list[Finding]:
+    """Dates that do not exist or stand in the wrong order, and a run's time-out that nobody can reckon with."""
+    found: list[Finding] = _unreckonable(facts.data, ("dagrun_timeout",))
+    read: dict[str, datetime] = {}
+    for key in ("start_date", "end_date"):
+        if facts.data.get(key) is not None:
+            try:
+                read[key] = times.date_of(facts.data[key])
+            except ValueError as error:
+                found.append(Finding("DK203", str(error), (key,)))
+    if len(read) == 2 and read["end_date"].date() < read["start_date"].date():  # noqa: PLR2004 - both of them
+        found.append(Finding("DK203", "end_date is before start_date", ("end_date",)))
+    return found
+
+
+def zones(facts: PipelineFacts) -> list[Finding]:
+    """Time zones that nobody knows."""
+    schedule = facts.data.get("schedule")
+    written: dict[tuple[str, ...], Any] = {("timezone",): facts.data.get("timezone")}
+    if isinstance(schedule, dict) and "cron" in schedule:
+        written["schedule", "timezone"] = schedule.get("timezone")
+    return [
+        Finding("DK204", f'"{zone}" is not a time zone', path, times.near_zones(zone))
+        for path, zone in written.items()
+        if zone and not times.is_zone(zone)
+    ]
+
+
+def durations(facts: Facts) -> list[Finding]:
+    """Durations that Airflow could not reckon with, and a time-out that never counts."""
+    found = _unreckonable(facts.values, _DURATIONS)
+    run, whole = (_seconds(facts.values.get(key)) for key in ("run_timeout", "execution_timeout"))
+    if run is not None and whole is not None and run > whole:
+        message = f"run_timeout ({run:g} s) is longer than execution_timeout ({whole:g} s), so it never counts"
+        found.append(Finding("DK229", message, ("run_timeout",), "make execution_timeout the longer one"))
+    return found
+
+
+def _unreckonable(values: Any, keys: tuple[str, ...]) -> list[Finding]:
+    found = []
+    for key in keys:
+        if values.get(key) is not None:
+            try:
+                times.seconds(values[key])
+            except ValueError as error:
+                found.append(Finding("DK110", f"{key}: {error}", (key,)))
+    return found
+
+
+def _seconds(value: Any) -> float | None:
+    try:
+        return None if value is None else times.seconds(value)
+    except ValueError:
+        return None
+
+
+def datasets(facts: Facts) -> list[Finding]:
+    """URIs of S3 whose bucket cannot exist."""
+    advice = "write s3://bucket/path; a bucket is 3 to 63 of a-z 0-9 . -"
+    return [
+        Finding("DK220", f'"{uri}" is not an S3 URL', (key, index), advice)
+        for key in ("reads", "writes", "inlets", "outlets")
+        for index, uri in enumerate(facts.entry.spec.get(key) or ())
+        if uri.startswith("s3") and "{" not in uri.split("/", 3)[2] and not is_bucket(uri)
+    ]
+
+
+def role(facts: Facts) -> list[Finding]:
+    """Set-up and teardown that Airflow would refuse or run otherwise."""
+    spec, found = facts.entry.spec, []
+    if spec.get("role") and spec.get("expand") is not None:
+        message = f"a {spec['role']} task cannot be mapped"
+        found.append(Finding("DK226", message, ("expand",), "remove expand or role", at_key=True))
+    if spec.get("role") == "teardown" and spec.get("trigger_rule") not in (None, "all_done"):
+        message = "a teardown always runs after what it tears down; its trigger_rule cannot be chosen"
+        found.append(Finding("DK226", message, ("trigger_rule",), "remove trigger_rule", at_key=True))
+    return found
+
+
+def expand(facts: Facts) -> list[Finding]:
+    """A mapped value without a mapping, and a mapping over nothing."""
+    over = facts.entry.spec.get("expand")
+    if over == []:
+        return [Finding("DK227", "expand over an empty list makes no task instance", ("expand",))]
+    if over is not None or not facts.pipeline.has_templates:
+        return []
+    used = [path for path, text in texts(facts.job or {}) if "task.item" in text and "{{" in text]
+    message = "{{ task.item }} stands here, but the task is not mapped"
+    return [Finding("DK227", message, (facts.entry.kind, *used[0]), "add expand")] if used else []
+
+
+def templates(facts: Facts) -> list[Finding]:
+    """Jinja that cannot be rendered, and dates where a run may have none."""
+    if not facts.pipeline.has_templates:
+        return []
+    undated = "assets" in (times.schedule_of(facts.pipeline.data.get("schedule")) or {})
+    found = []
+    for path, text in texts(facts.entry.spec):
+        if "{{" not in text and "{%" not in text:
+            continue
+        if (fault := unbalanced(text)) is not None:
+            found.append(Finding("DK218", fault, path, "each {{ needs its }}, each {% its %}"))
+        elif undated and (word := _DATED.search(text)) is not None:
+            advice = "use {{ run_id }}, or dates from triggering_asset_events"
+            found.append(Finding("DK219", f"{word[1]} has no value in runs started by assets", path, advice))
+    return found
+
+
+def unbalanced(text: str) -> str | None:
+    """What is wrong with the brackets of a Jinja template; None if nothing is."""
+    if _RAW.search(text):
+        return None
+    opened = None
+    for match in _JINJA.finditer(text):
+        mark = match[0]
+        if mark in ("{{", "{%"):
+            if opened is not None:
+                return f"{opened} is not closed before the next {mark}"
+            opened = mark
+        elif opened is not None and (opened, mark) in (("{{", "}}"), ("{%", "%}")):
+            opened = None
+    return None if opened is None else f"{opened} is never closed"

@@ -1,0 +1,119 @@
+"""DK4xx: what a platform would refuse of a job, asked of the platform's own check."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from airflow_doeks.language.diagnostics import Finding
+from airflow_doeks.language.layers import steps_of
+from airflow_doeks.language.merging import Facts
+from airflow_doeks.language.rules import engines_of, schema
+from airflow_doeks.model.quantities import GIB, parse_cpu, parse_memory
+from airflow_doeks.platforms.registry import TYPES
+
+_INSTANCE = re.compile(r"([cmr])[5-8][a-z]*\.(large|(\d*)xlarge)")
+_GIB_PER_VCPU = {"c": 2, "m": 4, "r": 8}
+
+
+def refusals(facts: Facts) -> list[Finding]:
+    """What the task's platform finds wrong with its job."""
+    if not _runs(facts):
+        return []
+    from airflow_doeks.platforms.spark.conf import OWNED
+
+    job, kind, found = dict(facts.job or {}), facts.entry.kind, []
+    for one in _check_of(facts)(job):
+        steps = _steps(one.path, job)
+        in_conf = steps[:1] == ("conf",)
+        owned = in_conf and one.help in OWNED.values()
+        code, message = ("DK402", one.message) if owned else ("DK401", f"{one.path}: {one.message}")
+        found.append(Finding(code, message, (kind, *steps), one.help, at_key=in_conf, gives_way=True))
+    return found
+
+
+def cost_tags(facts: Facts) -> list[Finding]:
+    """Cost tags that the platform has no room for."""
+    if not _runs(facts):
+        return []
+    check = getattr(TYPES[(facts.platform or {})["type"]].load_checks(), "check_cost_tags", None)
+    return [
+        Finding("DK403", one.message, ("cost_tags", one.path) if one.path else ("cost_tags",), one.help)
+        for one in (check(facts.cost_tags) if check else ())
+    ]
+
+
+def nodes(facts: Facts) -> list[Finding]:
+    """Pods that do not fit the node that the platform names; where jobs run here they are cut to the machine."""
+    platform = facts.platform or {}
+    size = node_size(platform.get("priced_as") or "") if _runs(facts) else None
+    if size is None or TYPES[platform["type"]].runs_here:
+        return []
+    (vcpu, gib), found = size, []
+    for pod in facts.engine.pods:
+        sizes = (facts.job or {}).get(pod) or {}
+        for key, parse, most in (("cpu", parse_cpu, vcpu), ("memory", parse_memory, gib * GIB)):
+            value = sizes.get(key)
+            if value is not None and "{" not in str(value) and parse(value) >= most:
+                message = f"{pod}.{key} {value} does not fit {platform['priced_as']} ({vcpu} vCPU, {gib} GiB)"
+                advice = "a node keeps some for itself; ask for less, or name a larger node as priced_as in doeks.yaml"
+                found.append(Finding("DK404", message, (facts.entry.kind, pod, key), advice))
+    return found
+
+
+def node_size(instance_type: str) -> tuple[int, int] | None:
+    """VCPU and GiB of an EC2 type of families c, m and r; None for another. AWS: EC2 instance types, November 2026."""
+    match = _INSTANCE.fullmatch(instance_type)
+    if match is None:
+        return None
+    vcpu = 2 if match[2] == "large" else 4 * int(match[3] or 1)
+    return vcpu, vcpu * _GIB_PER_VCPU[match[1]]
+
+
+def _runs(facts: Facts) -> bool:
+    return facts.platform is not None and facts.entry.kind in engines_of(facts.platform)
+
+
+def _steps(path: str, job: Mapping[str, Any]) -> tuple[Any, ...]:
+    """A finding's dotted path as steps; as far as the job has them."""
+    dotted = path.replace("[", ".").replace("]", "")
+    while dotted:
+        found = next(steps_of(dotted, job), None)
+        if found is not None:
+            return found
+        dotted = dotted.rpartition(".")[0]
+    return ()
+
+
+def _check_of(facts: Facts) -> Callable[[Mapping[str, Any]], list[Any]]:
+    """The platform's check, bound to its configuration and asked once for equal jobs of all pipelines."""
+    platform, cache = facts.platform or {}, facts.pipeline.setting.cache
+    key = ("check", platform["name"])
+    if key not in cache:
+        module, config = TYPES[platform["type"]].load_checks(), _Entry(platform)
+        seen: dict[str, list[Any]] = {}
+
+        def checked(job: Mapping[str, Any]) -> list[Any]:
+            text = repr(job)
+            if text not in seen:
+                seen[text] = module.check_job(config, job)
+            return seen[text]
+
+        cache[key] = checked
+    found: Callable[[Mapping[str, Any]], list[Any]] = cache[key]
+    return found
+
+
+class _Entry:
+    """An entry of doeks.yaml, which the schema accepted, behind the attributes of its type's Config."""
+
+    def __init__(self, platform: Mapping[str, Any]) -> None:
+        self.values = platform
+        self.keys = schema("doeks")["$defs"][f"platform_{platform['type']}"]["properties"]
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in self.keys:
+            raise AttributeError(name)
+        value = self.values.get(name)
+        return self.keys[name].get("default") if value is None else value

@@ -1,0 +1,82 @@
+"""What `uses` names and gives it: DK221, DK222, DK208, and the allow-list, DK305."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_doeks.language.diagnostics import Finding, suggestion
+from airflow_doeks.language.merging import Facts
+from airflow_doeks.language.operators import (
+    Alias,
+    alias_of,
+    aliases,
+    argument_fault,
+    is_allowed,
+    near_argument,
+    owned_arguments,
+    runs_job,
+)
+
+
+def arguments(facts: Facts) -> list[Finding]:
+    """A name that is no alias, and arguments that the alias does not take, needs, or takes otherwise."""
+    spec = facts.entry.spec
+    name = spec["uses"]
+    if facts.operator is None:
+        advice = suggestion(name, aliases()) or f"aliases are {', '.join(sorted(aliases()))}"
+        return [Finding("DK221", f'"{name}" is no alias', ("uses",), advice)]
+    given, owned = spec.get("with") or {}, owned_arguments()
+    found = [
+        Finding("DK222", f"{key} is not set under `with`", ("with", key), f"write {owned[key]}", at_key=True)
+        for key in given.keys() & owned.keys()
+    ]
+    alias = alias_of(name)
+    return found if alias is None else [*found, *_of_alias(alias, spec, given)]
+
+
+def _of_alias(alias: Alias, spec: Any, given: dict[str, Any]) -> list[Finding]:
+    name, over = spec["uses"], spec.get("expand")
+    items = over if isinstance(over, list) else []
+    found = [_fault(alias, name, ("with", key), value) for key, value in given.items()]
+    for index, item in enumerate(items):
+        found += [_fault(alias, name, ("expand", index, key), value) for key, value in item.items()]
+    meant = {near_argument(alias, key) for key in given}.union(given, *items)
+    place = ("with",) if "with" in spec else ("uses",)
+    for key in alias.needs if not isinstance(over, dict) else ():
+        if key not in meant:
+            message, advice = f"{name} needs the argument {key}", f"write with: {{{key}: ...}}"
+            found.append(Finding("DK222", message, place, advice, at_key=True))
+    return [one for one in found if one is not None]
+
+
+def _fault(alias: Alias, name: str, path: tuple[Any, ...], value: Any) -> Finding | None:
+    fault = argument_fault(alias, name, path[-1], value)
+    return None if fault is None else Finding("DK222", fault.message, path, fault.help, at_key=fault.at_key)
+
+
+def platform(facts: Facts) -> list[Finding]:
+    """An operator of ours on a platform that there is not."""
+    name = (facts.entry.spec.get("with") or {}).get("platform")
+    if not isinstance(name, str) or not str(facts.operator).startswith("airflow_doeks."):
+        return []
+    fault = facts.pipeline.setting.unknown_platform(name)
+    return [] if fault is None else [Finding("DK208", fault, ("with", "platform"), _near(facts, name))]
+
+
+def _near(facts: Facts, name: str) -> str:
+    return suggestion(name, facts.pipeline.setting.known_platforms)
+
+
+def allowed(facts: Facts) -> list[Finding]:
+    """What the platform team does not let pipelines use."""
+    name, operator = facts.entry.spec["uses"], facts.operator
+    if operator is None:
+        return []
+    if runs_job(operator):
+        message = f'"{name}" would run a job that no policy sees'
+        return [Finding("DK305", message, ("uses",), "write spark: with the job's keys below it")]
+    if is_allowed(name, operator, tuple(facts.policies.get("allowed_uses") or ())):
+        return []
+    near = suggestion(name, [alias.path for alias in aliases().values()]) if "." in name else ""
+    advice = near or f"the platform team can add it: policies: {{allowed_uses: [{name}]}} in doeks.yaml"
+    return [Finding("DK305", f'"{name}" is not on the allow-list', ("uses",), advice)]

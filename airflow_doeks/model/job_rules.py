@@ -1,0 +1,50 @@
+"""What makes a job whole beyond the types of its keys: the same rules for YAML, for rendered values and for Python."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from airflow_doeks.model.engine import Engine
+
+
+class JobFault(NamedTuple):
+    """What is wrong with a job. ``path`` leads to the value below the job; ``at_key``: the key is to blame."""
+
+    code: str
+    message: str
+    path: tuple[str, ...] = ()
+    help: str = ""
+    at_key: bool = False
+
+
+def work_faults(engine: Engine, job: Mapping[str, Any]) -> list[JobFault]:
+    """Not exactly one thing to run, or keys of code beside SQL."""
+    said = [key for key in engine.work if job.get(key) is not None]
+    if len(said) == 1:
+        keys = [key for key in engine.code_only if said == [engine.sql] and job.get(key) is not None]
+        return [JobFault("DK211", f"{key} belongs to a jar, not to {engine.sql}", (key,), at_key=True) for key in keys]
+    message = f"the job has neither {' nor '.join(engine.work)}; exactly one of them is run"
+    if said:
+        message = f"the job has both {' and '.join(said)}; exactly one of them is run"
+    elif len(engine.work) == 1:
+        message = f"the job has no {engine.work[0]}, which is what is run"
+    return [JobFault("DK211", message, (), f"write {' or '.join(f'{key}:' for key in engine.work)}", at_key=True)]
+
+
+def count_faults(engine: Engine, job: Mapping[str, Any]) -> list[JobFault]:
+    """Numbers of pods that cannot be meant; a template is left until it is rendered."""
+    pod = engine.counted
+    if pod is None:
+        return []
+    sizes = job.get(pod) or {}
+    least, most = sizes.get("min"), sizes.get("max")
+    found = []
+    fewest = 1 if least is None else least
+    if isinstance(fewest, (int, float)) and isinstance(most, (int, float)) and fewest > most:
+        message = f"{pod}.min {fewest} is above {pod}.max {most}"
+        found.append(JobFault("DK210", message, (pod, "max" if least is None else "min")))
+    if most == 0 or (most is None and least == 0):
+        path = (pod, "max" if most == 0 else "min")
+        found.append(JobFault("DK210", f"a job without {pod} cannot run", path, "at least 1"))
+    return found

@@ -1,0 +1,77 @@
+"""Every border where somebody else's text enters an exception, a log line or a record masks it, whoever speaks."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timezone
+
+import pytest
+
+from airflow_doeks.lineage import dataset_name
+from airflow_doeks.model.errors import PlatformError
+from airflow_doeks.model.event_log import EventLogSummary
+from airflow_doeks.model.lineage import Dataset, Lineage
+from airflow_doeks.model.record import Cost, JobFailure
+from airflow_doeks.model.redaction import redacted
+from airflow_doeks.model.status import JobRef, JobState, JobStatus
+from airflow_doeks.model.telemetry import Telemetry
+
+SECRET = "hunter2"  # noqa: S105 - a canary
+SAID = (  # who says it -> how a secret stands in it
+    "1 validation error detected: Value '[--db-password, hunter2, --day, 2026-11-20]' failed to satisfy constraint",
+    "ValidationException: entryPointArguments [/jobs/m.py, --api-token, hunter2]",
+    "jdbc:postgresql://etl:hunter2@db:5432/mart: connection refused",
+    "redis://:hunter2@cache:6379/0 is down",
+    "s3a://AKIAEXAMPLEEXAMPLE00:hun/ter2/hunter2@raw/orders does not exist",
+    "java.sql.SQLException: login failed for password=hunter2",
+)
+
+
+@pytest.mark.parametrize("said", SAID)
+def test_every_noun_masks_what_it_is_told(said: str) -> None:
+    """Refusals, states, failures, whys, differences and SQL errors: in text, in JSON, and when they are read again."""
+    ref = JobRef("emr_on_eks://1.us-east-1/a/b")
+    failure = JobFailure(message=said, evidence=(said,), log_tail=(said,), links={"Driver log": said})
+    nouns = [
+        str(PlatformError(said)),
+        json.dumps(JobStatus(ref, JobState.FAILED, reason=said).to_json()),
+        str(JobStatus(ref, JobState.FAILED, reason=said)),
+        repr(failure),
+        repr(Cost(unknown=("compute",), why_unknown=said)),
+        repr(Lineage(differences=(said,))),
+        repr(EventLogSummary(why=(said,))),
+        repr(Telemetry(why=(said,))),
+    ]
+    for text in nouns:
+        assert SECRET not in text
+        assert "***" in text
+
+
+@pytest.mark.parametrize(
+    ("uri", "namespace", "name"),
+    [
+        ("s3a://etl:hunter2@raw/orders/", "s3://raw", "orders"),
+        ("s3a://AKIAEXAMPLEEXAMPLE00:hun/ter2@raw/orders", "s3://raw", "orders"),
+        ("ftp://:hunter2@host:21/in/x", "ftp://host:21", "in/x"),
+        ("abfss://lake@acme.dfs.core.windows.net/orders", "abfss://lake@acme.dfs.core.windows.net", "orders"),
+        ("s3://raw/a:b@c/secret_level=3", "s3://raw", "a:b@c/secret_level=3"),
+    ],
+)
+def test_a_datasets_name_holds_no_userinfo(uri: str, namespace: str, name: str) -> None:
+    """Who may read data is no part of its name; names of containers, folders and partitions stay what they are."""
+    assert dataset_name(uri) == (namespace, name)
+    assert Dataset(namespace=uri.rsplit("/", 1)[0], name="x").namespace.count("hunter2") == 0
+
+
+def test_lists_without_quotes_are_masked_item_by_item() -> None:
+    """The value behind a secret's name goes, the next argument stays."""
+    text = "[--db-password, hunter2, --run, r1]"
+    assert redacted(text) == "[--db-password, ***, --run, r1]"
+    assert redacted("[--token, --other, x]") == "[--token, --other, x]"
+
+
+def test_plain_text_is_left_alone() -> None:
+    """What holds no secret is given back as it is."""
+    moment = datetime(2026, 11, 20, tzinfo=timezone.utc).isoformat()
+    for text in ("", moment, "ValueError: no flights in 2013-13", "s3://raw/orders is empty", "exit code 1"):
+        assert redacted(text) == text
