@@ -9,13 +9,13 @@ from datetime import timedelta
 from typing import Any, Protocol
 
 from airflow_doeks.attempt.identity import read_context
-from airflow_doeks.hooks.settings import Settings
+from airflow_doeks.hooks.settings import Settings, open_ledger
 from airflow_doeks.lifecycle import Accounting, Submission
 from airflow_doeks.model.engine import Engine
 from airflow_doeks.model.identity import JobIdentity
 from airflow_doeks.model.record import JobRecord
 from airflow_doeks.platforms.protocol import Platform
-from airflow_doeks.platforms.registry import storage_connection
+from airflow_doeks.platforms.registry import TYPES, storage_connection
 
 
 @dataclass(frozen=True)
@@ -28,17 +28,22 @@ class Books:
     writes: Sequence[str] = ()
     rate_card: Mapping[str, Any] | None = None
     connection: str | None = None  # of the platform: who may read its event logs
+    has_pods: bool = False  # the platform's feed tells pods while they live
 
     def accounting(self, seconds: float | None = None) -> Accounting:
         """Stores and prices for ``lifecycle.settle``, which reads event logs for ``seconds`` at most."""
         from airflow_doeks.cost import load_rate_card
         from airflow_doeks.hooks.stores import open_log
+        from airflow_doeks.lifecycle.sightings import read_sightings
 
         card = dict(self.rate_card or {})
         most = self.settings.settle_timeout
         return Accounting(
             open_log=lambda url: open_log(url, self.connection),
             rate_card=lambda: load_rate_card(card.get("file"), region=card.get("region")),
+            sightings=(lambda ref, day: read_sightings(open_ledger(self.settings).store, ref, day))
+            if self.has_pods
+            else None,
             seconds=most if seconds is None else min(most, seconds),
         )
 
@@ -87,4 +92,5 @@ def books_of(task: JobTask, context: Any, settings: Settings) -> Books:
         writes=tuple(task.writes),
         rate_card=task.rate_card,
         connection=storage_connection(task.platform),
+        has_pods=TYPES[task.platform["type"]].has_pods,
     )

@@ -27,7 +27,7 @@ from airflow_doeks.lifecycle.endings import Ending
 from airflow_doeks.model.identity import PREFIX, JobIdentity
 from airflow_doeks.model.plan import Plan
 from airflow_doeks.model.record import JobRecord
-from airflow_doeks.platforms.registry import storage_connection
+from airflow_doeks.platforms.registry import TYPES, storage_connection
 
 _POLL_SECONDS = 0.5
 _CANCEL_SECONDS = 30.0
@@ -158,5 +158,11 @@ class PipelineRun:
             attempt_id="",
             cost_tags={key.removeprefix(tag): value for key, value in job["tags"].items() if key.startswith(tag)},
         )
-        books = Books(identity, settings, rate_card=self.plan.rate_card, connection=storage_connection(entry))
+        books = Books(
+            identity,
+            settings,
+            rate_card=self.plan.rate_card,
+            connection=storage_connection(entry),
+            has_pods=TYPES[entry["type"]].has_pods,
+        )
         return close(JobInHand(books, platform, submission), Ending.INTERRUPTED, cancel_seconds=_CANCEL_SECONDS).record

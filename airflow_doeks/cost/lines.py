@@ -63,6 +63,8 @@ def itemize(
             lines.append(Line(pod, why=f"{pod.role} pods whose requests are not known"))
         else:
             seen = nodes.get(pod.node) if pod.node else None
+            if seen and assumed_node and not (seen.instance_type or seen.usd_per_hour):
+                seen = None  # a node that tells no type is priced as the one that is declared
             node = seen or assumed_node
             line = Line(
                 pod,

@@ -29,6 +29,8 @@ _MIB = {  # suffix of a Spark size -> MiB of one
     "t": Decimal(1 << 20),
     "p": Decimal(1 << 30),
 }
+# Attribute of an executor that its pod's environment sets: SPARK_EXECUTOR_ATTRIBUTE_DOEKS_NODE.
+NODE = "DOEKS_NODE"
 _EPOCH = datetime.fromtimestamp(0, tz=timezone.utc)
 _SIZE = re.compile(r"(\d{1,18})([bkmgtp]?)(?:i?b)?", re.IGNORECASE)
 
@@ -54,6 +56,7 @@ class _Executor:
     started: datetime | None = None
     ended: datetime | None = None
     reason: str = ""
+    node: str | None = None
 
 
 def _started(executor: _Executor) -> datetime:
@@ -83,6 +86,7 @@ class Executors:
         executor.cores = cores if isinstance(cores, int) and cores > 0 else None
         executor.profile = int(info.get("Resource Profile Id", 0))
         executor.requested = moment(info.get("Request Time"))
+        executor.node = (info.get("Attributes") or {}).get(NODE)
         executor.started = started
 
     def removed(self, event: Mapping[str, Any]) -> None:
@@ -123,7 +127,8 @@ class Executors:
                 cpu = Decimal(own)
             pod = self._pod(name, "executor", cpu, self._executor_mib(profile), self._gpus("executor", profile))
             times = {"requested": executor.requested, "started": executor.started, "ended": executor.ended or ended}
-            pods.append(pod.model_copy(update={**times, "reason": executor.reason}))
+            where = {"reason": executor.reason, "node": executor.node}
+            pods.append(pod.model_copy(update={**times, **where}))
         return tuple(_in_order(pod, why) for pod in pods)
 
     def _executors(self) -> Iterator[tuple[str, _Executor]]:

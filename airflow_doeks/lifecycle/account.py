@@ -1,6 +1,6 @@
 """One job's accounts from the best facts at hand: usage, cost, the data it went into, and what to change.
 
-Facts are taken in this order: pods that somebody saw, the executors of the event log, what the request asked for.
+Facts are taken in this order: pods that somebody saw, the pods of the event log, what the request asked for.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def account(
     ``assumed_node`` stands in for nodes nobody saw where the telemetry assumes none. ``succeeded`` False makes all of
     the cost waste. ``now`` closes what still runs.
     """
-    basis, pods = best_pods(facts, summary)
+    basis, pods, unseen = best_pods(facts, summary)
     nodes = {node.uid: node for node in facts.nodes}
     assumed = facts.assumed_node or assumed_node
     lines = itemize(
@@ -66,7 +66,7 @@ def account(
         assumed_node=assumed,
         now=now,
         remote_bytes=None if summary.gaps else summary.shuffle_remote_bytes,
-        gaps=summary.gaps if basis == "event_log" else (),
+        gaps=(*(summary.gaps if basis == "event_log" else ()), *unseen),
     )
     cost, lineage = share(cost, summary, succeeded=succeeded)
     return Account(
@@ -88,13 +88,46 @@ def _repriced(card: RateCard, summary: EventLogSummary) -> Callable[[Pod, Node],
     return line
 
 
-def best_pods(facts: Telemetry, summary: EventLogSummary) -> tuple[Basis, Sequence[Pod]]:
-    """The pods to price and what they were learned from."""
-    if facts.pods:
-        return "pods", facts.pods
-    if summary.pods:
-        return "event_log", [_completed(pod, facts) for pod in summary.pods]
-    return "requests", facts.requested
+def best_pods(facts: Telemetry, summary: EventLogSummary) -> tuple[Basis, Sequence[Pod], tuple[str, ...]]:
+    """The pods to price, what they were learned from, and which of them nobody saw.
+
+    The basis is ``pods`` only where every pod of the event log was seen. Pods that were seen and that the log does not
+    know cost all the same: an executor that never registered.
+    """
+    if not summary.pods:
+        return ("pods", facts.pods, ()) if facts.pods else ("requests", facts.requested, ())
+    logged = [_completed(pod, facts) for pod in summary.pods]
+    if not facts.pods:
+        return "event_log", logged, ()
+    left = list(facts.pods)
+    merged, unseen = [], 0
+    for pod in logged:
+        seen = next((one for one in left if _is_same(one, pod)), None)
+        if seen is None:
+            unseen += 1
+            merged.append(pod)
+        else:
+            left.remove(seen)
+            merged.append(_as_seen(pod, seen))
+    pods = [*merged, *left]
+    if not unseen:
+        return "pods", pods, ()
+    what = "pods were not seen while they lived; their times and sizes are those of the event log"
+    return "event_log", pods, (f"{unseen} of {len(logged)} {what}",)
+
+
+def _is_same(seen: Pod, logged: Pod) -> bool:
+    """An executor by Spark's number for it; there is one driver."""
+    if seen.role != logged.role:
+        return False
+    return seen.role == "driver" or seen.executor_id == logged.uid
+
+
+def _as_seen(logged: Pod, seen: Pod) -> Pod:
+    """The log's pod with what was seen of it; what nobody saw stays the log's."""
+    update = {name: getattr(seen, name) for name in ("vcpu", "memory_gib", "node", "capacity_type", "storage_gib")}
+    update |= {"started": seen.started, "ended": seen.ended, "reason": seen.reason, "gpu": seen.gpu or logged.gpu}
+    return logged.model_copy(update={name: value for name, value in update.items() if value not in (None, "")})
 
 
 def _completed(pod: Pod, facts: Telemetry) -> Pod:

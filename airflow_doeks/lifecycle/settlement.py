@@ -6,11 +6,13 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from airflow_doeks.lifecycle.clock import Clock
 from airflow_doeks.lifecycle.record_size import first_bytes
 from airflow_doeks.lifecycle.records import Settled, attempt_of, fit, job_facts, record_id, times_of
+from airflow_doeks.lifecycle.sightings import with_sightings
 from airflow_doeks.lifecycle.stopping import StoppableStore
 from airflow_doeks.lifecycle.submission import Submission
 from airflow_doeks.model.errors import DoeksError, PlatformError
@@ -20,7 +22,7 @@ from airflow_doeks.model.record import Cost, JobFailure, JobRecord, Times, Usage
 from airflow_doeks.model.redaction import redacted
 from airflow_doeks.model.status import JobState, JobStatus
 from airflow_doeks.model.stores import ByteStore
-from airflow_doeks.model.telemetry import Telemetry
+from airflow_doeks.model.telemetry import Sighting, Telemetry
 from airflow_doeks.platforms.protocol import Platform
 
 if TYPE_CHECKING:
@@ -39,11 +41,13 @@ class Accounting:
     Attributes:
         open_log: event-log URL -> the store and name it is read from.
         rate_card: gives the prices; called once per settle, may raise SpecError or OSError.
+        sightings: job ref and moment of submission -> what was seen of its pods while they lived; None: nobody looks.
         seconds: how long reading the event log may take.
     """
 
     open_log: OpenLog
     rate_card: Callable[[], RateCard]
+    sightings: Callable[[str, datetime], Sequence[Sighting]] | None = None
     seconds: float = 10.0
     clock: Clock = field(default_factory=Clock)
 
@@ -61,7 +65,7 @@ def settle(
 ) -> Settled:
     """The record of a job that ended. What cannot be known is null with a why; only a fault of ours raises."""
     why: list[str] = []
-    telemetry = _telemetry(platform, submission, status, why)
+    telemetry = _with_sightings(_telemetry(platform, submission, status, why), submission, accounting, why)
     summary = _read_log(telemetry, accounting, why)
     account = _account(telemetry, summary, accounting, why, succeeded=status.state is JobState.SUCCEEDED)
     from airflow_doeks.lineage import merge_declared
@@ -93,6 +97,16 @@ def _telemetry(platform: Platform, submission: Submission, status: JobStatus, wh
     why.extend(telemetry.why)
     known = {name: getattr(telemetry, name) or getattr(status, name) for name in Times.model_fields}
     return telemetry.model_copy(update=known)
+
+
+def _with_sightings(telemetry: Telemetry, submission: Submission, accounting: Accounting, why: list[str]) -> Telemetry:
+    if accounting.sightings is None:
+        return telemetry
+    try:
+        return with_sightings(telemetry, accounting.sightings(submission.ref, submission.submitted))
+    except OSError as error:
+        why.append(f"what was seen of its pods could not be read: {error}")
+        return telemetry
 
 
 def _read_log(telemetry: Telemetry, accounting: Accounting, why: list[str]) -> EventLogSummary:

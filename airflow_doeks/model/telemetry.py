@@ -37,7 +37,8 @@ class Node(Noun):
 class Pod(Noun):
     """What one pod requested and how long it held it. ``started`` to ``ended`` is the billed interval, UTC.
 
-    ``requested`` is when it was asked for (Spark's Request Time); ``ended`` is None while unknown.
+    ``requested`` is when it was asked for (Spark's Request Time); ``ended`` is None while unknown. ``executor_id`` is
+    Spark's number of an executor.
     ``vcpu`` and ``memory_gib`` are requests of the whole pod, overhead inside. ``storage_gib`` is the volumes claimed
     for it: 0 if it claimed none, None if nobody knows.
     """
@@ -55,6 +56,7 @@ class Pod(Noun):
     capacity_type: CapacityType | None = None
     is_emr_image: bool = False
     reason: str = ""
+    executor_id: str | None = None
 
 
 class Telemetry(Noun):

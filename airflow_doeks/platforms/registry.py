@@ -23,6 +23,7 @@ class PlatformType:
         checks: path of the module with ``check_job`` and perhaps ``check_cost_tags``; imports no pydantic.
         ref: form of its jobs' refs.
         storage: key of its entry that names the AWS connection of code, logs and event logs; None: it has no storage.
+        has_pods: its feed tells pods while they live; what was seen is kept for their cost.
         runs_here: its jobs run on the machine of their task, which their pods are cut to.
     """
 
@@ -31,6 +32,7 @@ class PlatformType:
     engines: frozenset[Engine]
     ref: str
     storage: str | None = None
+    has_pods: bool = False
     runs_here: bool = False
 
     def load(self) -> ModuleType:
@@ -57,6 +59,7 @@ TYPES: dict[str, PlatformType] = {
         engines=frozenset({SPARK}),
         ref="kubeflow_spark://<api-server>/<namespace>/<name>/<uid>",
         storage="aws_connection",
+        has_pods=True,
     ),
     "local": PlatformType(
         module="airflow_doeks.platforms.local.platform",

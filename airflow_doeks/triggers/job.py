@@ -11,9 +11,11 @@ from typing import Any, TypeVar
 
 from airflow_doeks.compat import BaseTrigger, TriggerEvent, in_thread, is_killed_unheard
 from airflow_doeks.hooks.platforms import connect
+from airflow_doeks.hooks.settings import load_settings, open_ledger
 from airflow_doeks.lifecycle import Budgets, Clock, Followers, machine
 from airflow_doeks.lifecycle.cancellation import NOT_CANCELLED
 from airflow_doeks.lifecycle.machine import AGAIN_SECONDS, Do
+from airflow_doeks.lifecycle.sightings import Keeper
 from airflow_doeks.model.errors import DoeksError, PlatformError
 from airflow_doeks.model.status import JobRef, JobStatus
 from airflow_doeks.platforms.protocol import Platform
@@ -96,7 +98,9 @@ class JobTrigger(BaseTrigger):
         submitted = datetime.fromisoformat(self.submitted)
         watch = machine.watch(ref, submitted, Budgets.from_json(self.budgets), now=clock.now())
         step = machine.step(watch, None, clock.now())
-        async with contextlib.aclosing(Followers.of_running_loop().follow(platform, ref)) as statuses:
+        keeper = Keeper.of_running_loop(lambda: open_ledger(load_settings()).store, in_thread)
+        following = Followers.of_running_loop().follow(platform, ref, sink=keeper.take)
+        async with keeper.keeping(ref, submitted), contextlib.aclosing(following) as statuses:
             upcoming: asyncio.Task[JobStatus] = asyncio.ensure_future(anext(statuses))
             try:
                 while step.do is not Do.DONE:

@@ -23,7 +23,7 @@ import yaml
 ROOT = Path(__file__).parents[2]
 NAMESPACE = os.environ.get("DOEKS_KUBE_NAMESPACE", "spark-jobs")
 IMAGE = os.environ.get("DOEKS_KUBE_IMAGE", "kubelab.test/spark:4.0.2")
-WAIT_SECONDS = 5
+WAIT_SECONDS = 30
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -108,28 +108,37 @@ class Said:
         """Records by task."""
         return {record["attempt"]["task_id"]: record for record in self.said["records"]}
 
+    @property
+    def selector(self) -> str:
+        """What resources and pods of this run are labelled with."""
+        return f"airflow-doeks/instance=test-{self.home.name}"
+
 
 def run_flights(folder: Path, home: Path, **changes: Any) -> Said:
     """`doeks run --env kube` of the shipped example, its raw data landed before as a feed would."""
     shutil.copytree(ROOT / "dags", home / "dags", dirs_exist_ok=True)
-    file = home / "dags" / "doeks.yaml"
-    settings = yaml.safe_load(file.read_text())
-    settings["platforms"]["lab"] = entry(folder, **changes)
-    settings["environments"]["kube"] = {"platform": "lab", "defaults": {"spark": {"conf": mounts(folder)}}}
-    file.write_text(yaml.safe_dump(settings))
-    data = folder / "data"
     land = "import sys, raw_data; [raw_data.land(table, sys.argv[1]) for table in ('flights', 'weather', 'airlines')]"
-    subprocess.run([sys.executable, "-c", land, str(data)], cwd=ROOT / "dags" / "jobs", check=True)
+    subprocess.run([sys.executable, "-c", land, str(folder / "data")], cwd=ROOT / "dags" / "jobs", check=True)
+    return run(home / "dags" / "pipelines" / "flights.yaml", folder, home, **changes)
+
+
+def run(pipeline: Path, folder: Path, home: Path, **changes: Any) -> Said:
+    """`doeks run --env kube` of a pipeline in a project that has no such environment yet."""
+    project = pipeline.parents[1] / "doeks.yaml"
+    settings = yaml.safe_load(project.read_text()) if project.exists() else {}
+    settings.setdefault("platforms", {})["lab"] = entry(folder, **changes)
+    kube = {"platform": "lab", "defaults": {"spark": {"conf": mounts(folder)}}}
+    settings.setdefault("environments", {})["kube"] = kube
+    project.write_text(yaml.safe_dump(settings))
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "DOEKS_"))}
     extra = {"kube_config_path": os.environ["KUBECONFIG"]}
     environment |= {
         "AIRFLOW_HOME": str(home / "airflow"),
-        "AIRFLOW_VAR_FLIGHTS_DATA": str(data),
+        "AIRFLOW_VAR_FLIGHTS_DATA": str(folder / "data"),
         "AIRFLOW_CONN_KUBE_LAB": json.dumps({"conn_type": "kubernetes", "extra": extra}),
         "AIRFLOW__DOEKS__INSTANCE": f"test-{home.name}",
     }
-    pipeline = home / "dags" / "pipelines" / "flights.yaml"
     command = [str(Path(sys.executable).with_name("doeks")), "run", str(pipeline), "--env", "kube", "--json"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.stdout.startswith("{"), done.stdout + done.stderr
-    return Said(done.returncode, json.loads(done.stdout), home, data, done.stderr)
+    return Said(done.returncode, json.loads(done.stdout), home, folder / "data", done.stderr)

@@ -21,8 +21,8 @@ from airflow_doeks.model.status import JobRef, JobState, JobStatus
 from airflow_doeks.model.telemetry import Sighting
 from airflow_doeks.platforms.kubernetes.calls import KubeCalls
 from airflow_doeks.platforms.kubernetes.operator import Operator
+from airflow_doeks.platforms.kubernetes.pod_book import PodBook
 from airflow_doeks.platforms.kubernetes.server import PODS
-from airflow_doeks.platforms.kubernetes.sightings import PodLife, life_of
 from airflow_doeks.platforms.kubernetes.watch import Change, Watch
 from airflow_doeks.platforms.patience import Refusal
 
@@ -54,13 +54,12 @@ class Feed:
     told: dict[JobRef, JobStatus] = field(default_factory=dict)
     silent_since: dict[JobRef, float] = field(default_factory=dict)
     stalled: dict[JobRef, str] = field(default_factory=dict)  # the operator's word that it has not left since
-    drivers: dict[str, PodLife] = field(default_factory=dict)
     looks: dict[JobRef, asyncio.Task[JobStatus]] = field(default_factory=dict)
     is_synced: bool = False
 
     def __post_init__(self) -> None:
         self._news: deque[str] = deque()  # names whose rows changed
-        self._sightings: deque[Sighting] = deque()
+        self.book = PodBook(self.calls, self.operator.job_label, self.refs.__contains__)
         self._present: set[str] = set()
         self._woken = asyncio.Event()
         self._turns = asyncio.Semaphore(LOOKS_AT_ONCE)
@@ -84,9 +83,10 @@ class Feed:
                     for status in list(self.told.values()):
                         yield status
         finally:
-            for task in (jobs, pods, *self.looks.values()):
+            tasks: tuple[asyncio.Future[Any], ...] = (jobs, pods, *self.looks.values(), *self.book.looks.values())
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(jobs, pods, *self.looks.values(), return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     def _due(self) -> list[JobStatus | Sighting]:
         """What is to be told now."""
@@ -101,19 +101,39 @@ class Feed:
                 del self.looks[ref]
                 due += self._looked(ref, look)
         due += self._silent()
-        due += self._sightings
-        self._sightings.clear()
+        due += self._seen()
         return due
+
+    def _seen(self) -> list[JobStatus | Sighting]:
+        """What is new of pods: sightings, and states that a driver's pod adds to."""
+        found: list[JobStatus | Sighting] = []
+        self.book.looked()
+        while self.book.news:
+            job, uid = self.book.news.popleft()
+            ref = self.refs.get(job)
+            sighting = self.book.sighting(ref, job, uid) if ref is not None else None
+            if ref is None or sighting is None:
+                continue
+            found.append(sighting)
+            if sighting.pod.role == "driver":
+                found += self._state_of(ref)
+        for look in self.book.look():
+            look.add_done_callback(lambda _: self._woken.set())
+        return found
 
     def _meet(self) -> None:
         """Jobs that came are looked for among what is known; jobs that left are forgotten."""
         if self.is_synced:
             for ref in self.wanted - self.told.keys() - self.looks.keys():
-                self.refs[ref.path[1]] = ref
-                self._news.append(ref.path[1])
+                name = ref.path[1]
+                if name not in self.refs:
+                    self.book.follow(name)
+                self.refs[name] = ref
+                self._news.append(name)
         for ref in self.told.keys() - self.wanted:
             del self.told[ref]
             self.refs.pop(ref.path[1], None)
+            self.book.forget(ref.path[1])
             self.silent_since.pop(ref, None)
             self.stalled.pop(ref, None)
 
@@ -127,7 +147,7 @@ class Feed:
 
     def _tell(self, status: JobStatus) -> list[JobStatus]:
         """The status with what the driver's pod adds, if it is news."""
-        driver = self.drivers.get(status.ref.path[1])
+        driver = self.book.driver(status.ref.path[1])
         if driver is not None:
             status = replace(status, scheduled=driver.scheduled, started=driver.started)
             if status.state is JobState.QUEUED and driver.scheduled:
@@ -193,7 +213,7 @@ class Feed:
 
     async def _follow_pods(self) -> None:
         try:
-            await self._follow(PODS, self._pod_changed, as_table=False)
+            await self._follow(PODS, self.book.heed, as_table=False)
         except Refusal as refusal:
             log.warning("%s Without pods, a job's start is told late and its cost rests on its event log.", refusal)
 
@@ -214,19 +234,6 @@ class Feed:
             if self.rows.get(name) != change.item:
                 self.rows[name] = {key: value for key, value in change.item.items() if key != "Age"}
                 self._news.append(name)
-
-    def _pod_changed(self, change: Change) -> None:
-        if change.what in ("begins", "synced"):
-            return
-        life = life_of(change.item, is_gone=change.what == "deleted", now=self.calls.patience.clock.now())
-        job = (change.item["metadata"].get("labels") or {}).get(self.operator.job_label, "")
-        ref = self.refs.get(job)
-        if life is None or ref is None:
-            return
-        self._sightings.append(Sighting(ref=str(ref), seen=life.seen, pod=life.pod))
-        if life.pod.role == "driver":
-            self.drivers[job] = life
-            self._news.append(job)
 
     def _now(self) -> float:
         return self.calls.patience.clock.monotonic()

@@ -68,6 +68,7 @@ def life_of(item: Json, *, is_gone: bool, now: datetime) -> PodLife | None:
         ended=ended,
         node=spec.get("nodeName"),
         reason=why,
+        executor_id=(metadata.get("labels") or {}).get("spark-exec-id"),
     )
     return PodLife(pod, now, scheduled, started, ended)
 

@@ -1,0 +1,138 @@
+"""Pods seen while they lived: kept beside the record, merged at settle, and what is told where one was not seen."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+
+import pytest
+
+from airflow_doeks.cost import load_rate_card
+from airflow_doeks.hooks.stores import LocalStore
+from airflow_doeks.lifecycle.account import account
+from airflow_doeks.lifecycle.sightings import Keeper, read_sightings, with_sightings
+from airflow_doeks.model.event_log import EventLogSummary
+from airflow_doeks.model.telemetry import Node, Pod, Sighting, Telemetry
+
+START = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
+REF = "kubeflow_spark://lab/sales/orders-clean-0123/uid"
+NODE = Node(uid="a", instance_type="m7g.xlarge", capacity_type="spot", zone="us-east-1a", usd_per_hour=Decimal("0.1"))
+CARD = load_rate_card(None, region="us-east-1")
+
+
+def at(seconds):
+    """A moment of the job."""
+    return START + timedelta(seconds=seconds)
+
+
+def seen(uid, role="executor", *, number=None, start=0, end=None, node=None):
+    """A pod as the kubelet told it."""
+    pod = Pod(
+        uid=uid,
+        role=role,
+        vcpu=Decimal(2),
+        memory_gib=Decimal(8),
+        storage_gib=Decimal(0),
+        started=at(start),
+        ended=None if end is None else at(end),
+        node="a",
+        executor_id=number,
+    )
+    return Sighting(ref=REF, seen=at(end or start), pod=pod, node=node)
+
+
+def logged(uid, start, end):
+    """An executor of the event log, or the driver."""
+    role = "driver" if uid == "driver" else "executor"
+    return Pod(uid=uid, role=role, vcpu=Decimal(2), memory_gib=Decimal(8), started=at(start), ended=at(end))
+
+
+@pytest.fixture
+def store(tmp_path):
+    """The ledger's store."""
+    return LocalStore(tmp_path)
+
+
+async def keep(store, *sightings):
+    """What a triggerer does with what it sees."""
+    keeper = Keeper(lambda: store, asyncio.to_thread)
+    async with keeper.keeping(REF, START):
+        for sighting in sightings:
+            keeper.take(sighting)
+
+
+async def test_what_was_seen_outlives_its_pods(store):
+    """The last of a pod is kept, with its node once that was known; jobs of others are not."""
+    other = seen("9").model_copy(update={"ref": "kubeflow_spark://lab/sales/other/uid"})
+    await keep(store, seen("1", number="1", node=NODE), seen("1", number="1", end=60), other)
+    (found,) = read_sightings(store, REF, START)
+    assert (found.pod.ended, found.node) == (at(60), NODE)
+    assert [name.split("/")[:3] for name in store.list()] == [["v1", "sightings", "submitted=2026-11-20"]]
+
+
+async def test_two_triggerers_see_one_job(store):
+    """Whoever settles reads what all saw: a pod that ended between two triggerers is there once."""
+    await keep(store, seen("1", number="1", end=60))
+    await keep(store, seen("1", number="1"), seen("2", number="2", start=70, end=90))
+    telemetry = with_sightings(Telemetry(), read_sightings(store, REF, START))
+    assert [(pod.uid, pod.ended) for pod in telemetry.pods] == [("1", at(60)), ("2", at(90))]
+
+
+async def test_a_store_that_is_away_ends_no_trigger(caplog):
+    """What cannot be kept is told and raises nothing."""
+
+    def broken():
+        msg = "no such bucket"
+        raise OSError(msg)
+
+    keeper = Keeper(broken, asyncio.to_thread)
+    async with keeper.keeping(REF, START):
+        keeper.take(seen("1"))
+    assert "was not kept" in caplog.text
+
+
+def test_an_object_that_is_broken_hides_no_other(store, caplog):
+    """A broken object is named and skipped."""
+    asyncio.run(keep(store, seen("1", number="1", end=60)))
+    (name,) = store.list()
+    store.write(name.replace(".json", "x.json"), b"{")
+    assert len(read_sightings(store, REF, START)) == 1
+    assert "is skipped" in caplog.text
+
+
+def test_every_pod_that_was_seen_is_priced_by_it():
+    """Driver and executors of the log were all seen: the basis is pods, times and node are the kubelet's."""
+    pods = [seen("d", "driver", start=-10, end=100), seen("x", number="1", start=10, end=90)]
+    facts = with_sightings(Telemetry(nodes=(NODE,)), pods)
+    made = account(facts, EventLogSummary(app_id="a", pods=(logged("driver", 0, 99), logged("1", 20, 89))), CARD)
+    assert (made.cost.basis, made.cost.confidence) == ("pods", "high")
+    assert made.usage.vcpu_seconds == 2 * (110 + 80)
+
+
+def test_an_executor_that_nobody_saw_is_told():
+    """One of the log's executors was not seen: it costs by the log, the basis says so, and confidence falls."""
+    facts = with_sightings(Telemetry(nodes=(NODE,), assumed_node=NODE), [seen("d", "driver", end=100)])
+    made = account(facts, EventLogSummary(app_id="a", pods=(logged("driver", 0, 99), logged("1", 20, 89))), CARD)
+    assert made.cost.basis == "event_log"
+    assert made.cost.confidence != "high"
+    assert "1 of 2 pods were not seen" in made.cost.why_unknown
+    assert made.usage.vcpu_seconds == 2 * (100 + 69)
+
+
+def test_an_executor_that_never_registered_costs_too():
+    """A pod that was killed before its executor registered is in no event log, and on the bill."""
+    pods = [seen("d", "driver", end=100), seen("x", number="1", end=30), seen("y", number="2", start=30, end=50)]
+    facts = with_sightings(Telemetry(nodes=(NODE,)), pods)
+    made = account(facts, EventLogSummary(app_id="a", pods=(logged("driver", 0, 99), logged("1", 5, 30))), CARD)
+    assert made.cost.basis == "pods"
+    assert made.usage.vcpu_seconds == 2 * (100 + 30 + 20)
+
+
+def test_a_node_without_a_type_is_priced_as_declared():
+    """A node that tells no instance type is priced as the platform declares, and the cost says so."""
+    bare = Node(uid="a", vcpu=Decimal(2), memory_gib=Decimal(24))
+    facts = with_sightings(Telemetry(assumed_node=NODE, nodes=(bare,)), [seen("d", "driver", end=3600)])
+    made = account(facts, EventLogSummary(), CARD)
+    assert made.cost.priced_as == "m7g.xlarge"
+    assert made.cost.usd_compute > 0
