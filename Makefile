@@ -53,7 +53,7 @@ format: $(VENV)/.dev
 
 lock: $(BIN)/uv
 	$(LOCK) --extra dev pyproject.toml requirements/dev.in -o requirements/dev.txt
-	$(LOCK) --extra local -c requirements/dev.txt pyproject.toml requirements/run.in -o requirements/run.txt
+	$(LOCK) --extra local --extra ui -c requirements/dev.txt pyproject.toml requirements/run.in -o requirements/run.txt
 	$(LOCK) -c requirements/dev.txt requirements/build.in -o requirements/build.txt
 	$(LOCK) requirements/uv.in -o requirements/uv.txt
 

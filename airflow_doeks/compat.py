@@ -81,6 +81,7 @@ _PATHS: dict[str, tuple[tuple[tuple[int, int], str], ...]] = {
     "get_user": (((3, 0), "airflow.api_fastapi.core_api.security:get_user"), ((2, 0), _NONE)),
     "requires_access_dag": (((3, 0), "airflow.api_fastapi.core_api.security:requires_access_dag"), ((2, 0), _NONE)),
     "has_access_dag": (((3, 0), _NONE), ((2, 0), "airflow.www.auth:has_access_dag")),
+    "has_access_view": (((3, 0), _NONE), ((2, 0), "airflow.www.auth:has_access_view")),
     "get_auth_manager": (
         ((3, 0), "airflow.api_fastapi.app:get_auth_manager"),
         ((2, 0), "airflow.www.extensions.init_auth_manager:get_auth_manager"),
@@ -173,9 +174,11 @@ def readable_dags(dag_ids: set[str], user: Any) -> set[str]:
     """Which of these DAGs a user may read, deleted ones as the user's rights on all DAGs say."""
     manager = importlib.import_module(__name__).get_auth_manager()
     listed = "authorized" if IS_AIRFLOW_3 else "permitted"
-    readable: set[str] = dag_ids & getattr(manager, f"get_{listed}_dag_ids")(user=user)
-    deleted = _deleted(dag_ids - readable)
-    return readable | set(getattr(manager, f"filter_{listed}_dag_ids")(dag_ids=deleted, user=user))
+    asked = {"user": user, **({"method": "GET"} if IS_AIRFLOW_3 else {"methods": ["GET"]})}
+    readable: set[str] = dag_ids & getattr(manager, f"get_{listed}_dag_ids")(**asked)
+    if deleted := _deleted(dag_ids - readable):
+        readable |= set(getattr(manager, f"filter_{listed}_dag_ids")(dag_ids=deleted, **asked))
+    return readable
 
 
 def _deleted(dag_ids: set[str]) -> set[str]:
