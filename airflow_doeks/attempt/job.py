@@ -14,6 +14,7 @@ from airflow_doeks.model.code_path import is_url
 from airflow_doeks.model.engine import Engine
 from airflow_doeks.model.errors import PlatformError, SpecError
 from airflow_doeks.model.job import SparkJob, read_spark_job
+from airflow_doeks.model.job_rules import count_faults, work_faults
 from airflow_doeks.platforms.registry import storage_connection
 
 
@@ -35,6 +36,7 @@ def read_rendered_job(
         job = read_spark_job(dict(rendered))
     except ValidationError as error:
         raise SpecError(_in_words(error, engine.name, source)) from error
+    _check_whole(job, engine, source)
     code = platform.get("code")
     store = open_store(code, storage_connection(platform)) if code else None
     try:
@@ -49,6 +51,21 @@ def read_rendered_job(
     except OSError as error:
         msg = f"the job's code could not be staged to {code}: {error}"
         raise PlatformError(msg, retryable=True) from error
+
+
+def _check_whole(job: SparkJob, engine: Engine, source: Mapping[str, str]) -> None:
+    """Raises SpecError for what the YAML's checks say of a job without templates."""
+    plain = job.model_dump(by_alias=True, exclude_none=True, exclude_unset=True)
+    faults = [*work_faults(engine, plain), *count_faults(engine, plain)]
+    lines = []
+    for fault in faults:
+        path = ".".join((engine.name, *fault.path))
+        where = source.get(path) or source.get(engine.name) or source.get("") or "job"
+        lines.append(
+            f"{where}: {fault.code} {fault.message} (after rendering)" + (f"; {fault.help}" * bool(fault.help))
+        )
+    if lines:
+        raise SpecError("\n".join(lines))
 
 
 def _text(file: Path) -> str:
