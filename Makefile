@@ -10,7 +10,7 @@ LOCK = $(UV) pip compile --quiet $(ARGS) --universal --python-version 3.10 --gen
 	--no-annotate --no-emit-package airflow-doeks
 AIRFLOW = AIRFLOW_HOME="$(HOME_DIR)" AIRFLOW_VAR_FLIGHTS_DATA="$${AIRFLOW_VAR_FLIGHTS_DATA:-$(CURDIR)/data}"
 
-.PHONY: help run ui test fuzz test-all bench lint format docs lock clean
+.PHONY: help run ui test fuzz test-all test-kube bench lint format docs lock clean
 
 help:
 	@echo "make run       run the example pipeline on real data, here, with Airflow and Spark"
@@ -57,7 +57,7 @@ format: $(VENV)/.dev
 
 lock: $(BIN)/uv
 	$(LOCK) --extra dev pyproject.toml requirements/dev.in -o requirements/dev.txt
-	$(LOCK) --extra local -c requirements/dev.txt pyproject.toml requirements/run.in -o requirements/run.txt
+	$(LOCK) --extra local --extra ui -c requirements/dev.txt pyproject.toml requirements/run.in -o requirements/run.txt
 	$(LOCK) -c requirements/dev.txt requirements/build.in -o requirements/build.txt
 	$(LOCK) requirements/uv.in -o requirements/uv.txt
 

@@ -81,6 +81,7 @@ _PATHS: dict[str, tuple[tuple[tuple[int, int], str], ...]] = {
     "get_user": (((3, 0), "airflow.api_fastapi.core_api.security:get_user"), ((2, 0), _NONE)),
     "requires_access_dag": (((3, 0), "airflow.api_fastapi.core_api.security:requires_access_dag"), ((2, 0), _NONE)),
     "has_access_dag": (((3, 0), _NONE), ((2, 0), "airflow.www.auth:has_access_dag")),
+    "has_access_view": (((3, 0), _NONE), ((2, 0), "airflow.www.auth:has_access_view")),
     "get_auth_manager": (
         ((3, 0), "airflow.api_fastapi.app:get_auth_manager"),
         ((2, 0), "airflow.www.extensions.init_auth_manager:get_auth_manager"),
@@ -98,6 +99,35 @@ _PATHS: dict[str, tuple[tuple[tuple[int, int], str], ...]] = {
         ((2, 0), "airflow.timetables.trigger:CronTriggerTimetable"),
     ),
 }
+
+# Airflow on one machine: name -> arguments of `airflow`. Its log servers, which are not needed here, would listen on
+# every address.
+PROCESSES: dict[str, list[str]] = {
+    **(
+        {"api-server": ["api-server", "--host", "{host}", "--port", "{port}"], "dag-processor": ["dag-processor"]}
+        if IS_AIRFLOW_3
+        else {"webserver": ["webserver", "--hostname", "{host}", "--port", "{port}"]}
+    ),
+    "scheduler": ["scheduler", "--skip-serve-logs"],
+    "triggerer": ["triggerer", "--skip-serve-logs"],
+}
+# Settings of the same. Airflow 3 asks for a password of a file; Airflow 2 has its users in the database.
+SETTINGS = (
+    {
+        "AIRFLOW__API__BASE_URL": "{url}",
+        "AIRFLOW__API__HOST": "{host}",
+        "AIRFLOW__API__PORT": "{port}",
+        "AIRFLOW__API__WORKERS": "1",
+        "AIRFLOW__CORE__AUTH_MANAGER": "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager",
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": "{url}/execution/",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "False",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": "{password_file}",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
+    }
+    if IS_AIRFLOW_3
+    else {"AIRFLOW__WEBSERVER__BASE_URL": "{url}", "AIRFLOW__WEBSERVER__WORKERS": "1"}
+)
+USES_PASSWORD_FILE = IS_AIRFLOW_3
 
 
 def airflow_home() -> str:
@@ -173,9 +203,11 @@ def readable_dags(dag_ids: set[str], user: Any) -> set[str]:
     """Which of these DAGs a user may read, deleted ones as the user's rights on all DAGs say."""
     manager = importlib.import_module(__name__).get_auth_manager()
     listed = "authorized" if IS_AIRFLOW_3 else "permitted"
-    readable: set[str] = dag_ids & getattr(manager, f"get_{listed}_dag_ids")(user=user)
-    deleted = _deleted(dag_ids - readable)
-    return readable | set(getattr(manager, f"filter_{listed}_dag_ids")(dag_ids=deleted, user=user))
+    asked = {"user": user, **({"method": "GET"} if IS_AIRFLOW_3 else {"methods": ["GET"]})}
+    readable: set[str] = dag_ids & getattr(manager, f"get_{listed}_dag_ids")(**asked)
+    if deleted := _deleted(dag_ids - readable):
+        readable |= set(getattr(manager, f"filter_{listed}_dag_ids")(dag_ids=deleted, **asked))
+    return readable
 
 
 def _deleted(dag_ids: set[str]) -> set[str]:
@@ -237,7 +269,10 @@ __all__ = [  # noqa: PLE0604 - names of a table
     "AIRFLOW_VERSION",
     "HAS_EXTERNAL_VIEWS",
     "HAS_FLASK_VIEWS",
+    "PROCESSES",
+    "SETTINGS",
     "STANDARD",
+    "USES_PASSWORD_FILE",
     "airflow_home",
     "cluster_policies",
     "conf",

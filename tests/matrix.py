@@ -138,7 +138,7 @@ def lock(entry: Combination, *, is_upgrade: bool) -> int:
     command = ["pip", "compile", "--quiet", "--generate-hashes", "--no-header", "--no-annotate"]
     command += ["--upgrade"] * is_upgrade
     command += ["--python-version", entry.python, "--no-emit-package", "airflow-doeks"]
-    command += ["--extra", "local", "--extra", "openlineage"]
+    command += ["--extra", "local", "--extra", "openlineage", "--extra", "ui"]
     for constraints in (f"mwaa-{entry.airflow}.txt", f"mwaa-essential-{entry.airflow}.txt"):
         command += ["-c", str(shared / constraints)]
     command += ["pyproject.toml", "-", "-o", str(entry.lock)]

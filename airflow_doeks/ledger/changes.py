@@ -45,6 +45,10 @@ class Changes:
     def values(self, names: Iterable[str]) -> Iterator[tuple[str, dict[str, Any]]]:
         """Name and JSON of every record in these objects; what cannot be read is named in a warning and skipped."""
         waiting = list(names)
+        if len(waiting) < _READERS:  # threads would cost more than they save
+            for name in waiting:
+                yield from ((name, value) for line in self._ledger.lines(name) for value in self._parsed(line, name))
+            return
         with ThreadPoolExecutor(_READERS) as pool:
             for start in range(0, len(waiting), _BLOCK):
                 block = waiting[start : start + _BLOCK]

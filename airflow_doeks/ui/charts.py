@@ -13,6 +13,7 @@ _ROW_PIXELS = 34
 _HEIGHT = 300
 _WIDE = 14  # so many bars fill a chart; fewer are no wider than they would be then
 _LEGEND = 36
+_LABELS = 8  # below so many bars stands a name, or they would run into each other
 
 
 def figure(chart: Chart) -> dict[str, Any]:
@@ -38,7 +39,7 @@ def _bars(chart: Chart) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     layout: dict[str, Any] = {"barmode": "stack", "yaxis": {"title": {"text": chart.unit}, "rangemode": "tozero"}}
     layout["bargap"] = max(0.15, 1 - len(x) / _WIDE)
     if x and isinstance(x[0], str):
-        layout["xaxis"] = {"type": "category"}
+        layout["xaxis"] = {"type": "category", "nticks": _LABELS, "tickangle": 0}
     return data, layout
 
 

@@ -14,7 +14,7 @@ from airflow_doeks.ui.html import HEADERS, static_file
 from airflow_doeks.ui.opening import site
 
 _ROUTES = {
-    # page -> what of the DAG that its query names must be readable; of no DAG: the list of DAGs
+    # page -> what of the DAG that its query names must be readable; None: the web site, and its lists hold what may be
     "task": "TASK_INSTANCE",
     "run": "RUN",
     "dag": "RUN",
@@ -43,8 +43,8 @@ def _route(path: str, name: str, answer: Callable[..., Any], entity: str | None)
         return answer(**values)
 
     method.__name__ = name
-    checked = compat.has_access_dag("GET", compat.DagAccessEntity[entity] if entity else None)(method)
-    return expose(path, methods=["GET"])(checked)
+    check = compat.has_access_dag("GET", compat.DagAccessEntity[entity]) if entity else compat.has_access_view()
+    return expose(path, methods=["GET"])(check(method))
 
 
 def _answer(page: str) -> Any:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
 _HERE = Path(__file__).parent
+_FILES = {"doeks.css", "doeks.js", "costs.svg", "costs-dark.svg"}
 ROWS_A_PAGE = 50
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
@@ -59,7 +60,7 @@ def static_file(name: str) -> Path | None:
     """A file that pages load, by its name; None for any other name."""
     if name == "plotly.min.js":
         return chart_script()
-    return _HERE / "static" / name if name in {"doeks.css", "doeks.js"} else None
+    return _HERE / "static" / name if name in _FILES else None
 
 
 def render(page: Page, query: Mapping[str, str]) -> str:

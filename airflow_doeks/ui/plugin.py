@@ -34,7 +34,14 @@ def _views() -> list[dict[str, str]]:
     )
     root = f"{web_root()}{PREFIX}"
     return [
-        {"name": name, "destination": where, "url_route": route, "href": f"{root}/{page}"}
+        {
+            "name": name,
+            "destination": where,
+            "url_route": route,
+            "href": f"{root}/{page}",
+            "icon": f"{root}/static/costs.svg",
+            "icon_dark_mode": f"{root}/static/costs-dark.svg",
+        }
         for name, where, route, page in places
     ]
 

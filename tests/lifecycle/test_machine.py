@@ -166,9 +166,9 @@ def test_a_goal_of_running_is_reached_by_running_on_end(goal: Goal, budgets: Bud
 
 def test_a_restart_counts_anew() -> None:
     """A job that falls back to starting is not healthy; its seconds of running begin again."""
-    running = step(a_watch(Budgets(), Goal(60)), JobStatus(REF, JobState.RUNNING), START)
+    running = step(a_watch(Budgets(), Goal(60)), JobStatus(REF, JobState.RUNNING, started=START), START)
     fallen = step(running.watch, JobStatus(REF, JobState.STARTING), START + timedelta(seconds=50))
-    again = step(fallen.watch, JobStatus(REF, JobState.RUNNING), START + timedelta(seconds=55))
+    again = step(fallen.watch, JobStatus(REF, JobState.RUNNING, started=START), START + timedelta(seconds=55))
     assert (again.do, again.until) == (Do.WAIT, START + timedelta(seconds=115))
 
 

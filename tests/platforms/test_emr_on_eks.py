@@ -157,6 +157,15 @@ def test_every_state_of_the_service_has_one_of_ours(aws, word, state):
     assert set(MODEL.shape_for("JobRunState").enum) == set(STATES)
 
 
+def test_an_unheard_state_is_no_end(aws):
+    """Least of all a success: one look says so, without waiting for anything."""
+    platform = aws.platform()
+    ref = submit(platform, aws)
+    aws.emr.odd_state = "HIBERNATING"
+    status = platform.observe(ref)
+    assert (status.state, status.native_state) == (JobState.RUNNING, "HIBERNATING")
+
+
 async def test_an_unheard_state_is_still_running_with_one_warning(aws, caplog):
     """A state that AWS adds tomorrow keeps the task waiting and is warned about once, not at every look."""
     platform = aws.platform()

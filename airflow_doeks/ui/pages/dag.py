@@ -16,6 +16,7 @@ from airflow_doeks.ui.pages.rows import rows_of, sum_facts, sums_table
 _STACKED = 8  # tasks that get a colour of their own
 _JUMP = Decimal("1.5")  # from one run of a task to the next
 _JUMPS = 50
+_LONG_SECONDS = 600  # longer ones are told in minutes
 
 
 def dag_page(dag_id: str, entries: Sequence[Entry], choices: Sequence[Choice] = ()) -> Page:
@@ -59,14 +60,10 @@ def _stack(runs: Sequence[tuple[datetime, str, list[Entry]]], tasks: Sequence[st
 def _lines(runs: Sequence[tuple[datetime, str, list[Entry]]]) -> Iterator[Chart]:
     times = [at for at, _, _ in runs]
     took = [_took(jobs) for _, _, jobs in runs]
-    yield Chart(
-        "took-runs",
-        "From a run's first submission to its last job's end",
-        "lines",
-        (Series("seconds", times, took),),
-        "seconds",
-        "runs",
-    )
+    unit, scale = ("minutes", 60) if max(filter(None, took), default=0) > _LONG_SECONDS else ("seconds", 1)
+    scaled = [None if seconds is None else seconds / scale for seconds in took]
+    title = "From a run's first submission to its last job's end"
+    yield Chart("took-runs", title, "lines", (Series(unit, times, scaled),), unit, "runs")
     rows = [rows_of(jobs, "outputs") for _, _, jobs in runs]
     if any(rows):
         yield Chart("rows-runs", "Rows written", "lines", (Series("rows", times, rows),), "rows", "runs")

@@ -69,7 +69,7 @@ def task_page(
         blocks.append(failure_notice(record.failure, follows))
     if told := tuple(unknowns(record)):
         blocks.append(Notice("warn", "What is not known", told))
-    blocks += [_state(record), cost_facts(record), cost_table(record), data_table(record.lineage)]
+    blocks += [cost_facts(record), data_table(record.lineage), cost_table(record), _state(record)]
     columns = column_table(detail.get("columns", {}))
     blocks += [columns] if columns else []
     blocks += [*minute_blocks(detail), _advice(detail.get("advice", ())), usage_table(record.usage)]

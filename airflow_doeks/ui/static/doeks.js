@@ -1,6 +1,17 @@
 // Times in the reader's zone, and charts in the reader's colours. The page is whole without this file.
 "use strict";
 (() => {
+  // Airflow's page around this one has a theme of its own, which its reader chose.
+  const pageAround = () => {
+    try { return window.parent === window ? null : window.parent.document.documentElement; } catch { return null; }
+  };
+  const around = pageAround();
+  const follow = () => {
+    const theme = ["dark", "light"].find((name) => around.classList.contains(name));
+    if (theme) document.documentElement.dataset.theme = theme;
+  };
+  if (around) follow();
+
   const inZone = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
   for (const time of document.querySelectorAll("time[datetime]")) {
     time.title = time.textContent;
@@ -18,7 +29,7 @@
   const moved = (values) => (values && values.length && isTime(values[0]) ? values.map(local) : values);
 
   // Okabe and Ito's colours, which the colour-blind tell apart; yellow is left out, it is lost on white.
-  const colours = ["#4f83cc", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#8a8f98", "#b08bd9", "#7a9a01"];
+  const colours = ["#4f83cc", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#9a6fd0", "#7a9a01", "#8a8f98"];
   const named = { queued: "#8a8f98", starting: "#e69f00", running: "#4f83cc", settling: "#b08bd9", task: "#009e73", others: "#8a8f98" };
 
   const draw = (place) => {
@@ -45,5 +56,6 @@
   };
   const drawAll = () => { if (window.Plotly) document.querySelectorAll("figure.chart").forEach(draw); };
   drawAll();
+  if (around) new MutationObserver(() => { follow(); drawAll(); }).observe(around, { attributeFilter: ["class"] });
   window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
 })();
