@@ -1,4 +1,4 @@
-"""Rows 1, 3, 13 and 14 with real Airflow processes on a real Kubernetes: one job, no orphan, one record."""
+"""Rows 1, 3 and 13 with real Airflow processes on a real Kubernetes: one job, no orphan, one record."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def place(shared_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
         "AIRFLOW__DOEKS__INSTANCE": instance,
     }
     with running_airflow(home, dags, environment) as airflow:
-        for dag_id in ("adopt", "marked", "overdue", "unwatched"):
+        for dag_id in ("adopt", "marked", "unwatched"):
             airflow.trigger(dag_id)
         yield Place(airflow, instance)
 
@@ -76,14 +76,6 @@ def test_row_13_marking_a_deferred_task_removes_its_resource(place: Place) -> No
     place.airflow.mark("marked", "failed")
     assert within(SECONDS, lambda: not place.resources("marked"))
     assert within(120, lambda: not place.pods("marked"))
-
-
-def test_row_14_execution_timeout_removes_the_resource(place: Place) -> None:
-    """At execution_timeout the job is cancelled, the task fails, and the record says why."""
-    place.airflow.wait_for("overdue", "failed", seconds=SECONDS)
-    assert within(120, lambda: not place.resources("overdue") and not place.pods("overdue"))
-    (record,) = place.records("overdue")
-    assert record["failure"]["category"] == "timeout"
 
 
 @NO_RETRY_AFTER_SIGKILL
