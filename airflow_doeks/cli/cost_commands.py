@@ -103,8 +103,11 @@ def _priced_as(text: str) -> PricedAs:
     """``m7g.xlarge``, or ``driver=m7g.xlarge,executors=g5.xlarge``."""
     if "=" not in text:
         return text
-    found = dict(part.strip().partition("=")[::2] for part in text.split(","))
-    if found.keys() - {"driver", "executors"} or not all(found.values()):
+    found: dict[Literal["driver", "executors"], str] = {}
+    for pods, _, kind in (part.strip().partition("=") for part in text.split(",")):
+        if pods in ("driver", "executors") and kind:
+            found["driver" if pods == "driver" else "executors"] = kind
+    if len(found) != len(text.split(",")):
         msg = f"--priced-as {text!r}: expected an instance type, or driver=TYPE,executors=TYPE"
         raise click.UsageError(msg)
     return found

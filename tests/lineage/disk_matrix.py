@@ -150,6 +150,7 @@ def _as_shape(run: Job, fmt: str) -> Callable[[Any, Path], list[Any]]:
             is_empty = folder.name in ("empty", "no")
             rows = 0 if is_empty else frame.load(str(folder)).count() if fmt in ("orc", "parquet") else _lines(folder)
             files = [path for path in folder.rglob("part-*") if path.is_file()]
+            files = [path for path in files if role == "out" or path.stat().st_size]  # Spark reads no empty file
             known = {"rows": rows, "bytes": sum(path.stat().st_size for path in files), "files": len(files)}
             touched.append(shapes.Touched(role, str(folder), known=known))
         return touched
