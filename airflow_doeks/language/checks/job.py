@@ -6,6 +6,7 @@ import functools
 import os
 import re
 from collections.abc import Callable, Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -144,8 +145,9 @@ def is_release(label: str) -> bool:
 def properties(facts: Facts) -> list[Finding]:
     """Properties that the engine would ignore without a word."""
     ask, found = facts.engine.property_fault, []
+    known = facts.pipeline.setting.data.get("known_conf") or ()
     for key in ((facts.job or {}).get("conf") or ()) if ask else ():
-        fault = load(ask)(key)
+        fault = None if any(fnmatchcase(key, pattern) for pattern in known) else load(ask)(key)
         if fault is not None:
             code, message, advice = fault
             found.append(Finding(code, message, (facts.entry.kind, "conf", key), advice, at_key=True))
