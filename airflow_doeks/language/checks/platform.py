@@ -33,6 +33,18 @@ def refusals(facts: Facts) -> list[Finding]:
     return found
 
 
+def warnings(facts: Facts) -> list[Finding]:
+    """What the task's platform would take of its job and most likely ignore."""
+    if not _runs(facts):
+        return []
+    platform, job, kind = facts.platform or {}, dict(facts.job or {}), facts.entry.kind
+    ask = getattr(TYPES[platform["type"]].load_checks(), "job_warnings", None)
+    return [
+        Finding("DK405", one.message, (kind, *_steps(one.path, job)), one.help)
+        for one in (ask(_Entry(platform), job) if ask else ())
+    ]
+
+
 def cost_tags(facts: Facts) -> list[Finding]:
     """Cost tags that the platform has no room for."""
     if not _runs(facts):
