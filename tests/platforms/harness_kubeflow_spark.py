@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, ClassVar
@@ -49,6 +49,7 @@ class KubeflowHarness:
     kind: ClassVar[Resource] = KUBEFLOW
     job_label: ClassVar[str] = "sparkoperator.k8s.io/app-name"
     entry: Json = field(default_factory=dict)
+    aws: Any = None  # makes clients of AWS, where a platform asks for them
     clock: Time = field(default_factory=lambda: Time(sleep=lambda _: None))
     started: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
 
@@ -69,7 +70,12 @@ class KubeflowHarness:
         logs = {"event_logs": (self.folder / "events").as_uri()}
         module = TYPES[self.type].load()
         config = module.Config.model_validate(ENTRY | {"type": self.type} | logs | self.entry | entry)
-        return module.Platform(config, "sales_k8s", Clients(kubernetes=self.kubernetes, time=self.clock))
+        return module.Platform(config, "sales_k8s", self.clients())
+
+    def clients(self) -> Clients:
+        """What the platform may ask for."""
+        given = Clients(kubernetes=self.kubernetes, time=self.clock)
+        return replace(given, aws=self.aws) if self.aws is not None else given
 
     def job(self, **changes: Any) -> SparkJob:
         """A job whose code is already staged."""
