@@ -10,7 +10,7 @@ LOCK = $(UV) pip compile --quiet $(ARGS) --universal --python-version 3.10 --gen
 	--no-annotate --no-emit-package airflow-doeks
 AIRFLOW = AIRFLOW_HOME="$(HOME_DIR)" AIRFLOW_VAR_FLIGHTS_DATA="$${AIRFLOW_VAR_FLIGHTS_DATA:-$(CURDIR)/data}"
 
-.PHONY: help run ui test fuzz test-all bench lint format docs lock clean
+.PHONY: help run ui test fuzz test-all test-kube bench lint format docs lock clean
 
 help:
 	@echo "make run       run the example pipeline on real data, here, with Airflow and Spark"
@@ -18,6 +18,7 @@ help:
 	@echo "make test      run the tests"
 	@echo "make fuzz      run the tests that draw examples with fresh ones (ARGS='--seconds 600 --seed 1 FILE')"
 	@echo "make test-all  run the tests on every supported Airflow and Python that this machine has"
+	@echo "make test-kube runs the tests on the Kubernetes that KUBECONFIG names"
 	@echo "make bench     measure what the promises about speed say"
 	@echo "make lint      ruff, mypy, import contracts, generated docs, docker-compose.yaml"
 	@echo "make lock      pin new dependencies (ARGS=--upgrade: all anew); make clean removes what these commands made"
@@ -38,6 +39,9 @@ fuzz: $(VENV)/.dev
 
 test-all: $(VENV)/.dev
 	@$(BIN)/python tests/matrix.py $(ARGS)
+
+test-kube: $(VENV)/.dev
+	@$(BIN)/python -m pytest tests/kube $(ARGS)
 
 bench: $(VENV)/.dev
 	@missed=0; for bench in benchmarks/*.py; do $(BIN)/python $$bench || missed=1; done; exit $$missed

@@ -101,6 +101,35 @@ _PATHS: dict[str, tuple[tuple[tuple[int, int], str], ...]] = {
     ),
 }
 
+# Airflow on one machine: name -> arguments of `airflow`. Its log servers, which are not needed here, would listen on
+# every address.
+PROCESSES: dict[str, list[str]] = {
+    **(
+        {"api-server": ["api-server", "--host", "{host}", "--port", "{port}"], "dag-processor": ["dag-processor"]}
+        if IS_AIRFLOW_3
+        else {"webserver": ["webserver", "--hostname", "{host}", "--port", "{port}"]}
+    ),
+    "scheduler": ["scheduler", "--skip-serve-logs"],
+    "triggerer": ["triggerer", "--skip-serve-logs"],
+}
+# Settings of the same. Airflow 3 asks for a password of a file; Airflow 2 has its users in the database.
+SETTINGS = (
+    {
+        "AIRFLOW__API__BASE_URL": "{url}",
+        "AIRFLOW__API__HOST": "{host}",
+        "AIRFLOW__API__PORT": "{port}",
+        "AIRFLOW__API__WORKERS": "1",
+        "AIRFLOW__CORE__AUTH_MANAGER": "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager",
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": "{url}/execution/",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "False",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": "{password_file}",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
+    }
+    if IS_AIRFLOW_3
+    else {"AIRFLOW__WEBSERVER__BASE_URL": "{url}", "AIRFLOW__WEBSERVER__WORKERS": "1"}
+)
+USES_PASSWORD_FILE = IS_AIRFLOW_3
+
 
 def airflow_home() -> str:
     """AIRFLOW_HOME as Airflow sees it."""
@@ -241,7 +270,10 @@ __all__ = [  # noqa: PLE0604 - names of a table
     "AIRFLOW_VERSION",
     "HAS_EXTERNAL_VIEWS",
     "HAS_FLASK_VIEWS",
+    "PROCESSES",
+    "SETTINGS",
     "STANDARD",
+    "USES_PASSWORD_FILE",
     "airflow_home",
     "cluster_policies",
     "conf",

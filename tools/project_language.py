@@ -72,6 +72,11 @@ class Project(Part):
     platforms: dict[Name, Platform] = Field(default={}, description="Where jobs run, by name.")
     environments: dict[Name, Environment] = Field(default={}, description="dev, prod and so on, by name.")
     presets: dict[Name, Preset] = Field(default={}, description="Named settings of jobs.")
+    known_conf: list[str] = Field(
+        default=[],
+        description="Patterns of Spark properties that the build of a platform reads; `doeks lint` knows them then.",
+        examples=[["spark.sql.acme.*"]],
+    )
     policies: Policies = Field(default=Policies(), description="What no pipeline may leave.")
     defaults: PipelineDefaults = Field(default=PipelineDefaults(), description="What all tasks share.")
     cost_tags: Tags = Field(default={}, description="Cost tags of everything.")

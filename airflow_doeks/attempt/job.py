@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from airflow_doeks.model.code_path import is_url
 from airflow_doeks.model.engine import Engine
 from airflow_doeks.model.errors import PlatformError, SpecError
 from airflow_doeks.model.job import SparkJob, read_spark_job
+from airflow_doeks.model.job_rules import job_faults
 from airflow_doeks.platforms.registry import storage_connection
 
 
@@ -34,7 +35,11 @@ def read_rendered_job(
     try:
         job = read_spark_job(dict(rendered))
     except ValidationError as error:
-        raise SpecError(_in_words(error, engine.name, source)) from error
+        refused = [(item["loc"], item["msg"]) for item in error.errors(include_input=False, include_url=False)]
+        raise SpecError(_in_words(refused, engine, source)) from error
+    faults = job_faults(engine, job.model_dump(by_alias=True, exclude_unset=True))
+    if faults:
+        raise SpecError(_in_words([(fault.path, fault.message) for fault in faults], engine, source))
     code = platform.get("code")
     store = open_store(code, storage_connection(platform)) if code else None
     try:
@@ -59,11 +64,12 @@ def _text(file: Path) -> str:
         raise CodeRefused(msg, "sql") from error
 
 
-def _in_words(error: ValidationError, engine: str, source: Mapping[str, str]) -> str:
-    """A line per fault; the value itself is left out, it may be a secret."""
+def _in_words(faults: Iterable[tuple[tuple[int | str, ...], str]], engine: Engine, source: Mapping[str, str]) -> str:
+    """A line per fault, path below the job and message; a value of another type is left out, it may be a secret."""
     lines = []
-    for item in error.errors(include_input=False, include_url=False):
-        path = ".".join(str(part) for part in item["loc"])
-        where = source.get(f"{engine}.{path}") or source.get("") or "job"
-        lines.append(f"{where}: {path}: {item['msg']} (after rendering)")
+    for steps, message in faults:
+        path = ".".join(map(str, (engine.name, *steps)))
+        where = source.get(path) or source.get("") or "job"
+        about = path.removeprefix(f"{engine.name}.")
+        lines.append(f"{where}: {about}: {message.removeprefix('Value error, ')} (after rendering)")
     return "\n".join(dict.fromkeys(lines))

@@ -20,7 +20,7 @@ COMMANDS: dict[str, str] = {  # command -> "module:attribute"; imported when use
     "render": "airflow_doeks.cli.render:render",
     "schema": "airflow_doeks.cli.schema_command:schema",
     "run": "airflow_doeks.cli.airflow_commands:run",
-    "ui": "airflow_doeks.cli.airflow_commands:ui",
+    "ui": "airflow_doeks.cli.ui_command:ui",
 }
 
 

@@ -1,27 +1,23 @@
-"""Commands that need Airflow: `run`, a pipeline end to end in this process, and `ui`, Airflow on the same home."""
+"""`doeks run`: a pipeline end to end with Airflow in this process."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
-import signal
-import subprocess
 import sys
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import click
 from rich.console import Console
 
+from airflow_doeks.cli.airflow_home import home_of, interrupt_on_signals, settle_home
 from airflow_doeks.cli.figures import console
 from airflow_doeks.cli.run_view import print_report, say
 from airflow_doeks.model.plan import Plan
-
-_STOP_SECONDS = 8
 
 
 @click.command()
@@ -36,12 +32,12 @@ def run(file: Path, environment: str | None, as_json: bool) -> None:
     """
     file = file.absolute()
     plan, root = _plan(file, environment)
-    home = _home(file, root.parent if root else file.parent)
+    home = home_of(file, root.parent if root else file.parent)
     caller = _dag_file(plan, file, root, home)
-    _settle_home(home, caller.parent)
+    settle_home(home, caller.parent)
     if environment:
         os.environ["DOEKS_ENV"] = environment
-    _interrupt_on_signals()
+    interrupt_on_signals()
     log = home / "doeks" / "runs" / f"{plan.dag_id}.log"
     with _output_to(log, as_json) as out:
         say(out, "Running ", (plan.dag_id, "bold"), f" with Airflow in {home}")
@@ -72,51 +68,6 @@ def _task_logs(log: Path, dag_id: str, run_id: str | None) -> None:
     sys.stderr.flush()
     if run_id is not None:
         write_task_logs(log, dag_id, run_id)
-
-
-@click.command()
-@click.argument("folder", default="dags", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--port", default=8080, show_default=True, help="Port of the UI.")
-def ui(folder: Path, port: int) -> None:
-    """Open Airflow with UI, scheduler and triggerer on the DAGs of FOLDER; Ctrl-C ends all of it."""
-    folder = folder.absolute()
-    home = _home(folder / "pipelines.py", folder)
-    _settle_home(home, folder)
-    os.environ.setdefault("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS", "True")
-    os.environ.setdefault("AIRFLOW__CORE__PARALLELISM", str(max(2, os.cpu_count() or 1)))  # a job has a JVM
-    os.environ["AIRFLOW__API__PORT"] = str(port)
-    os.environ.setdefault("AIRFLOW__API__BASE_URL", f"http://localhost:{port}")
-    programs = Path(sys.executable).parent
-    os.environ["PATH"] = f"{programs}{os.pathsep}{os.environ.get('PATH', '')}"  # standalone starts `airflow` by name
-    command = [str(programs / "airflow"), "standalone"]
-    click.echo(f"Airflow in {home} opens {os.environ['AIRFLOW__API__BASE_URL']} in a minute; Ctrl-C ends it.")
-    process = subprocess.Popen(command, start_new_session=True)  # noqa: S603 - Airflow of this environment
-    _interrupt_on_signals()
-    with contextlib.suppress(KeyboardInterrupt):
-        raise SystemExit(process.wait())
-    _end_group(process)
-
-
-def _interrupt_on_signals() -> None:
-    """TERM and HUP, from a CI server or a closed terminal, end a command as Ctrl-C does.
-
-    Ctrl-C has a handler, too: in the place of Python's own, asyncio would put one that only cancels what it runs.
-    """
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, interrupt)
-
-
-def _end_group(process: subprocess.Popen[bytes]) -> None:
-    """End a process and all that it started: asked first, then killed."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGINT)
-        with contextlib.suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
-            process.wait(_STOP_SECONDS)
-        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _plan(file: Path, environment: str | None) -> tuple[Plan, Path | None]:
@@ -153,20 +104,6 @@ def build(file: str, caller: str) -> Any:
     from airflow_doeks.dag_builder import build_dag
 
     return build_dag(_plan(Path(file), os.environ.get("DOEKS_ENV"))[0], Path(caller))
-
-
-def _home(file: Path, project: Path) -> Path:
-    if os.environ.get("AIRFLOW_HOME"):
-        return Path(os.environ["AIRFLOW_HOME"]).expanduser().absolute()
-    return next((parent for parent in file.parents if (parent / "doeks.yaml").is_file()), project) / ".airflow"
-
-
-def _settle_home(home: Path, dags: Path) -> None:
-    """Point Airflow, not yet imported, at its home and the DAG folder."""
-    home.mkdir(parents=True, exist_ok=True)
-    os.environ["AIRFLOW_HOME"] = str(home)
-    os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(dags)
-    os.environ.setdefault("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
 
 
 def _ledger_path() -> str:

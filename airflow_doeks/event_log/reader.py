@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from typing import Any
@@ -34,6 +35,7 @@ _SUBMITTED = re.compile(rb'"Submission Time":(\d{1,14})')
 _TIME = re.compile(
     rb'"(?:Timestamp|time|Submission Time|Completion Time)":(\d{1,14})[,}]|"timestamp":"([0-9T:.+-]{19,32})Z?"'
 )
+_RECENT = 8  # stretches of lines; what was a Spark task's time before them is older than other events' times in them
 _TIME_WITHIN = 4096  # an event tells its time early, if at all
 _SECRET = re.compile(r"secret|password|token|access[.]?key|credential|redacted", re.IGNORECASE)
 _MAX_WHY = 20
@@ -72,6 +74,7 @@ class EventLogReading:
         self.broken = 0
         self.waiting: list[tuple[bytes, bytes]] = []  # name and line of events that are not handled yet
         self.waiting_bytes = 0
+        self.recent: deque[tuple[bytes, int, int]] = deque(maxlen=_RECENT)
         self.executors = Executors()
         self.stages = Stages()
         self.read_task = self.stages.read_task
@@ -114,9 +117,7 @@ class EventLogReading:
             begin = stop + 1
         if begin < end:
             self.broken += bool(text[begin:end].strip())  # too short for an event
-        at = text.rfind(_LAUNCH, first, end)
-        if at >= 0 and (times := _TASK_TIMES.match(text, at, end)):  # of the last Spark task to begin or end here
-            self._seen(max(map(int, times.groups(b"0"))))
+        self.recent.append((text, first, end))
 
     def _other(self, line: bytes) -> None:
         name = line[10 : line.find(b'"', 10)].rpartition(b".")[2]
@@ -200,6 +201,14 @@ class EventLogReading:
         self.stages.completed(stage, values, with_totals=not self.statistics)
         self._seen(info.get("Completion Time"))
 
+    def _last_task(self) -> None:
+        """The time at which the last Spark task began or ended, for a log without an end."""
+        for text, begin, end in self.recent:
+            at = text.rfind(_LAUNCH, begin, end)
+            times = _TASK_TIMES.match(text, at, end) if at >= 0 else None
+            if times is not None:
+                self._seen(max(map(int, times.groups(b"0"))))
+
     def _look_at_time(self, line: bytes) -> None:
         """Any event's time counts: where the log has no end, the last one is the end."""
         time = _TIME.search(line, 0, _TIME_WITHIN)
@@ -215,6 +224,7 @@ class EventLogReading:
         self._handle_waiting()
         started, ended = moment(self.started_ms), moment(self.ended_ms)
         if ended is None:
+            self._last_task()
             self.why.append("the log does not hold the application's end")
         if self.broken:
             self.why.append(f"{self.broken} broken lines were left out")

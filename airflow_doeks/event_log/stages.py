@@ -10,6 +10,7 @@ from typing import Any
 
 from airflow_doeks.event_log.task_end import HEAD, METRICS, NO_MEMORY, memory_at, parse_task_end
 from airflow_doeks.model.event_log import StageFacts
+from airflow_doeks.model.plan_reader import NOTHING_MOVED, Moved
 
 MAX_STAGES = 2_000  # listed in the summary: the ones with the most slot time
 _MAX_DENSE = 1 << 25  # ids above are broken: no log of less than 150 GB has so many Spark tasks
@@ -54,6 +55,8 @@ class Stage:
     spent_ms: int = 0
     task_ms_max: int = 0
     median: int | None = None
+    moved: Moved = NOTHING_MOVED
+    lost: Moved = NOTHING_MOVED
 
     @property
     def slot_ms(self) -> int:
@@ -152,7 +155,12 @@ class Stages:
     def parse_task(self, text: bytes, begin: int, end: int) -> None:
         """The same by parsing the line whole."""
         task = parse_task_end(text, begin, end)
-        self._ended(self.get(*task.stage), *task[1:5], is_success=task.is_success)
+        stage = self.get(*task.stage)
+        if self._ended(stage, *task[1:5], is_success=task.is_success):
+            if task.is_success:
+                stage.moved = stage.moved.plus(task.moved)
+            else:
+                stage.lost = stage.lost.plus(task.moved)
         self.measured(task.executor, task.memory_bytes)
 
     def measured(self, executor: str, memory: int) -> None:
@@ -162,10 +170,10 @@ class Stages:
 
     def _ended(
         self, stage: Stage, task_id: int, partition: int, launched: int, finished: int, *, is_success: bool
-    ) -> None:
+    ) -> bool:
         """The same Spark task twice counts once. Waste: it failed, or its partition was done before."""
         if not _note(self._ids, task_id):
-            return
+            return False
         spent = finished - launched
         if spent < 0 or not launched:
             self.clock_faults += 1
@@ -183,6 +191,7 @@ class Stages:
         if is_waste:
             self.wasted_ms += spent
             stage.wasted_ms += spent
+        return True
 
     @property
     def slot_ms(self) -> int:

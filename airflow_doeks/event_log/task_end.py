@@ -10,6 +10,8 @@ import json
 import re
 from typing import Any, NamedTuple
 
+from airflow_doeks.model.plan_reader import Moved
+
 HEAD = re.compile(  # groups: stage id and attempt, task id, partition, launched, executor, finished
     rb'\{"Event":"SparkListenerTaskEnd","Stage ID":([^T]*),"Task Type":"[^"]*",'
     rb'"Task End Reason":\{"Reason":"Success"\},"Task Info":\{"Task ID":(\d+),[^P]*"Partition ID":(\d+),'
@@ -45,6 +47,7 @@ class TaskEnd(NamedTuple):
     is_success: bool
     executor: str
     memory_bytes: int
+    moved: Moved = Moved()
 
 
 def parse_task_end(text: bytes, begin: int, end: int) -> TaskEnd:
@@ -63,7 +66,14 @@ def parse_task_end(text: bytes, begin: int, end: int) -> TaskEnd:
         event["Task End Reason"]["Reason"] == "Success",
         str(info["Executor ID"]),
         peak_memory(event.get("Task Executor Metrics") or {}),
+        _moved(event.get("Task Metrics") or {}),
     )
+
+
+def _moved(metrics: dict[str, Any]) -> Moved:
+    read, written = metrics.get("Input Metrics") or {}, metrics.get("Output Metrics") or {}
+    amounts = (read, "Records Read"), (read, "Bytes Read"), (written, "Records Written"), (written, "Bytes Written")
+    return Moved(*(max(0, int(found.get(key, 0))) for found, key in amounts))
 
 
 def memory_at(text: bytes, at: int, end: int) -> int | None:

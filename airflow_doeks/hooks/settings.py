@@ -24,7 +24,6 @@ class Settings:
     instance: str
     ledger_path: str
     local_dir: str
-    environment: str | None
     inject_event_log: bool
     inject_plan_metadata: bool
     inject_identity: bool
@@ -39,7 +38,6 @@ def load_settings() -> Settings:
         instance=_text("instance") or default_instance(),
         ledger_path=_text("ledger_path") or f"{home}/ledger",
         local_dir=_text("local_dir") or f"{home}/local",
-        environment=_text("environment") or None,
         inject_event_log=_flag("inject_event_log"),
         inject_plan_metadata=_flag("inject_plan_metadata"),
         inject_identity=_flag("inject_identity"),

@@ -51,6 +51,13 @@ def engines_of(platform: Mapping[str, Any]) -> list[str]:
     return found
 
 
+def with_defaults(name: str, definition: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values that a definition of the schema ``name`` accepted, with its defaults for what is left out or null."""
+    keys = schema(name)["$defs"][definition]["properties"]
+    filled = {key: values.get(key) for key in {**keys, **values}}
+    return {key: keys.get(key, {}).get("default") if value is None else value for key, value in filled.items()}
+
+
 class _Compiler:
     """Turns one schema into rules; a definition that is used twice, or by itself, is turned once."""
 

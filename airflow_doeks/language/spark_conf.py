@@ -8,6 +8,7 @@ from pathlib import Path
 KEYS = Path(__file__).parent / "spark_conf_keys.txt"
 _HADOOP = ("fs.", "hadoop.", "hive.", "dfs.", "mapreduce.", "parquet.")
 _NEAR = 0.85  # difflib's ratio; below it two Spark properties are different words
+_SLIP = 2  # characters that a slip of the pen changes; more is another property, a vendor's perhaps
 
 
 @functools.lru_cache(maxsize=1)
@@ -32,9 +33,20 @@ def fault(key: str) -> tuple[str, str, str] | None:
     import difflib
 
     near = difflib.get_close_matches(key, keys, n=1, cutoff=_NEAR)
-    if near:
+    if near and _changed(key, near[0]) <= _SLIP:
         return "DK217", f"no Spark knows the property {key}", f'did you mean "{near[0]}"?'
+    if near:
+        advice = f'a vendor may, then add it to known_conf of doeks.yaml; or did you mean "{near[0]}"?'
+        return "DK230", f"neither Spark 3.5 nor 4 knows the property {key}", advice
     if key.split(".")[1] in {one.split(".")[1] for one in keys}:
         advice = "see the configuration page of your Spark version; a property of your own needs another second word"
         return "DK230", f"neither Spark 3.5 nor 4 knows the property {key}", advice
     return None
+
+
+def _changed(one: str, other: str) -> int:
+    """Characters that differ between two texts."""
+    import difflib
+
+    steps = difflib.SequenceMatcher(None, one, other, autojunk=False).get_opcodes()
+    return sum(max(end - start, there - here) for tag, start, end, here, there in steps if tag != "equal")

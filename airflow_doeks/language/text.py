@@ -31,8 +31,7 @@ _INT = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?(0|[1-9][0-9]*)?\.[0-9]+([eE][-+]?[0-9]{1,3})?|[-+]?[1-9][0-9]*([eE][-+]?[0-9]{1,3}|\.)")
 # libyaml's composer recurses in C and overruns its stack near 10,000 levels; a level takes a character at least.
 _SHALLOW_LENGTH = 4096
-# How libyaml says that a file nests deeper than it reads: its parser (since 0.2.3) "... nesting level of 1000", its
-# scanner (since 0.2.6, in PyYAML 6.0.4) "... nesting depth".
+# Of libyaml's parser (since 0.2.3) "... nesting level of 1000", of its scanner (since 0.2.6) "... nesting depth".
 _LIMIT = "exceeded maximum nesting"
 
 
@@ -89,13 +88,12 @@ class Document:
 
     def place(self, path: tuple[Any, ...] = (), *, at_key: bool = False) -> Place:
         """Where the value at a path stands, or its key."""
-        node, _ = self.find(path, at_key=at_key)
-        return self.place_of(node)
+        return self.place_of(self.find(path, at_key=at_key)[0])
 
     def place_of(self, node: Any) -> Place:
         """Where a node stands."""
         if node is None:
-            return Place(self.file, 1, 1, 1)
+            return self.place_at(None)
         start, end = node.start_mark, node.end_mark
         width = end.column - start.column if end.line == start.line else 1
         return Place(self.file, start.line + 1, start.column + 1, max(width, 1))
@@ -135,8 +133,7 @@ def read(path: str | Path, name: str | None = None) -> Document:
         with open(path, "rb") as stream:  # noqa: PTH123 - half the price of Path
             raw = stream.read()
     except OSError as error:
-        why = f"cannot be read: {error.strerror or error}"
-        raise Refused(Diagnostic("DK112", why, Place(file, 1, 1, 1))) from error
+        raise Refused(Diagnostic("DK112", f"cannot be read: {error.strerror or error}", Place(file, 1, 1))) from error
     return parse(raw, file)
 
 
@@ -149,8 +146,7 @@ def parse(raw: bytes, file: str) -> Document:
         text = raw.removeprefix(codecs.BOM_UTF8).decode("utf-8")
     except UnicodeDecodeError as error:
         before = error.object[: error.start]
-        line_start = before.rfind(b"\n") + 1
-        column = len(before[line_start:].decode("utf-8", "replace")) + 1
+        column = len(before.rpartition(b"\n")[2].decode("utf-8", "replace")) + 1
         lines = tuple(raw.decode("utf-8", "replace").splitlines())
         message = f"not UTF-8: byte {error.start} is 0x{raw[error.start]:02x}"
         place = Place(file, before.count(b"\n") + 1, column, 1)
@@ -181,12 +177,9 @@ def _check_depth(document: Document) -> None:
 
 
 def _too_deep(document: Document, mark: Any) -> Diagnostic:
-    place = document.place_at(mark)
-    advice = "close the brackets, or nest less"
-    if "*" in document.text:
-        advice = "an alias (*name) that contains itself has no end"
+    advice = "an alias (*name) that contains itself has no end" if "*" in document.text else "nest less"
     message = f"nested deeper than {MAX_DEPTH} levels"
-    return Diagnostic("DK103", message, place, help=advice, lines=document.lines)
+    return Diagnostic("DK103", message, document.place_at(mark), help=advice, lines=document.lines)
 
 
 def _syntax(document: Document, error: yaml.YAMLError) -> Diagnostic:

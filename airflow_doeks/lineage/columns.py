@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
-from airflow_doeks.lineage.plans import split_list
+from airflow_doeks.lineage.printed import split_list
 
 _NODE = re.compile(r"^([ :+-]*)(?:\* )?(\w.*?) \((\d+)\)$")
 _SECTION = re.compile(r"^\((\d+)\) (\w+)(.*)$")

@@ -2,70 +2,85 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
-from airflow_doeks.lineage.names import Name
+from airflow_doeks.lineage.counts import Counts, total
+from airflow_doeks.lineage.names import Name, is_within, without_partitions
 from airflow_doeks.lineage.plans import Scan, Write
 from airflow_doeks.lineage.reasons import Reasons
+from airflow_doeks.lineage.slices import Slice, fold
 from airflow_doeks.model.lineage import Column, Dataset
 
-
-class Counts(NamedTuple):
-    """Rows, bytes and files; None where unknown."""
-
-    rows: int | None = None
-    bytes: int | None = None
-    files: int | None = None
-
-    def most(self, other: Counts) -> Counts:
-        """The same data counted twice."""
-        return Counts(
-            *(max((n for n in pair if n is not None), default=None) for pair in zip(self, other, strict=True))
-        )
-
-    def plus(self, other: Counts) -> Counts:
-        """Different data; a sum with an unknown is unknown."""
-        pairs = zip(self, other, strict=True)
-        return Counts(*(None if a is None or b is None else a + b for a, b in pairs))
+_TOGETHER = "one scan read several datasets, which the log counts together"
+_IN_PLACE = "rows were changed in place (MERGE, UPDATE, DELETE): the log does not tell what it holds now"
 
 
-def total(counts: Iterable[Counts]) -> Counts:
-    """The sum of different data; unknown of nothing."""
-    result: Counts | None = None
-    for one in counts:
-        result = one if result is None else result.plus(one)
-    return result or Counts()
-
-
-@dataclass(slots=True)
+@dataclass
 class _Known:
-    parts: dict[str, Counts] = field(default_factory=dict)
+    """What input and output datasets have in common. ``why`` tells why a count is not known."""
+
     format: str | None = None
     tables: dict[str, None] = field(default_factory=dict)
     columns: dict[str, Column] = field(default_factory=dict)
-    slot_ms: float = 0
-    is_stream: bool = False
+    why: str = ""
 
-    @property
-    def counts(self) -> Counts:
-        """All of it: different parts add up, readers of a stream read the same."""
-        if not self.is_stream:
-            return total(self.parts.values())
-        most = Counts()
-        for counts in self.parts.values():
+    def named(self, name: Name, table: Name | None) -> None:
+        """It goes by another name, too."""
+        if table is not None and table != name:
+            self.tables[str(table)] = None
+
+
+@dataclass
+class _Input(_Known):
+    parts: dict[Slice, Counts] = field(default_factory=dict)
+    by_query: dict[str, Counts] = field(default_factory=dict)  # of a stream: readers of one read the same data
+
+    def counts(self) -> tuple[Counts, bool]:
+        """All of it, and whether its parts overlap so that nobody knows."""
+        most, is_overlap = fold(self.parts)
+        for counts in self.by_query.values():
             most = most.most(counts)
-        return most
+        return most, is_overlap
+
+
+@dataclass
+class _Output(_Known):
+    parts: dict[str, Counts] = field(default_factory=dict)  # by partition, "" for the whole
+    flat: set[str] = field(default_factory=set)  # parts without partitions below them
+    slot_ms: float = 0
+
+    def wrote(self, write: Write, counts: Counts) -> str:
+        """Put a write in the place of what it replaced; why what is left cannot be known, if so."""
+        if write.mode in ("dynamic", "partition") and counts.rows == 0:
+            self.parts.setdefault(write.into, counts)
+            return ""  # no partition was touched
+        region = write.into if write.mode in ("dynamic", "partition") else write.part
+        inside = [] if write.mode == "append" else [part for part in self.parts if _is_within(part, region)]
+        wider = [] if write.mode == "append" else [p for p in self.parts if p != region and _is_within(region, p)]
+        doubtful = [part for part in wider if self.parts[part].rows != 0 and part not in self.flat]
+        if write.mode == "dynamic":
+            doubtful += [part for part in inside if self.parts[part].rows != 0]
+        else:
+            for part in inside:
+                del self.parts[part]
+        self.parts |= dict.fromkeys(doubtful, Counts())
+        if write.is_flat and (write.into in self.flat or write.into not in self.parts):
+            self.flat.add(write.into)
+        else:
+            self.flat.discard(write.into)
+        self.parts[write.into] = self.parts[write.into].plus(counts) if write.into in self.parts else counts
+        return "a part of it was overwritten: the log does not tell what that part held" if doubtful else ""
 
 
 @dataclass
 class Datasets:
     """What was read and written. ``why`` tells what is missing; anything in it makes the lineage incomplete."""
 
-    inputs: dict[Name, _Known] = field(default_factory=dict)
-    outputs: dict[Name, _Known] = field(default_factory=dict)
+    inputs: dict[Name, _Input] = field(default_factory=dict)
+    outputs: dict[Name, _Output] = field(default_factory=dict)
     why: Reasons = field(default_factory=Reasons)
+    looked_at: dict[Name, tuple[Scan, Counts]] = field(default_factory=dict)  # text that a scan may read as data
 
     def read(self, scan: Scan, counts: Counts) -> None:
         """A scan. The same part of the same data read twice counts once; several datasets share no counts."""
@@ -73,82 +88,136 @@ class Datasets:
             self.why.add(
                 "paths of an input were cut off in the log; set spark.sql.maxMetadataStringLength=100000 to see all"
             )
+        if scan.looks_for and scan.is_whole:
+            self.looked_at |= dict.fromkeys(scan.names, (scan, counts))
+            return
         for name in scan.names:
             known = self._input(name, scan)
-            mine = counts if len(scan.names) == 1 and scan.is_whole else Counts()
-            known.parts[scan.key] = known.parts[scan.key].most(mine) if scan.key in known.parts else mine
+            is_alone = len(scan.names) == 1 and scan.is_whole
+            mine = counts if is_alone else Counts()
+            known.why = known.why or (scan.unseen if is_alone else _TOGETHER)
+            known.parts[scan.part] = known.parts[scan.part].most(mine) if scan.part in known.parts else mine
 
     def read_more(self, name: Name, query: str, counts: Counts, scan: Scan | None = None) -> None:
         """New data of a stream: counts add up within a query; queries read the same data."""
-        known = self._input(name, scan) if scan else self.inputs.setdefault(name, _Known())
-        known.is_stream = True
-        known.parts[query] = known.parts[query].plus(counts) if query in known.parts else counts
+        known = self._input(name, scan) if scan else self.inputs.setdefault(name, _Input())
+        known.by_query[query] = known.by_query[query].plus(counts) if query in known.by_query else counts
 
     def wrote(self, write: Write, counts: Counts, columns: Sequence[Column] = ()) -> None:
         """A write that succeeded; an overwrite takes the place of what was written before."""
+        write = self._resolved(write)
         known = self._output(write)
-        counts = Counts() if write.mode == "rewrite" else counts
         names = write.columns if len(write.columns) == len(columns) else [column.name for column in columns]
         for name, column in zip(names, columns, strict=True):
             known.columns[name] = column.model_copy(update={"name": name})
-        if write.mode in ("overwrite", "rewrite"):
-            for part in [part for part in known.parts if _is_within(part, write.part)]:
-                del known.parts[part]
-            known.parts[write.part] = counts
-        else:
-            known.parts[write.part] = known.parts[write.part].plus(counts) if write.part in known.parts else counts
+        why = known.wrote(write, Counts() if write.mode == "rewrite" else counts)
+        if why:
+            self.why.add(f"{write.name}: {why}")
+        known.why = why or (_IN_PLACE if write.mode == "rewrite" else known.why or write.unseen)
 
     def failed(self, write: Write, why: str) -> None:
         """A write that left nothing to count on."""
-        self._output(write)
+        known = self._output(self._resolved(write))
+        known.why = why
+        if write.mode != "append":
+            known.parts |= {part: Counts() for part in known.parts if _is_within(part, write.part)}
         self.why.add(why)
 
     def spent(self, names: list[Name], slot_ms: int) -> None:
         """Slot time that went into these outputs, in equal parts."""
         for name in names:
-            self.outputs[name].slot_ms += slot_ms / len(names)
+            self.outputs[self.place_of(name)].slot_ms += slot_ms / len(names)
 
-    def _input(self, name: Name, scan: Scan) -> _Known:
-        known = self.inputs.setdefault(name, _Known())
+    def called(self, name: Name, table: Name) -> None:
+        """A written dataset is the table of that name."""
+        place = self.place_of(name)
+        if place in self.outputs:
+            self.outputs[place].named(place, table)
+
+    def place_of(self, name: Name) -> Name:
+        """The name that a written table goes by: its path, where that was seen."""
+        return name if name in self.outputs else self._path_of(name) or name
+
+    def _resolved(self, write: Write) -> Write:
+        """The write under the one name of its dataset: of a table and its path, the path."""
+        for table in [name for name in self.outputs if name != write.name and self._is_called(write.table, name)]:
+            self._place(table, write.name)
+        return write._replace(name=self.place_of(write.name))
+
+    @staticmethod
+    def _is_called(table: Name | None, name: Name) -> bool:
+        """True if ``name`` is a table's, or as much of it as stands without its database."""
+        if table is None or name.namespace != table.namespace:
+            return False
+        return name == table or ("." not in name.name and table.name.endswith(f".{name.name}"))
+
+    def _input(self, name: Name, scan: Scan) -> _Input:
+        known = self.inputs.setdefault(name, _Input())
         known.format = known.format or scan.format
-        if scan.table is not None and scan.table != name:
-            known.tables[str(scan.table)] = None
+        known.named(name, scan.table)
         for column, kind in scan.schema:
             known.columns.setdefault(column, Column(name=column, type=kind))
         return known
 
-    def _output(self, write: Write) -> _Known:
-        known = self.outputs.setdefault(write.name, _Known())
+    def _output(self, write: Write) -> _Output:
+        known = self.outputs.setdefault(write.name, _Output())
         known.format = write.format or known.format
-        if write.table is not None and write.table != write.name:
-            known.tables[str(write.table)] = None
+        known.named(write.name, write.table)
         for column in write.columns:
             known.columns.setdefault(column, Column(name=column))
         return known
 
     def listed(self, slot_ms: int | None) -> tuple[tuple[Dataset, ...], tuple[Dataset, ...]]:
         """(inputs, outputs); shares are of ``slot_ms``, the slot time of the whole application."""
-        paths = {
-            table: name for known in (self.inputs, self.outputs) for name, k in known.items() for table in k.tables
-        }
-        for name in [name for name in self.outputs if str(name) in paths and paths[str(name)] != name]:
-            self._place(name, paths[str(name)])
-        inputs = tuple(_dataset(name, known, None) for name, known in self.inputs.items())
-        outputs = tuple(
-            _dataset(name, known, known.slot_ms / slot_ms if slot_ms else None) for name, known in self.outputs.items()
-        )
-        return inputs, outputs
+        self._look()
+        for name in list(self.outputs):
+            path = self._path_of(name)
+            if path is not None:
+                self._place(name, path)
+        inputs = []
+        for name, known in self.inputs.items():
+            counts, is_overlap = known.counts()
+            if is_overlap:
+                known.why = "parts of it that overlap were read: how much they are together is not in the log"
+                self.why.add(f"{name}: {known.why}")
+            inputs.append(_dataset(name, known, counts))
+        outputs = []
+        for name, written in self.outputs.items():
+            share = written.slot_ms / slot_ms if slot_ms else None
+            outputs.append(_dataset(name, written, total(written.parts.values()), share))
+        return tuple(inputs), tuple(outputs)
+
+    def _look(self) -> None:
+        """What was only looked at for its header or schema is the dataset that was read as data, or its folder."""
+        for name, (scan, counts) in self.looked_at.items():
+            if any(is_within(name, known) for known in self.inputs):
+                continue
+            if scan.looks_for == "header":
+                folder = Name(name.namespace, without_partitions(name.name.rpartition("/")[0]) or "/")
+                self._input(folder, scan._replace(format="csv")).why = "only its header or schema was read"
+            else:
+                self.read(scan._replace(names=(name,), looks_for=""), counts if len(scan.names) == 1 else Counts())
+
+    def _path_of(self, table: Name) -> Name | None:
+        """Where a table that was written under its name was seen with its path; one without a database matches any."""
+        known = [*self.inputs.items(), *self.outputs.items()]
+        paths = {alias: name for name, k in known for alias in k.tables if name != table}
+        exact = paths.get(str(table))
+        if exact is not None or "." in table.name:
+            return exact
+        alike = {path for alias, path in paths.items() if alias.endswith(f".{table.name}")}
+        return alike.pop() if len(alike) == 1 and is_within(table, Name(table.namespace, "")) else None
 
     def _place(self, table: Name, path: Name) -> None:
         """A table that was written under its name and elsewhere seen with its path goes by its path."""
         known = self.outputs.pop(table)
-        known.tables[str(table)] = None
         other = self.outputs.get(path)
         if other is None:
+            if "." in table.name:
+                known.tables[str(table)] = None
             self.outputs[path] = known
             return
         other.slot_ms += known.slot_ms
-        other.tables[str(table)] = None
         for part, counts in known.parts.items():
             other.parts[part] = other.parts[part].plus(counts) if part in other.parts else counts
 
@@ -163,8 +232,7 @@ def _is_within(part: str, other: str) -> bool:
     return not other or f"{part}/".startswith(f"{other}/")
 
 
-def _dataset(name: Name, known: _Known, share: float | None) -> Dataset:
-    counts = known.counts
+def _dataset(name: Name, known: _Known, counts: Counts, share: float | None = None) -> Dataset:
     return Dataset(
         namespace=name.namespace,
         name=name.name,
@@ -175,4 +243,8 @@ def _dataset(name: Name, known: _Known, share: float | None) -> Dataset:
         slot_share=share,
         symlinks=tuple(known.tables),
         columns=tuple(known.columns.values()),
+        why_unknown=(known.why or _NOT_TOLD) if None in counts else None,
     )
+
+
+_NOT_TOLD = "the log does not hold it"

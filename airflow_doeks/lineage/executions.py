@@ -9,18 +9,22 @@ from __future__ import annotations
 import json
 import re
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from airflow_doeks.lineage.balance import unread, unwritten
 from airflow_doeks.lineage.columns import written_columns
-from airflow_doeks.lineage.datasets import Counts, Datasets, total
+from airflow_doeks.lineage.counts import Counts
+from airflow_doeks.lineage.datasets import Datasets
 from airflow_doeks.lineage.names import Name
 from airflow_doeks.lineage.plan_reading import read_plan
 from airflow_doeks.lineage.plans import Metrics, PlanFacts, Scan, Write
+from airflow_doeks.lineage.rdds import StageRdds
+from airflow_doeks.lineage.roots import Execution, Root
 from airflow_doeks.lineage.streams import Streams
 from airflow_doeks.model.lineage import Column
-from airflow_doeks.model.plan_reader import FAULTS, StageWork
+from airflow_doeks.model.plan_reader import FAULTS, Moved, StageWork
 from airflow_doeks.model.redaction import redacted
 
 FOLD_AFTER = 32  # ended roots that wait for late numbers
@@ -31,40 +35,6 @@ _BATCH = re.compile(r"\bid = (\S+)\s+runId = \S+\s+batch = \d+")
 _SINK_METRICS = (0, 1, 2, 3, 5)  # files, bytes, rows, partitions, job commit time: ids of BasicWriteJobStatsTracker
 
 
-@dataclass(slots=True)
-class _Execution:
-    number: int
-    plan: Mapping[str, Any] = field(default_factory=dict)
-    text: str = ""
-    conf: Mapping[str, str] = field(default_factory=dict)
-    adaptive: bytes = b""  # the last update as it stood in the log; only the last one is ever parsed
-    has_ended: bool = False
-    error: str = ""
-
-
-@dataclass(slots=True)
-class _Root:
-    number: int
-    executions: dict[int, _Execution] = field(default_factory=dict)
-    members: set[int] = field(default_factory=set)  # every execution that was heard to belong to it
-    accumulators: dict[int, int] = field(default_factory=dict)
-    retried: set[int] = field(default_factory=set)  # accumulators that a repeated stage added to twice
-    driver_updates: list[list[int]] = field(default_factory=list)
-    stages: list[StageWork] = field(default_factory=list)
-    records_written: int | None = None  # by Spark tasks
-    bytes_written: int | None = None
-    query: str | None = None  # the streaming query that it is a batch of
-
-    def counts(self, metrics: Metrics) -> Counts:
-        rows, size, files = (None if key is None else self.accumulators.get(key) for key in metrics)
-        return Counts(None if metrics.rows in self.retried else rows, size, files)
-
-    def committed(self) -> Counts:
-        """What the driver counted at the commit of a file write that no plan node stands for."""
-        found = [[self.accumulators.get(key) for key in ids] for ids in self.driver_updates]
-        return total(Counts(values[2], values[1], values[0]) for values in found)
-
-
 @dataclass
 class Executions:
     """Events in, datasets out; an event that comes twice changes nothing."""
@@ -72,8 +42,8 @@ class Executions:
     datasets: Datasets
     streams: Streams
     conf: Mapping[str, str] = field(default_factory=dict)
-    live: dict[int, _Root] = field(default_factory=dict)
-    ended: deque[_Root] = field(default_factory=deque)
+    live: dict[int, Root] = field(default_factory=dict)
+    ended: deque[Root] = field(default_factory=deque)
     roots: dict[int, int] = field(default_factory=dict)  # execution -> its root
     folded: set[int] = field(default_factory=set)  # of late
     folded_up_to: int = -1  # all of these were folded, or will never be heard of
@@ -86,7 +56,7 @@ class Executions:
         if root is None or number in root.executions:
             return
         conf = {**self.conf, **(event.get("modifiedConfigs") or {})}
-        root.executions[number] = _Execution(
+        root.executions[number] = Execution(
             number, event["sparkPlanInfo"], str(event.get("physicalPlanDescription", "")), conf
         )
         batch = _BATCH.search(str(event.get("description", "")))
@@ -107,7 +77,7 @@ class Executions:
         if root is None:
             return
         pairs = [(int(key), int(value)) for key, value in event["accumUpdates"]]
-        self._note(root, pairs)
+        root.note(pairs)
         ids = sorted(key for key, _ in pairs)
         if ids and tuple(key - ids[0] for key in ids) == _SINK_METRICS and ids not in root.driver_updates:
             root.driver_updates.append(ids)
@@ -120,20 +90,19 @@ class Executions:
             stage.root = found.number
             found.stages.append(stage)
 
-    def stage_completed(self, stage: StageWork, values: Iterable[tuple[int, str, int]]) -> None:
-        """The accumulators of a stage attempt: (id, name, value so far)."""
+    def stage_completed(
+        self, stage: StageWork, values: Iterable[tuple[int, str, int]], moved: Moved, rdds: StageRdds
+    ) -> None:
+        """The accumulators of a stage attempt, (id, name, value so far), and what its Spark tasks moved."""
         root = self._root(stage.root, stage.root) if stage.root is not None else None
-        if root is None or stage.is_completed:
+        if root is None:
             return
-        pairs = []
-        for key, name, value in values:
-            if name == "internal.metrics.output.recordsWritten":
-                root.records_written = (root.records_written or 0) + value
-            elif name == "internal.metrics.output.bytesWritten":
-                root.bytes_written = (root.bytes_written or 0) + value
-            elif not name.startswith("internal."):
-                pairs.append((key, value))
-        self._note(root, pairs)
+        pairs = [(key, value) for key, name, value in values if not name.startswith("internal.")]
+        root.note(pairs)
+        root.moved = root.moved.plus(moved)
+        root.by_rdds += moved.records_read if rdds.names else 0
+        root.scopes |= dict.fromkeys(rdds.scopes)
+        root.has_cached_rdds = root.has_cached_rdds or rdds.is_cached
         if stage.attempt > 0:
             root.retried.update(key for key, _ in pairs)
 
@@ -156,7 +125,7 @@ class Executions:
             self._fold(root)
         self.ended.clear()
 
-    def _root(self, execution: int, number: int) -> _Root | None:
+    def _root(self, execution: int, number: int) -> Root | None:
         """The root an execution belongs to; None if it was folded already."""
         root = self.live.get(number)
         if root is None:
@@ -164,22 +133,16 @@ class Executions:
                 return None
             if len(self.live) >= _MOST_LIVE:
                 self._fold(next(iter(self.live.values())))
-            root = self.live[number] = _Root(number)
+            root = self.live[number] = Root(number)
         self.roots[execution] = number
         root.members.add(execution)
         return root
 
-    def _execution(self, number: int) -> _Execution | None:
+    def _execution(self, number: int) -> Execution | None:
         root = self.live.get(self.roots.get(number, number))
         return root.executions.get(number) if root else None
 
-    @staticmethod
-    def _note(root: _Root, pairs: Iterable[tuple[int, int]]) -> None:
-        for key, value in pairs:
-            if value >= 0:
-                root.accumulators[key] = max(value, root.accumulators.get(key, 0))
-
-    def _fold(self, root: _Root) -> None:
+    def _fold(self, root: Root) -> None:
         if self.live.pop(root.number, None) is None:
             return  # for want of room, before its turn
         self.folded.add(root.number)
@@ -194,16 +157,17 @@ class Executions:
         except FAULTS:
             self.datasets.why.add(f"SQL execution {root.number} is broken in the log")
 
-    def _count(self, root: _Root) -> None:
+    def _count(self, root: Root) -> None:
         targets: dict[int, list[Name]] = {}
-        scans = 0
+        plans: list[PlanFacts] = []
         seen: set[Metrics] = set()
+        left: list[Counts] = []  # by its writes
         for number in sorted(root.executions):
             execution = root.executions[number]
             facts, text = self._facts(execution)
+            plans.append(facts)
             self.datasets.why.extend(facts.why)
             sources: dict[int, str] = {}
-            scans += len(facts.scans)
             for scan in facts.scans:
                 sources |= self._read(root, scan, seen)
             columns = _columns(text, sources) if facts.writes else []
@@ -211,24 +175,43 @@ class Executions:
                 if write.metrics in seen and write.metrics.rows is not None:
                     continue
                 seen.add(write.metrics)
+                counts = self._counts_of(root, write)
+                if write.may_skip and counts == Counts() and not root.stages:
+                    continue  # it found something there, and left it
+                left.append(counts)
                 targets.setdefault(number, []).append(write.name)
-                self._wrote(root, execution, write, columns)
+                self._wrote(execution, write, counts, columns)
             if execution.error:
-                self.datasets.why.add(
-                    f"SQL execution {number} failed: {redacted(execution.error.strip().partition(chr(10))[0])[:200]}"
-                )
+                first = redacted(execution.error.strip().partition("\n")[0])[:200]
+                self.datasets.why.add(f"SQL execution {number} failed: {first}")
         sink = self.streams.sinks.get(root.query) if root.query else None
-        if sink is not None and not targets:
-            targets[root.number] = [sink.name]
-            self._sank(root, sink)
+        if sink is not None and not targets and root.driver_updates:
+            targets[root.number] = [sink.name]  # a streaming file sink has no node in the plan
+            left.append(root.committed())
+            self.datasets.wrote(sink, root.committed())
+        self._close(root, plans, targets, left)
+
+    def _close(
+        self, root: Root, plans: list[PlanFacts], targets: Mapping[int, list[Name]], left: Sequence[Counts]
+    ) -> None:
+        """Names, totals and slot time of a root whose scans and writes were counted."""
         everything = list(dict.fromkeys(name for names in targets.values() for name in names))
-        if everything and not scans and any("LogicalRelation" in e.text for e in root.executions.values()):
+        made = list(dict.fromkeys(table for plan in plans for table in plan.made if "." in table.name))
+        if len(everything) == 1 and made:
+            self.datasets.called(everything[0], made[-1])
+        has_scans = any(plan.scans for plan in plans)
+        if everything and not has_scans and any("LogicalRelation" in e.text for e in root.executions.values()):
             self.datasets.why.add(f"the log does not name the inputs of the write to {everything[0].name}")
+        if root.is_done:
+            self.datasets.why.extend(unread(root, plans))
+            if None not in [counts.rows for counts in left]:
+                rows, size = (sum(getattr(counts, key) or 0 for counts in left) for key in ("rows", "bytes"))
+                self.datasets.why.extend(unwritten(root, plans, rows, size))
         for stage in root.stages:
             mine = targets.get(stage.execution) if stage.execution is not None else None
             self.datasets.spent(mine or everything, stage.slot_ms)
 
-    def _facts(self, execution: _Execution) -> tuple[PlanFacts, str]:
+    def _facts(self, execution: Execution) -> tuple[PlanFacts, str]:
         """Scans of the first and the last plan (an empty input is optimised away), writes of the last to name any."""
         first = read_plan(execution.plan, execution.text, execution.conf)
         if not execution.adaptive:
@@ -240,10 +223,9 @@ class Executions:
         except (ValueError, KeyError, TypeError, RecursionError):
             self.datasets.why.add(f"the last plan of SQL execution {execution.number} is broken")
             return first, execution.text
-        why = last.why if last.writes or not first.writes else []
-        return PlanFacts(last.scans + first.scans, last.writes or first.writes, why or first.why), text
+        return first.and_last(last), text
 
-    def _read(self, root: _Root, scan: Scan, seen: set[Metrics]) -> dict[int, str]:
+    def _read(self, root: Root, scan: Scan, seen: set[Metrics]) -> dict[int, str]:
         """Count a scan; the columns it gives numbers to, by number."""
         source = self.streams.source_of(root.query, scan.names) if root.query else None
         if source is None:
@@ -254,22 +236,21 @@ class Executions:
         names = scan.names if source is None else (source,)
         return {n: f"{names[0]}:{column}" for n, column in scan.attributes.items()} if len(names) == 1 else {}
 
-    def _wrote(self, root: _Root, execution: _Execution, write: Write, columns: list[Column]) -> None:
+    @staticmethod
+    def _counts_of(root: Root, write: Write) -> Counts:
         counts = root.counts(write.metrics)
-        if write.counted == "tasks" and counts.rows is None:
-            counts = Counts(root.records_written, root.bytes_written, None)
-        elif write.counted == "driver":
-            counts = root.committed()
+        if write.counted == "driver":
+            return root.committed()
+        if write.counted == "tasks" and counts.rows is None and root.moved.records_written:
+            return Counts(root.moved.records_written, root.moved.bytes_written or None, None)
+        return counts
+
+    def _wrote(self, execution: Execution, write: Write, counts: Counts, columns: list[Column]) -> None:
         if execution.has_ended and not execution.error:
             self.datasets.wrote(write, counts, columns)
         else:
             what = "failed" if execution.error else "had not ended when the log stops"
             self.datasets.failed(write, f"the write to {write.name} {what}")
-
-    def _sank(self, root: _Root, sink: Write) -> None:
-        """A streaming file sink has no node in the plan."""
-        if root.driver_updates:
-            self.datasets.wrote(sink, root.committed())
 
 
 def _columns(text: str, sources: Mapping[int, str]) -> list[Column]:

@@ -84,7 +84,7 @@ class Location(NamedTuple):
 def parse_location(text: str) -> Location:
     """Paths of a scan's ``Location``: ``InMemoryFileIndex(2 paths)[file:/a, file:/b]``.
 
-    With one path the whole bracket is it, because a path may hold commas and brackets.
+    With one path the whole bracket is it, because a path may hold commas and brackets; Spark 2 told no number.
     """
     head, bracket, inner = text.partition("[")
     if not bracket:
@@ -92,7 +92,11 @@ def parse_location(text: str) -> Location:
     count = re.search(r"\((\d+) paths\)", head)
     is_closed = inner.endswith("]")
     inner = inner[:-1] if is_closed else inner
-    if count is None or int(count[1]) == 1:
+    if count is None and len(listed := _PATHS.split(inner)) > 1:
+        count_told = len(listed) if is_closed and not inner.endswith("...") else len(listed) + 1
+    else:
+        count_told = 1 if count is None else int(count[1])
+    if count_told == 1:
         is_cut = not is_closed or inner in ("", "...")
         return Location(() if is_cut else (inner,), is_whole=not is_cut)
     paths = _PATHS.split(inner)
@@ -100,7 +104,7 @@ def parse_location(text: str) -> Location:
         last = paths.pop()
         if last.endswith(", ...") and is_closed:  # whole paths, then the mark of what was left out
             paths.append(last.removesuffix(", ..."))
-    return Location(tuple(paths), is_whole=len(paths) == int(count[1]))
+    return Location(tuple(paths), is_whole=len(paths) == count_told)
 
 
 def table_name(table: str, conf: Mapping[str, str]) -> Name:
@@ -116,6 +120,14 @@ def table_name(table: str, conf: Mapping[str, str]) -> Name:
     if metastore and catalog == "spark_catalog" and rest:
         return Name(f"hive://{urlsplit(metastore.split(',')[0]).netloc}", rest)
     return Name(SPARK_CATALOG, table)
+
+
+def session_table(table: str, conf: Mapping[str, str]) -> Name:
+    """The name of a table of Spark's own catalog: before Spark 3.4 plans leave the catalog out, and ``default`` too."""
+    parts = unquoted(table).split(".")
+    if len(parts) == 1:
+        return Name(SPARK_CATALOG, parts[0])
+    return table_name(".".join(parts if len(parts) > 2 else ["spark_catalog", *parts]), conf)  # noqa: PLR2004 - catalog, database, table
 
 
 def unquoted(identifier: str) -> str:

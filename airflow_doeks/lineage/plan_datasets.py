@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from airflow_doeks.lineage.datasets import Counts, Datasets
+from airflow_doeks.lineage.counts import Counts
+from airflow_doeks.lineage.datasets import Datasets
 from airflow_doeks.lineage.executions import Executions
-from airflow_doeks.lineage.names import dataset_name, without_partitions
+from airflow_doeks.lineage.names import Name
 from airflow_doeks.lineage.plans import Scan
+from airflow_doeks.lineage.rdds import StageRdds, rdds_of
+from airflow_doeks.lineage.roots import moved_by
 from airflow_doeks.lineage.streams import Streams
-from airflow_doeks.model.plan_reader import Accumulables, Found, StageWork
-
-_FILE_RDDS = re.compile(r'"(textFile|hadoopFile|newAPIHadoopFile|sequenceFile|objectFile|wholeTextFiles|binaryFiles)"')
+from airflow_doeks.model.plan_reader import Accumulables, Found, Moved, StageWork
 
 
 class PlanDatasets:
@@ -45,9 +45,17 @@ class PlanDatasets:
         """A stage attempt ends; one that comes twice changes nothing."""
         if stage.is_completed:
             return
-        self.executions.stage_completed(stage, values)
-        if stage.execution is None:
-            self._rdds(info, values, stage.attempt)
+        rdds, moved = rdds_of(info), moved_by(stage, values)
+        self.executions.stage_completed(stage, values, moved, rdds)
+        if rdds.names:
+            self._read(rdds.names, moved.records_read if stage.attempt == 0 else None)
+        elif stage.execution is None and moved.records_read and rdds.scopes and not rdds.is_cached:
+            self._unnamed(stage, rdds, moved)
+        if stage.execution is None and moved.records_written:
+            self.datasets.why.add(
+                f"an RDD wrote {moved.records_written} records ({moved.bytes_written} bytes) to a place that is not in "
+                "the log; declare it under `writes`"
+            )
 
     def found(self, slot_ms: int | None) -> Found:
         """Everything, once, after the last event."""
@@ -55,21 +63,15 @@ class PlanDatasets:
         inputs, outputs = self.datasets.listed(slot_ms)
         return Found(inputs, outputs, self.datasets.attributed_ms, tuple(self.datasets.why))
 
-    def _rdds(self, info: Mapping[str, Any], values: Accumulables, attempt: int) -> None:
-        """Stages without SQL: an RDD's name is the path it reads; what it writes stands nowhere."""
-        totals = {name: value for _, name, value in values}
-        paths = [
-            str(rdd["Name"])
-            for rdd in info["RDD Info"]
-            if _FILE_RDDS.search(str(rdd.get("Scope"))) and "/" in str(rdd.get("Name"))
-        ]
-        names = {dataset_name(without_partitions(path)) for text in paths for path in text.split(",")}
-        read = totals.get("internal.metrics.input.recordsRead") if attempt == 0 else None
+    def _read(self, names: Sequence[Name], rows: int | None) -> None:
+        """An RDD's name is the path it reads; what it writes stands nowhere."""
         for name in names:
-            scan = Scan((name,), key=f"rdd {name}", format="rdd")
-            self.datasets.read(scan, Counts(rows=read if len(names) == 1 else None))
-        rows = totals.get("internal.metrics.output.recordsWritten")
-        if rows:
+            scan = Scan((name,), format="rdd", unseen="an RDD tells rows alone, and those of one dataset a stage")
+            self.datasets.read(scan, Counts(rows=rows if len(names) == 1 else None))
+
+    def _unnamed(self, stage: StageWork, rdds: StageRdds, moved: Moved) -> None:
+        if not rdds.is_inference:
             self.datasets.why.add(
-                f"an RDD wrote {rows} records to a place that is not in the log; declare it under `writes`"
+                f"stage {stage.number} read {moved.records_read} records ({moved.bytes_read} bytes) of data that the "
+                f"log does not name: {', '.join(rdds.scopes)}"
             )

@@ -8,45 +8,71 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
+from typing import Literal
 
 from airflow_doeks.lineage import scans, writes
 from airflow_doeks.lineage.plans import Node, PlanFacts, Shown
+from airflow_doeks.lineage.scans import ROWS
 
 _SHAPES: tuple[tuple[re.Pattern[str], Callable[[Shown, PlanFacts], None]], ...] = tuple(
     (re.compile(pattern), understand)
     for pattern, understand in (
-        (r"Scan (ExistingRDD|OneRowRelation|In-memory table)", scans.nothing),  # made in the job, or cached by it
+        (r"Scan (ExistingRDD|OneRowRelation|In-memory table)|InMemoryTableScan", scans.nothing),  # made or kept by it
         (r"Scan JDBCRelation\((?P<table>.*)\) \[numPartitions", scans.jdbc_scan),
         (r"Scan hive (?P<table>\S+)", scans.table_scan),
-        (r"Scan KafkaRelation", scans.kafka_scan),
+        (r"Scan KafkaRelation(?P<offsets>.*)", scans.kafka_scan),
         (r"MicroBatchScan|ContinuousScan|StreamingRelation", scans.nothing),  # named in the query's progress
         (r"BatchScan (?P<table>\S+)", scans.table_scan),
         (r"(Gpu|Photon)?Scan (?P<format>\w+) ?(?P<table>\S+)?", scans.file_scan),
-        (r"Execute InsertIntoHadoopFsRelationCommand", writes.files_write),
-        (r"Execute InsertIntoHiveTable", writes.hive_write),
+        (r"Execute \w*InsertIntoHadoopFsRelationCommand", writes.files_write),
+        (r"Execute \w*InsertIntoHiveTable", writes.hive_write),
         (r"Execute SaveIntoDataSourceCommand", writes.save),
         (r"(AppendData|OverwriteByExpression|OverwritePartitionsDynamic|ReplaceData|WriteDelta)", writes.table_write),
         (r"(Atomic)?(Create|Replace)\w*AsSelect$", writes.table_created),
         (r"Execute (MergeInto|Update|Delete)Command", writes.rows_changed),
-        # these run nested executions that do the writing
-        (
-            r"Execute \w*AsSelectCommand|Execute SaveAsV1TableCommand|Execute InsertIntoDataSourceDirCommand",
-            scans.nothing,
-        ),
+        # since Spark 3.4 these run nested executions that do the writing
+        (r"Execute \w*(AsSelect|SaveAsV1Table)Command", writes.table_of_query),
+        (r"Execute InsertIntoDataSourceDirCommand", scans.nothing),
         (r"Execute \w*(Insert|Write|Save|Merge|Update|Delete|Load|Truncate)\w*", writes.unknown_write),
     )
 )
+_ANY = next(re.finditer("", ""))  # of a node that no shape fits
+_HEADER = re.compile(r"Filter \(+length\(trim\(value#")  # CSVUtils.filterCommentAndEmpty, Spark 2.4 to 4.3
+_NO_DATA = re.compile(  # leaves that read nothing from outside
+    r"Range|LocalTableScan|CommandResult|EmptyRelation|OneRowRelation|Reused|Execute |Scan (ExistingRDD|OneRowRelation)"
+)
+_CACHED = re.compile(r"(Scan )?In-?[Mm]emory ?[Tt]able|InMemoryTableScan|TableCacheQueryStage|GpuInMemoryTableScan")
 
 
 def read_plan(plan: Node, text: str, conf: Mapping[str, str]) -> PlanFacts:
     """Every scan and write below ``plan``; ``text`` is the plan's description, ``conf`` what the session ran with."""
-    facts = PlanFacts([], [], [])
+    facts = PlanFacts([], [], [], [], [], set(), top=str(plan.get("nodeName", "")).strip())
+    is_cached = has_header_filter = False
     for node in _nodes(plan):
-        found = _understood(str(node.get("nodeName", "")))
+        name = str(node.get("nodeName", ""))
+        is_leaf = _is_leaf(node)
+        has_header_filter = has_header_filter or bool(_HEADER.match(str(node.get("simpleString", ""))))
+        is_cached = is_cached or bool(_CACHED.match(name))
+        if is_leaf:
+            rows = Shown(node, _ANY, "", "", conf).first_metrics(ROWS, (), ()).rows
+            facts.rows.update(() if rows is None else (rows,))
+        found = _understood(name)
+        if found is None and is_leaf and not _NO_DATA.match(name):
+            found = scans.leaf, _ANY
         if found is not None:
             understand, match = found
             understand(Shown(node, match, str(node.get("simpleString", "")), text, conf), facts)
-    return facts
+    if facts.top == "CollectLimit" and has_header_filter:
+        _look_for("header", facts)
+    elif facts.top == "DeserializeToObject":
+        _look_for("schema", facts)
+    return facts._replace(is_cached=is_cached)
+
+
+def _look_for(what: Literal["header", "schema"], facts: PlanFacts) -> None:
+    """Spark reads lines of text before it reads them as CSV or JSON."""
+    if [scan.format for scan in facts.scans] == ["text"] and facts.scans[0].schema in ((), (("value", "string"),)):
+        facts.scans[:] = [facts.scans[0]._replace(looks_for=what)]
 
 
 @lru_cache(1024)  # most nodes neither read nor write and have one of a few names
@@ -56,6 +82,13 @@ def _understood(name: str) -> tuple[Callable[[Shown, PlanFacts], None], re.Match
         if match is not None:
             return understand, match
     return None
+
+
+def _is_leaf(node: Node) -> bool:
+    """True if nothing stands below it but subqueries, which filter what it reads."""
+    children = node.get("children")
+    below = [child.get("nodeName", "") for child in children or () if isinstance(child, Mapping)]
+    return all(str(name).startswith(("Subquery", "ReusedSubquery")) for name in below)
 
 
 def _nodes(plan: Node) -> Iterator[Node]:

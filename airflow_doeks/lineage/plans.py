@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from airflow_doeks.lineage.names import Name
+from airflow_doeks.lineage.printed import parse_struct
+from airflow_doeks.lineage.slices import WHOLE, Slice
 
 Node = Mapping[str, Any]
-Mode = Literal["append", "overwrite", "dynamic", "rewrite"]
+Mode = Literal["append", "overwrite", "dynamic", "partition", "rewrite"]
+_OPENS = re.compile(r"[(\[{@#\n]")
 
 
 class Metrics(NamedTuple):
@@ -25,49 +28,103 @@ class Scan(NamedTuple):
 
     Attributes:
         names: datasets it reads; several share the counts, so none of them has its own.
-        key: equal for the same part of the same data, so that reading it twice does not count twice.
+        part: which part of it; what is read twice does not count twice.
         attributes: ``name#id`` id -> column.
         schema: (column, type) as far as read.
+        unseen: why the log does not hold all its counts.
+        looks_for: "header" or "schema" if it may only look at text that another scan reads as data.
     """
 
     names: tuple[Name, ...]
-    key: str = ""
+    part: Slice = WHOLE
     metrics: Metrics = Metrics()
     format: str | None = None
     attributes: Mapping[int, str] = {}
     schema: tuple[tuple[str, str], ...] = ()
     table: Name | None = None
     is_whole: bool = True
+    unseen: str = ""
+    looks_for: Literal["", "header", "schema"] = ""
+
+
+class Leaf(NamedTuple):
+    """A node that nothing stands below and that nobody here understands; ``is_source`` if it says that it reads."""
+
+    label: str
+    rows: int | None = None  # accumulator id
+    is_source: bool = False
 
 
 class Write(NamedTuple):
     """One write node.
 
     Attributes:
-        mode: ``append``, ``overwrite`` (what was there is gone), ``dynamic`` (partitions it touches are replaced) or
-            ``rewrite`` (rows in place: what it holds now is unknown).
-        part: the partition it goes into, by a static clause or the folders of its path; "" for the whole.
+        mode: ``append``, ``overwrite`` (what was there is gone), ``dynamic`` (partitions it touches are replaced),
+            ``partition`` (the same where ``part`` is the only one it can touch) or ``rewrite`` (rows in place: what it
+            holds now is unknown).
+        part: the partition that it replaces, by a static clause or the folders of its path; "" for the whole.
+        within: the partition below ``part`` that all of it goes into, where the plan proves that there is one.
         counted: who counts rows, bytes and files: the node's metrics, the Spark tasks where the node does not, or the
             driver at the commit.
         columns: names of the columns written, empty if unknown.
+        may_skip: it writes nothing where something is already (mode ignore, IF NOT EXISTS).
+        unseen: why the log does not hold all its counts.
+        is_flat: it makes no partitions below ``part``.
     """
 
     name: Name
     mode: Mode
     metrics: Metrics = Metrics()
     part: str = ""
+    within: str = ""
     format: str | None = None
     columns: tuple[str, ...] = ()
     table: Name | None = None
     counted: Literal["node", "tasks", "driver"] = "node"
+    may_skip: bool = False
+    unseen: str = ""
+    is_flat: bool = False
+
+    @property
+    def into(self) -> str:
+        """The partition that all of it goes into."""
+        return "/".join(filter(None, (self.part, self.within)))
 
 
 class PlanFacts(NamedTuple):
-    """What a plan reads and writes; ``why`` tells what could not be understood."""
+    """What a plan reads and writes.
+
+    Attributes:
+        why: what could not be understood.
+        leaves: nodes that may read and that nobody here understands.
+        made: tables that the plan makes from what a nested execution writes.
+        rows: accumulators of the rows that come out of nodes that nothing stands below.
+        is_cached: it reads what was cached before.
+        top: what its first node is called.
+    """
 
     scans: list[Scan]
     writes: list[Write]
     why: list[str]
+    leaves: list[Leaf]
+    made: list[Name]
+    rows: set[int]
+    is_cached: bool = False
+    top: str = ""
+
+    def and_last(self, last: PlanFacts) -> PlanFacts:
+        """Scans of the first and the last plan (an empty input is optimised away), writes of the last to name any."""
+        why = last.why if last.writes or not self.writes else []
+        return PlanFacts(
+            last.scans + self.scans,
+            last.writes or self.writes,
+            why or self.why,
+            last.leaves + self.leaves,
+            last.made or self.made,
+            last.rows | self.rows,
+            is_cached=last.is_cached or self.is_cached,
+            top=self.top,
+        )
 
 
 class Shown(NamedTuple):
@@ -79,15 +136,25 @@ class Shown(NamedTuple):
     text: str
     conf: Mapping[str, str]
 
-    def metrics(self, rows: str, size: str, files: str) -> Metrics:
-        """Metric ids by the names Spark gives them."""
-        ids = {str(metric["name"]): metric["accumulatorId"] for metric in self.node.get("metrics") or ()}
-        return Metrics(ids.get(rows), ids.get(size), ids.get(files))
+    @property
+    def name(self) -> str:
+        """The node's name."""
+        return str(self.node.get("nodeName", ""))
 
     @property
-    def scanned(self) -> Metrics:
-        """What a file scan counts."""
-        return self.metrics("number of output rows", "size of files read", "number of files read")
+    def label(self) -> str:
+        """Its name without what a relation prints of itself: addresses, options, the text of a query."""
+        return _OPENS.split(self.name, maxsplit=1)[0].strip()[:60]
+
+    def metrics(self, rows: str, size: str, files: str) -> Metrics:
+        """Metric ids by the names Spark gives them."""
+        return self.first_metrics((rows,), (size,), (files,))
+
+    def first_metrics(self, rows: Sequence[str], sizes: Sequence[str], files: Sequence[str]) -> Metrics:
+        """The same by the first of several names that the node has."""
+        ids = {str(metric["name"]): metric["accumulatorId"] for metric in self.node.get("metrics") or ()}
+        found = (next((ids[name] for name in names if name in ids), None) for names in (rows, sizes, files))
+        return Metrics(*found)
 
     @property
     def written(self) -> Metrics:
@@ -100,39 +167,3 @@ class Shown(NamedTuple):
         text = self.node.get("metadata", {}).get("ReadSchema") or ""
         found = text or (re.search(r"ReadSchema: (struct<.*>)", self.line) or ("", ""))[1]
         return parse_struct(found)
-
-
-_ATTRIBUTE = re.compile(r"([^\s,\[\]()]+)#(\d+)L?")
-
-
-def attributes(text: str) -> dict[int, str]:
-    """``id#0L, day#3`` as {0: "id", 3: "day"}."""
-    return {int(number): name for name, number in _ATTRIBUTE.findall(text)}
-
-
-def parse_struct(text: str) -> tuple[tuple[str, str], ...]:
-    """``struct<a:bigint,b:array<int>>`` as (name, type) pairs; empty if it is cut or none."""
-    if not (text.startswith("struct<") and text.endswith(">")):
-        return ()
-    fields = split_list(text[7:-1], ",")
-    pairs = [field.partition(":") for field in fields if field]
-    return tuple((name, kind) for name, colon, kind in pairs if colon and "more fields" not in name)
-
-
-_BRACKET_OR_COMMA = re.compile(r"[(\[{<]|[)\]}>]|, ?")
-
-
-def split_list(text: str, separator: str = ", ") -> list[str]:
-    """Items of a printed list; separators inside brackets do not split."""
-    items, depth, start = [], 0, 0
-    for token in _BRACKET_OR_COMMA.finditer(text):
-        sign = token[0]
-        if sign[0] == ",":
-            if depth == 0 and sign.startswith(separator):
-                items.append(text[start : token.start()])
-                start = token.start() + len(separator)
-        elif sign in "([{<":
-            depth += 1
-        else:
-            depth = max(0, depth - 1)
-    return [*items, text[start:]] if text else []

@@ -7,72 +7,95 @@ import re
 from airflow_doeks.lineage.names import (
     SPARK_CATALOG,
     Name,
-    dataset_name,
+    name_and_part,
     parse_location,
+    session_table,
     table_name,
-    without_partitions,
+    unquoted,
 )
-from airflow_doeks.lineage.plans import Metrics, PlanFacts, Scan, Shown, attributes
+from airflow_doeks.lineage.plans import Leaf, Metrics, PlanFacts, Scan, Shown
+from airflow_doeks.lineage.printed import attributes
+from airflow_doeks.lineage.queries import tables_of_query
+from airflow_doeks.lineage.slices import WHOLE, slice_of
 
-_IDS = re.compile(r"#\d+L?|plan_id=\d+")  # Spark numbers expressions, subqueries and plans anew for every scan
+_LOCATION = re.compile(r"Location: (\w+(?:\(\d+ paths\))?\[.*?\])(?:, \w+: |$)")
+_FORMAT = re.compile(r"Format: (\w+)")
+_PARTITION_FILTERS = re.compile(r"PartitionFilters: (\[.*?\])(?:, \w+: |$)")
+_TABLE = re.compile(r"[Ss]can\w* \w+ ([\w`$-]+\.[\w`.$-]+)")  # the table in a node's name: of no vendor, of any
+_CATALOG_TABLE = re.compile(r"BatchScan\w* ([\w`$-]+\.[\w`.$-]+)")
+ROWS = ("number of output rows", "output rows", "number of raw input rows")  # Spark's, RAPIDS', Gluten's
+_SIZES = ("size of files read", "number of raw input bytes", "total data file size (bytes)")
+_FILES = ("number of files read", "number of result data files")
+
+
+def location_of(at: Shown) -> str:
+    """Where a node that reads files finds them, "" if it tells no place."""
+    found = _LOCATION.search(at.line)
+    return str((at.node.get("metadata") or {}).get("Location") or (found[1] if found else ""))
 
 
 def file_scan(at: Shown, facts: PlanFacts) -> None:
     """Files by path, and tables whose paths Spark knows. Delta's reading of its own log is no input."""
-    metadata = at.node.get("metadata") or {}
-    location = metadata.get("Location") or (re.search(r"Location: (\w+\(.*?\]), \w+: ", at.line) or ("", ""))[1]
+    location = location_of(at)
     if not location:
-        _unknown_scan(at, facts)
+        leaf(at, facts)
         return
     if "/_delta_log" in location:
         return
-    paths, is_whole = parse_location(location)
-    names = tuple(dict.fromkeys(dataset_name(without_partitions(path)) for path in paths))
-    label = at.match.groupdict()
-    table = table_name(label["table"], at.conf) if label.get("table") and "." in label["table"] else None
+    metadata = at.node.get("metadata") or {}
+    found = parse_location(location)
+    places = [name_and_part(path) for path in found.paths]
+    names = tuple(dict.fromkeys(name for name, _ in places))
+    label, filters = _TABLE.search(at.name), _PARTITION_FILTERS.search(at.line)
+    wanted = str(metadata.get("PartitionFilters") or (filters[1] if filters else ""))
+    metrics = at.first_metrics(ROWS, _SIZES, _FILES)
+    kind = metadata.get("Format") or at.match.groupdict().get("format") or (_FORMAT.search(at.line) or ("", ""))[1]
     facts.scans.append(
         Scan(
             names,
-            key=f"{location}|{_without_ids(str(metadata.get('PartitionFilters', '')))}",
-            metrics=at.scanned,
-            format=(metadata.get("Format") or label.get("format") or "").lower() or None,
+            part=slice_of([part for _, part in places], wanted, metrics) if len(names) == 1 else WHOLE,
+            metrics=metrics,
+            format=kind.lower() or None,
             attributes=attributes(at.line.partition("]")[0]),
             schema=at.schema,
-            table=table if len(names) == 1 else None,
-            is_whole=is_whole,
+            table=session_table(label[1], at.conf) if label and len(names) == 1 else None,
+            is_whole=found.is_whole,
         )
     )
 
 
 def table_scan(at: Shown, facts: PlanFacts) -> None:
-    """Tables without paths: Hive, Iceberg and other catalogs."""
-    table = at.match["table"].split("[", 1)[0].strip()
+    """Tables without paths: Hive, Iceberg and other catalogs. Filtered or not, what was read of one counts the most."""
+    table = unquoted(at.match["table"].split("[", 1)[0])
     if "." not in table:
         file_scan(at, facts)
         return
     listed = re.search(r"\[([^\[\]]*#[^\[\]]*)\]", at.line)
+    is_hive = "hive" in at.name
+    name = session_table(table, at.conf) if is_hive else table_name(table, at.conf)
     facts.scans.append(
         Scan(
-            (table_name(table, at.conf),),
-            key=table,
-            metrics=at.metrics("number of output rows", "total data file size (bytes)", "number of result data files"),
+            (name,),
+            metrics=at.first_metrics(ROWS, _SIZES, _FILES),
             attributes=attributes(listed[1]) if listed else {},
-            table=Name(SPARK_CATALOG, table),
+            table=name if is_hive else Name(SPARK_CATALOG, table),
+            unseen="the log does not tell which files of a table its catalog reads" if is_hive else "",
         )
     )
 
 
 def jdbc_scan(at: Shown, facts: PlanFacts) -> None:
-    """The URL is redacted in the log, so the database is unknown."""
-    listed, _, pushed = (at.line.partition("] [")[2] or at.line.partition(" [")[2]).partition("]")
+    """The URL is redacted in the log, so the database is unknown; a query goes by the tables it names."""
+    listed = (at.line.partition("] [")[2] or at.line.partition(" [")[2]).partition("]")[0]
+    names = tuple(Name("jdbc", table) for table in tables_of_query(at.match["table"]))
     facts.scans.append(
         Scan(
-            (Name("jdbc", at.match["table"].strip()[:200]),),
-            key=f"{at.match['table']}|{_without_ids(pushed.partition(', ReadSchema')[0])}",  # rows, whatever columns
-            metrics=Metrics(rows=at.scanned.rows),
+            names,
+            metrics=Metrics(rows=at.first_metrics(ROWS, (), ()).rows),
             format="jdbc",
             attributes=attributes(listed),
             schema=at.schema,
+            unseen="a database does not tell bytes and files",
         )
     )
 
@@ -84,17 +107,32 @@ def kafka_scan(at: Shown, facts: PlanFacts) -> None:
         facts.why.append("topics of a Kafka read are given by a pattern or by partitions, not by name")
         return
     names = tuple(Name("kafka", topic) for topic in topics[1].split(", "))
-    facts.scans.append(Scan(names, key=_without_ids(at.line), metrics=Metrics(rows=at.scanned.rows), format="kafka"))
-
-
-def _without_ids(text: str) -> str:
-    """``day#23 = 1`` as ``day = 1``: the same for every scan of the same part."""
-    return _IDS.sub("", text)
-
-
-def _unknown_scan(at: Shown, facts: PlanFacts) -> None:
-    facts.why.append(f"a source of a kind not known here was read: {str(at.node.get('nodeName'))[:80]}")
+    offsets = at.match["offsets"]
+    facts.scans.append(
+        Scan(
+            names,
+            part=slice_of([], f"[{offsets}]"),
+            metrics=Metrics(rows=at.first_metrics(ROWS, (), ()).rows),
+            format="kafka",
+            unseen="a topic does not tell bytes and files",
+        )
+    )
 
 
 def nothing(_at: Shown, _facts: PlanFacts) -> None:
     """Holds no data of its own."""
+
+
+def leaf(at: Shown, facts: PlanFacts) -> None:
+    """A node that nothing stands below and that no shape fits: files if it tells their place, else told if it read."""
+    table = _CATALOG_TABLE.search(at.name)
+    if location_of(at):
+        file_scan(at, facts)
+    elif table is None:
+        rows = at.first_metrics(ROWS, (), ()).rows
+        facts.leaves.append(Leaf(at.label, rows, is_source="Scan" in at.name))
+    else:
+        name = table_name(unquoted(table[1]), at.conf)
+        listed = re.search(r"\[([^\[\]]*#[^\[\]]*)\]", at.line)
+        given = attributes(listed[1]) if listed else {}
+        facts.scans.append(Scan((name,), metrics=at.first_metrics(ROWS, _SIZES, _FILES), attributes=given, table=name))

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_doeks.lineage.datasets import Counts, Datasets
+from airflow_doeks.lineage.counts import Counts
+from airflow_doeks.lineage.datasets import Datasets
 from airflow_doeks.lineage.names import Name, dataset_name, is_within, name_and_part, without_partitions
 from airflow_doeks.lineage.plans import Write
 

@@ -4,73 +4,126 @@ from __future__ import annotations
 
 import re
 from typing import Literal
+from urllib.parse import unquote
 
-from airflow_doeks.lineage.names import SPARK_CATALOG, Name, name_and_part, table_name, unquoted
-from airflow_doeks.lineage.plans import Mode, PlanFacts, Shown, Write, split_list
+from airflow_doeks.lineage.names import SPARK_CATALOG, Name, name_and_part, session_table, table_name, unquoted
+from airflow_doeks.lineage.partitions import constant_partitions
+from airflow_doeks.lineage.plans import Mode, PlanFacts, Shown, Write
+from airflow_doeks.lineage.printed import split_list
 
 _FILES_WRITE = re.compile(
-    r"Execute InsertIntoHadoopFsRelationCommand (?P<path>.+?)(?:, \[(?P<static>\w+=[^\]]*)\])?, (?:true|false), "
-    r"(?:\[(?P<partitions>[^\]]*#\d[^\]]*)\], )?(?:\d+ buckets.*?, )?(?P<format>[^,\[]+), (?:\[(?P<options>.*?)\], )?"
+    r"Execute \w*InsertIntoHadoopFsRelationCommand (?P<path>.+?)"
+    r"(?:, (?:\[(?P<static>\w+=[^\]]*)\]|Map\((?P<static_map>\w+ -> .*?)\)))?, (?P<skips>true|false), "
+    r"(?:\[(?P<partitions>[^\]]*#\d[^\]]*)\], )?(?:(?:Some\()?\d+ buckets.*?\)?, |BucketSpec\(.*?\), )?"
+    r"(?P<format>[^,\[]+), (?:(?:\[(?P<options>.*?)\]|Map\((?P<map>.*?)\)), )?"
     r"(?P<mode>Append|Overwrite|ErrorIfExists|Ignore)(?P<rest>, .*)?$",
     re.DOTALL,
 )
+_CATALOG_TABLE = re.compile(
+    r"CatalogTable\(\s*(?:Catalog: (?P<catalog>\S+)\s+)?(?:Database: (?P<database>\S+)\s+)?Table: (?P<table>\S+)"
+)
+_MODE_WORD = re.compile(r", (Append|Overwrite|ErrorIfExists|Ignore)\b")
 
 
 def files_write(at: Shown, facts: PlanFacts) -> None:
     """Files of every V1 format, by path or as a table."""
     match = _FILES_WRITE.match(at.line)
     if match is None:
-        facts.why.append(f"a write could not be read from the plan: {at.line[:160]}")
+        facts.why.append(f"a write could not be read from the plan: {at.label}")
         return
     rest = match["rest"] or ""
-    table = re.match(r", (`[^,]*`)", rest)
     columns = re.search(r"\[([^\[\]]*)\]$", rest)
-    mode: Mode = "overwrite" if match["mode"] == "Overwrite" else "append"
-    is_dynamic = "partitionOverwriteMode=dynamic" in (match["options"] or "") or (
+    mode: Mode = "append" if match["mode"] == "Append" else "overwrite"  # where something is, the others fail or skip
+    options = match["options"] or (match["map"] or "").replace(" -> ", "=")
+    is_dynamic = "partitionOverwriteMode=dynamic" in options or (
         at.conf.get("spark.sql.sources.partitionOverwriteMode", "").lower() == "dynamic"
     )
-    if mode == "overwrite" and match["partitions"] and is_dynamic:
+    if match["mode"] == "Overwrite" and match["partitions"] and is_dynamic:
         mode = "dynamic"
     names = tuple(columns[1].split(", ")) if columns and columns[1] and "more fields" not in columns[1] else ()
     name, folders = name_and_part(match["path"])
-    static = (match["static"] or "").replace(", ", "/")
+    static = (match["static"] or (match["static_map"] or "").replace(" -> ", "=")).replace(", ", "/")
+    within = constant_partitions(at.node, match["partitions"]) if match["partitions"] and not static else ""
+    if mode == "dynamic" and within.count("=") == len(match["partitions"].split(", ")):
+        mode = "partition"
     facts.writes.append(
         Write(
             name,
             mode,
             metrics=at.written,
-            part="/".join(filter(None, (folders, static))),
+            part=unquote("/".join(filter(None, (folders, static)))),
+            within=unquote(within),
             format=match["format"].strip().lower(),
             columns=names,
-            table=table_name(unquoted(table[1]), at.conf) if table else None,
+            table=_table_of(rest, at),
+            may_skip=match["mode"] == "Ignore" or match["skips"] == "true",
+            is_flat=not match["partitions"],
         )
     )
+
+
+def _table_of(rest: str, at: Shown) -> Name | None:
+    """The table that a file write fills: quoted since Spark 3.4, a whole CatalogTable before."""
+    quoted = re.match(r", (`[^,]*`)", rest)
+    if quoted:
+        return session_table(quoted[1], at.conf)
+    described = _CATALOG_TABLE.search(rest)
+    if described is None:
+        return None
+    parts = (described["catalog"], described["database"], described["table"])
+    return session_table(".".join(part for part in parts if part), at.conf)
 
 
 def hive_write(at: Shown, facts: PlanFacts) -> None:
     """``InsertIntoHiveTable `cat`.`db`.`t`, <serde>, [p=..]?, <overwrite>, <ifNotExists>, [cols], ...``."""
     match = re.match(
-        r"Execute InsertIntoHiveTable (`[^,]*`), ([^,]+), (?:Map\((.*?)\), |\[(\w+=.*?)\], )?(true|false), "
-        r".*?\[([^\]]*)\]",
+        r"Execute \w*InsertIntoHiveTable (`[^,]*`), ([^,]+), (?:Map\((.*?)\), |\[(\w+=?.*?)\], )?(true|false), "
+        r"(true|false), .*?\[([^\]]*)\]",
         at.line,
     )
     if match is None:
-        facts.why.append(f"a write could not be read from the plan: {at.line[:160]}")
+        facts.why.append(f"a write could not be read from the plan: {at.label}")
         return
-    table, _, mapped, static, overwrite, columns = match.groups()
-    name = table_name(unquoted(table), at.conf)
+    table, _, mapped, listed, overwrite, skips, columns = match.groups()
+    pairs = [item.partition("=" if listed else " -> ")[::2] for item in split_list(mapped or listed or "")]
+    fixed = [(key, re.sub(r"^Some\((.*)\)$", r"\1", value)) for key, value in pairs if value not in ("", "None")]
+    mode: Mode = "overwrite" if overwrite == "true" else "append"
+    if mode == "overwrite" and len(fixed) < len(pairs):  # Hive replaces the partitions that it meets
+        mode = "dynamic"
     facts.writes.append(
         Write(
-            name,
-            "overwrite" if overwrite == "true" else "append",
+            session_table(table, at.conf),
+            mode,
             metrics=at.written,
-            part=mapped or static or "",
+            part="/".join(f"{key}={value}" for key, value in fixed),
             format="hive",
             columns=tuple(columns.split(", ")) if columns and "more fields" not in columns else (),
+            may_skip=skips == "true",
         )
     )
 
 
+def table_of_query(at: Shown, facts: PlanFacts) -> None:
+    """CREATE TABLE AS and saveAsTable: before Spark 3.4 they write themselves, then only nested executions do."""
+    text = at.line.removeprefix(at.name).strip() or (_ARGUMENTS.search(at.text) or ("", ""))[1]
+    hive = re.search(r"\[Database: ([^,]+), TableName: ([^,\]]+)", text)
+    quoted = re.search(r"((?:`[^`]+`\.)*`[^`]+`)", text)
+    if hive or quoted:
+        name = session_table(f"{hive[1]}.{hive[2]}" if hive else quoted[1] if quoted else "", at.conf)
+        facts.made.append(name)
+    if at.written.rows is None:
+        return
+    if not facts.made:
+        unknown_write(at, facts)
+        return
+    word = _MODE_WORD.search(text)
+    mode: Mode = "append" if word and word[1] == "Append" else "overwrite"
+    may_skip = word is not None and word[1] == "Ignore"
+    kind = "hive" if hive else None
+    facts.writes.append(Write(facts.made[-1], mode, metrics=at.written, format=kind, may_skip=may_skip))
+
+
+_ARGUMENTS = re.compile(r"Command\nArguments: ([^\n]*)")
 _SAVE = re.compile(r"SaveIntoDataSourceCommand\nArguments: ([^,\n]+), \[([^\n]*)\], (\w+)")
 
 
@@ -174,4 +227,4 @@ def _in_catalog(table: str, at: Shown) -> str:
 
 def unknown_write(at: Shown, facts: PlanFacts) -> None:
     """Told, not guessed."""
-    facts.why.append(f"a write of a kind not known here: {str(at.node.get('nodeName'))[:80]}")
+    facts.why.append(f"a write of a kind not known here: {at.label}")

@@ -6,6 +6,7 @@ rendered it (validation context ``{"rendered": True}``, where text such as ``"3"
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
@@ -16,16 +17,24 @@ from airflow_doeks.model.quantities import is_template, parse_cpu, parse_memory
 TEMPLATE = {"type": "string", "pattern": r"\{\{|\{%"}
 
 
-def _whole(value: Any, info: ValidationInfo) -> Any:
-    if isinstance(value, bool):
-        msg = "expected a whole number"
-        raise ValueError(msg)
-    if isinstance(value, int) or is_template(value):
+def _whole(least: int) -> Any:
+    """Validator of a whole number; text is one only once it is rendered."""
+
+    def check(value: Any, info: ValidationInfo) -> Any:
+        if is_template(value):
+            return value
+        is_rendered = info.context and info.context.get("rendered")
+        if isinstance(value, str) and is_rendered and re.fullmatch(r"-?\d{1,18}", value.strip()):
+            value = int(value)
+        if type(value) is not int:
+            msg = "expected a whole number"
+            raise ValueError(msg)
+        if value < least:
+            msg = f"{value} is out of range; expected at least {least}"
+            raise ValueError(msg)
         return value
-    if isinstance(value, str) and info.context and info.context.get("rendered") and value.strip().isdigit():
-        return int(value)
-    msg = "expected a whole number"
-    raise ValueError(msg)
+
+    return check
 
 
 def _quantity(parse: Any) -> Any:
@@ -42,7 +51,7 @@ def _quantity(parse: Any) -> Any:
 
 Whole = Annotated[
     int | str,
-    BeforeValidator(_whole),
+    BeforeValidator(_whole(0)),
     WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0}, TEMPLATE], "x-expected": "a whole number"}),
 ]
 Cpu = Annotated[
@@ -70,7 +79,7 @@ Memory = Annotated[
     ),
 ]
 
-Positive = Annotated[int, WithJsonSchema({"type": "integer", "minimum": 1})]
+Positive = Annotated[int, BeforeValidator(_whole(1)), WithJsonSchema({"type": "integer", "minimum": 1})]
 Duration = Annotated[
     str,
     WithJsonSchema(

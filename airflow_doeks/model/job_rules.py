@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from airflow_doeks.model.engine import Engine
+from airflow_doeks.model.quantities import is_template, parse_cpu, parse_memory
+
+_MEMORY_MIN = 1024**2
 
 
 class JobFault(NamedTuple):
@@ -16,6 +19,11 @@ class JobFault(NamedTuple):
     path: tuple[str, ...] = ()
     help: str = ""
     at_key: bool = False
+
+
+def job_faults(engine: Engine, job: Mapping[str, Any]) -> list[JobFault]:
+    """Everything that keeps a job of sound values from being whole."""
+    return [*work_faults(engine, job), *size_faults(engine, job), *count_faults(engine, job)]
 
 
 def work_faults(engine: Engine, job: Mapping[str, Any]) -> list[JobFault]:
@@ -30,6 +38,20 @@ def work_faults(engine: Engine, job: Mapping[str, Any]) -> list[JobFault]:
     elif len(engine.work) == 1:
         message = f"the job has no {engine.work[0]}, which is what is run"
     return [JobFault("DK211", message, (), f"write {' or '.join(f'{key}:' for key in engine.work)}", at_key=True)]
+
+
+def size_faults(engine: Engine, job: Mapping[str, Any]) -> list[JobFault]:
+    """Pods of no size; a template is left until it is rendered."""
+    found = []
+    for pod in engine.pods:
+        sizes = job.get(pod) or {}
+        cpu, memory = sizes.get("cpu"), sizes.get("memory")
+        if cpu is not None and not is_template(cpu) and parse_cpu(cpu) == 0:
+            found.append(JobFault("DK210", f"{cpu} is no CPU at all", (pod, "cpu"), "write for example 1 or 500m"))
+        if memory is not None and not is_template(memory) and parse_memory(memory) < _MEMORY_MIN:
+            advice = f"did you mean {memory}Gi?" if memory.isdigit() else "write for example 4Gi"
+            found.append(JobFault("DK210", f"{memory} is less than a mebibyte", (pod, "memory"), advice))
+    return found
 
 
 def count_faults(engine: Engine, job: Mapping[str, Any]) -> list[JobFault]:

@@ -27,6 +27,7 @@ class Dataset(OpenNoun):
         slot_share: share of the job's Spark-task slot time that went into it, 0 to 1 (outputs only).
         usd: share of the job's cost; None until priced.
         source: observed in the job, declared in the YAML, or both.
+        why_unknown: why a count is null.
     """
 
     namespace: Uri
@@ -40,6 +41,7 @@ class Dataset(OpenNoun):
     symlinks: tuple[Uri, ...] = ()
     source: Literal["observed", "declared", "both"] = "observed"
     columns: tuple[Column, ...] = Field(default=(), exclude=True)  # in the record's detail, not in the record
+    why_unknown: str | None = Field(default=None, exclude=True)  # the same
 
 
 class Lineage(OpenNoun):

@@ -22,14 +22,43 @@ FAULTS = (  # what an event of a broken log raises where it is read
 Accumulables = Sequence[tuple[int, str, int]]  # (id, name, value) of a stage's accumulators
 
 
+class Moved(NamedTuple):
+    """What Spark tasks read and wrote, by their own count."""
+
+    records_read: int = 0
+    bytes_read: int = 0
+    records_written: int = 0
+    bytes_written: int = 0
+
+    def plus(self, other: Moved) -> Moved:
+        """Of more Spark tasks."""
+        return Moved(*(a + b for a, b in zip(self, other, strict=True)))
+
+    def without(self, other: Moved) -> Moved:
+        """Without those that count twice; never less than nothing."""
+        return Moved(*(max(0, a - b) for a, b in zip(self, other, strict=True)))
+
+    def most(self, other: Moved) -> Moved:
+        """The same Spark tasks counted twice."""
+        return Moved(*(max(a, b) for a, b in zip(self, other, strict=True)))
+
+
+NOTHING_MOVED = Moved()
+
+
 class StageWork(Protocol):
-    """A stage attempt as the log's reader holds it; ``execution`` and ``root`` are told to it by the plans' reader."""
+    """A stage attempt as the log's reader holds it; ``execution`` and ``root`` are told to it by the plans' reader.
+
+    ``moved`` is of those of its Spark tasks that were read whole, ``lost`` of those that failed.
+    """
 
     number: int
     attempt: int
     execution: int | None
     root: int | None
     is_completed: bool
+    moved: Moved
+    lost: Moved
 
     @property
     def slot_ms(self) -> int:

@@ -12,10 +12,11 @@ GIB = 1024**3
 MIB = 1024**2
 
 _FACTORS = {  # suffix of a Kubernetes quantity -> what a one before it counts
-    **{suffix: Decimal(10) ** power for suffix, power in zip(("n", "u", "m", ""), (-9, -6, -3, 0), strict=True)},
+    "": Decimal(1),
     **{suffix: Decimal(10) ** (3 * step) for step, suffix in enumerate("kMGTPE", 1)},
     **{f"{suffix}i": Decimal(1024) ** step for step, suffix in enumerate("KMGTPE", 1)},
 }
+_PARTS = {"n": 10**9, "u": 10**6, "m": 10**3}  # the same for parts of one: divided by, so that 500m is 0.5, not 0.500
 _SPARK = {"b": "", "k": "Ki", "kb": "Ki", "m": "Mi", "mb": "Mi", "g": "Gi", "gb": "Gi", "t": "Ti", "tb": "Ti"}
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -43,6 +44,8 @@ def parse_quantity(text: str | float) -> Decimal:
         msg = f"{text!r} is not a Kubernetes quantity"
         raise ValueError(msg)
     number, suffix, exponent = match.groups()
+    if suffix in _PARTS:
+        return Decimal(number) / _PARTS[suffix]
     return Decimal(number) * (Decimal(10) ** int(exponent) if exponent else _FACTORS[suffix or ""])
 
 

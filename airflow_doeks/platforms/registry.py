@@ -46,6 +46,14 @@ class PlatformType:
 
 EMBEDDED = "local"  # the type, and the platform's name, that there is without a doeks.yaml
 TYPES: dict[str, PlatformType] = {
+    "apache_spark": PlatformType(
+        module="airflow_doeks.platforms.apache_spark.platform",
+        checks="airflow_doeks.platforms.apache_spark.checks",
+        engines=frozenset({SPARK}),
+        ref="apache_spark://<api-server>/<namespace>/<name>/<uid>",
+        storage="aws_connection",
+        has_pods=True,
+    ),
     "emr_on_eks": PlatformType(
         module="airflow_doeks.platforms.emr_on_eks.platform",
         checks="airflow_doeks.platforms.emr_on_eks.checks",

@@ -45,6 +45,8 @@ def _validator(file: Path, version: str) -> Draft202012Validator:
         for served in definition["spec"]["versions"]
         if served["name"] == version and served["served"]
     )
+    # Every kind has these three; a definition need not say so.
+    schema["properties"] |= {"apiVersion": {"type": "string"}, "kind": {"type": "string"}}
     schema["properties"]["metadata"] = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
     return Draft202012Validator(_strict(schema))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from airflow_doeks.language import check_file
@@ -23,3 +25,102 @@ def test_of_our_own_only_what_runs_no_job_is_always_allowed():
     names = ("operators.emr_virtual_cluster.EmrVirtualClusterCreateOperator", "sensors.job.JobSensor")
     assert all(is_allowed(f"airflow_doeks.{name}", f"airflow_doeks.{name}", ()) for name in names)
     assert not is_allowed("airflow_doeks.dag_builder.build_dag", "airflow_doeks.dag_builder.build_dag", ())
+
+
+POLICIES = {
+    "required_cost_tags": ["team"],
+    "allowed_cost_tags": {"team": ["sales"]},
+    "max_executors": 4,
+    "allowed_images": ["acme/*"],
+    "max_budget_usd": 5,
+    "platforms": {"lake": ["finance/**"]},
+}
+JOB_PLACES = (
+    "preset",
+    "preset of a preset",
+    "doeks.yaml",
+    "environment",
+    "pipeline",
+    "task",
+)
+JOBS = [  # what a job must not have, and the policy's code
+    ({"executors": {"max": 9}}, "DK303"),
+    ({"executors": {"min": 9}}, "DK303"),
+    ({"executors": {"max": "{{ params.n }}"}}, "DK303"),
+    ({"image": "evil/spark"}, "DK304"),
+    ({"conf": {"spark.kubernetes.container.image": "evil/spark"}}, "DK304"),
+    ({"conf": {"spark.kubernetes.executor.container.image": "evil/spark"}}, "DK304"),
+    ({"conf": {"spark.kubernetes.driver.podTemplateFile": "s3://evil/pod.yaml"}}, "DK304"),
+]
+TASKS = [  # the same of what tasks share
+    ({"cost_tags": {"team": "nobody"}}, "DK302"),
+    ({"budget_usd": 9}, "DK307"),
+    ({"platform": "lake"}, "DK306"),
+]
+
+
+def files(place, *, job=None, shared=None, tags=True):
+    """A doeks.yaml with every policy and a pipeline that says something in one place only."""
+    lake = {"type": "emr_on_eks", "region": "us-east-1", "virtual_cluster": "abc", "code": "s3://code/"}
+    lake |= {"execution_role": "arn:aws:iam::123456789012:role/x", "release": "emr-7.9.0-latest"}
+    said = {"spark": job} if job else dict(shared or {})
+    task = {"spark": {"main": "s3://code/a.py"}}
+    doeks = {
+        "platforms": {"laptop": {"type": "local"}, "lake": lake},
+        "policies": POLICIES,
+        "environments": {"prod": {}},
+    }
+    pipeline = {"tasks": {"t": task}}
+    doeks["defaults"] = {"platform": "laptop", "cost_tags": {"team": "sales"} if tags else {}}
+    if place.startswith("preset"):
+        doeks["presets"] = {"bad": said, "outer": {"spark": {"presets": ["bad"]}}}
+        task["spark"]["presets"] = ["bad" if place == "preset" else "outer"]
+    elif place == "doeks.yaml":
+        doeks["defaults"] |= said
+    elif place == "environment":
+        doeks["environments"]["prod"]["defaults"] = said
+    elif place == "pipeline":
+        pipeline["defaults"] = said
+    else:
+        task["spark"] |= said.pop("spark", {})
+        task |= said
+    return json.dumps(doeks), json.dumps(pipeline)
+
+
+@pytest.mark.parametrize("place", JOB_PLACES)
+@pytest.mark.parametrize(("job", "code"), JOBS)
+def test_a_policy_sees_a_job_from_wherever_it_comes(project, place, job, code):
+    """Executors, images and pod templates that presets or defaults bring are those of the job."""
+    doeks, pipeline = files(place, job=job)
+    project.write("doeks.yaml", doeks)
+    assert [one.code for one in check_file(project.pipeline(pipeline))] == [code]
+
+
+@pytest.mark.parametrize("place", JOB_PLACES[2:])
+@pytest.mark.parametrize(("shared", "code"), TASKS)
+def test_a_policy_sees_what_tasks_share_from_wherever_it_comes(project, place, shared, code):
+    """So are cost tags, budgets and platforms that defaults bring."""
+    doeks, pipeline = files(place, shared=shared)
+    project.write("doeks.yaml", doeks)
+    assert [one.code for one in check_file(project.pipeline(pipeline))] == [code]
+
+
+@pytest.mark.parametrize("place", JOB_PLACES[2:])
+def test_a_required_cost_tag_may_come_from_anywhere(project, place):
+    """A tag that only defaults set is set; one that nobody sets is missed."""
+    doeks, pipeline = files(place, shared={"cost_tags": {"team": "sales"}}, tags=False)
+    project.write("doeks.yaml", doeks)
+    assert check_file(project.pipeline(pipeline)) == []
+    doeks, pipeline = files(place, tags=False)
+    project.write("doeks.yaml", doeks)
+    assert [one.code for one in check_file(project.pipeline(pipeline))] == ["DK301"]
+
+
+def test_a_policy_sees_the_image_that_the_platform_brings(project):
+    """A job without an image of its own runs the platform's, which must be allowed, too."""
+    doeks, pipeline = files("task", shared={"platform": "lake"})
+    changed = json.loads(doeks)
+    changed["policies"] = {"allowed_images": ["acme/*"]}
+    changed["platforms"]["lake"]["image"] = "evil/spark"
+    project.write("doeks.yaml", json.dumps(changed))
+    assert [one.code for one in check_file(project.pipeline(pipeline))] == ["DK304"]

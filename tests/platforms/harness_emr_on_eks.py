@@ -16,6 +16,7 @@ from botocore.config import Config as BotoConfig
 from kubernetes.client import ApiClient
 from kubernetes.config import new_client_from_config_dict
 
+from airflow_doeks.hooks.stores import S3Store
 from airflow_doeks.model.identity import JobIdentity
 from airflow_doeks.model.job import SparkJob
 from airflow_doeks.model.status import JobRef
@@ -100,7 +101,11 @@ class World:
         def aws(service: str, **_: Any) -> Any:
             return self.make(service, next(tokens) if tokens else "session")
 
-        return Clients(aws=aws, kubernetes=self.api_client, time=self.time)
+        def store(url: str, connection: str | None) -> S3Store:
+            del connection
+            return S3Store(url, client=self.make("s3"))
+
+        return Clients(aws=aws, kubernetes=self.api_client, store=store, time=self.time)
 
     def platform(self, *, tokens: Iterator[str] | None = None, **entry: Any) -> Platform:
         """A platform as a worker or triggerer would make it; ``tokens``: the session token of each new client."""

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from airflow_doeks.model.identity import JobIdentity
 from airflow_doeks.model.job import SparkJob
 from airflow_doeks.model.status import JobRef
 from airflow_doeks.platforms.clients import Clients
-from airflow_doeks.platforms.kubeflow_spark.platform import Config, Platform
 from airflow_doeks.platforms.patience import Time
+from airflow_doeks.platforms.registry import TYPES
+from airflow_doeks.platforms.spark.resource.platform import SparkPlatform
 from tests.fakes.api_server import ApiServer, serving
-from tests.fakes.cluster import EVENTS, KUBEFLOW, NODES, PODS, Cluster, Json
+from tests.fakes.cluster import EVENTS, KUBEFLOW, NODES, PODS, Cluster, Json, Resource
 
 NAMESPACE = "sales"
 ENTRY = {
-    "type": "kubeflow_spark",
     "connection": "kubernetes_default",
     "namespace": NAMESPACE,
     "image": "acme/spark:3.5.9",
@@ -45,7 +45,11 @@ class KubeflowHarness:
 
     server: ApiServer
     folder: Path
+    type: ClassVar[str] = "kubeflow_spark"
+    kind: ClassVar[Resource] = KUBEFLOW
+    job_label: ClassVar[str] = "sparkoperator.k8s.io/app-name"
     entry: Json = field(default_factory=dict)
+    aws: Any = None  # makes clients of AWS, where a platform asks for them
     clock: Time = field(default_factory=lambda: Time(sleep=lambda _: None))
     started: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
 
@@ -61,11 +65,17 @@ class KubeflowHarness:
         del connection
         return new_client_from_config_dict(kubeconfig(self.server.url))
 
-    def platform(self, **entry: Any) -> Platform:
+    def platform(self, **entry: Any) -> SparkPlatform:
         """Connected anew."""
         logs = {"event_logs": (self.folder / "events").as_uri()}
-        config = Config.model_validate(ENTRY | logs | self.entry | entry)
-        return Platform(config, "sales_k8s", Clients(kubernetes=self.kubernetes, time=self.clock))
+        module = TYPES[self.type].load()
+        config = module.Config.model_validate(ENTRY | {"type": self.type} | logs | self.entry | entry)
+        return module.Platform(config, "sales_k8s", self.clients())
+
+    def clients(self) -> Clients:
+        """What the platform may ask for."""
+        given = Clients(kubernetes=self.kubernetes, time=self.clock)
+        return replace(given, aws=self.aws) if self.aws is not None else given
 
     def job(self, **changes: Any) -> SparkJob:
         """A job whose code is already staged."""
@@ -88,7 +98,7 @@ class KubeflowHarness:
 
     def applications(self) -> int:
         """Resources that were ever made."""
-        return sum(change.type == "ADDED" for change in self.cluster.history.get(KUBEFLOW, ()))
+        return sum(change.type == "ADDED" for change in self.cluster.history.get(self.kind, ()))
 
     def until_running(self, ref: JobRef) -> None:
         """The operator submits it and its driver runs."""
@@ -110,7 +120,7 @@ class KubeflowHarness:
 
     def lose(self, ref: JobRef) -> None:
         """Somebody deletes the resource."""
-        self.cluster.remove(KUBEFLOW, NAMESPACE, ref.path[1])
+        self.cluster.remove(self.kind, NAMESPACE, ref.path[1])
 
     def let_cancel_happen(self, ref: JobRef) -> None:
         """Its pods end, and the deletion with them."""
@@ -120,9 +130,7 @@ class KubeflowHarness:
     def unknown(self) -> JobRef:
         """No such resource."""
         host = self.server.url.removeprefix("http://")
-        return JobRef(
-            f"kubeflow_spark://{host}/{NAMESPACE}/never-was-0123456789ab/00000000-0000-0000-0000-000000000000"
-        )
+        return JobRef(f"{self.type}://{host}/{NAMESPACE}/never-was-0123456789ab/00000000-0000-0000-0000-000000000000")
 
     def move(self, ref: JobRef, word: str, error: str = "") -> None:
         """What the operator writes."""
@@ -130,7 +138,7 @@ class KubeflowHarness:
         status["executionAttempts"] = 1
         if word in ("COMPLETED", "FAILED"):
             status["terminationTime"] = self.cluster.moment()
-        self.cluster.update(KUBEFLOW, NAMESPACE, ref.path[1], {"status": status})
+        self.cluster.update(self.kind, NAMESPACE, ref.path[1], {"status": status})
 
     def tell(self, ref: JobRef, reason: str, message: str = "") -> None:
         """An event about the resource."""
@@ -144,8 +152,8 @@ class KubeflowHarness:
 
     def start_pod(self, ref: JobRef, name: str, role: str) -> None:
         """A pod of the job that runs."""
-        resource = self.cluster.get(KUBEFLOW, NAMESPACE, ref.path[1])
-        labels = resource["metadata"]["labels"] | {"sparkoperator.k8s.io/app-name": ref.path[1], "spark-role": role}
+        resource = self.cluster.get(self.kind, NAMESPACE, ref.path[1])
+        labels = resource["metadata"]["labels"] | {self.job_label: ref.path[1], "spark-role": role}
         container = f"spark-kubernetes-{role}"
         metadata: Json = {"name": name, "labels": labels}
         if role == "driver":

@@ -15,7 +15,12 @@ from airflow_doeks.model.status import JobState
 from airflow_doeks.model.telemetry import Sighting
 from airflow_doeks.platforms.registry import TYPES
 
-HARNESSES = ("emr_on_eks", "kubeflow_spark", "local")  # platform type -> tests/platforms/harness_<type>.py
+HARNESSES = (
+    "apache_spark",
+    "emr_on_eks",
+    "kubeflow_spark",
+    "local",
+)  # platform type -> tests/platforms/harness_<type>.py
 
 TRACEBACK = """\
 Traceback (most recent call last):

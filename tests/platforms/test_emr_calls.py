@@ -67,7 +67,7 @@ async def end_of(platform: Platform, ref: JobRef) -> JobState:
 @pytest.mark.parametrize("code", ["UnrecognizedClientException", "InvalidClientTokenId"])
 def test_a_key_that_was_replaced_is_renewed_once(aws, code):
     """A key rotated in the connection costs one refused call; if the new one is refused too, that is told at once."""
-    platform = aws.platform(tokens=iter(["old", "old", "new", "newer"]))
+    platform = aws.platform(tokens=iter(["old", "new", "newer"]))
     ref = submit(platform, aws)
     aws.emr.dead_code = code
     aws.emr.dead_tokens.add("old")

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from airflow_doeks.platforms.kubernetes.failure import SECONDS
 
+from airflow_doeks.platforms.spark.resource.failure import SECONDS
 from tests.fakes.cluster import EVENTS, KUBEFLOW, PODS
 from tests.platforms.harness_kubeflow_spark import NAMESPACE, harness
 
@@ -124,7 +124,7 @@ def test_a_job_that_was_deleted_says_so(kubeflow, ref):
 
 def test_an_api_server_that_is_away_is_told(kubeflow, ref, monkeypatch):
     """An explanation takes its time at most, and says what it could not read."""
-    monkeypatch.setattr("airflow_doeks.platforms.kubernetes.failure.SECONDS", 0.5)
+    monkeypatch.setattr("airflow_doeks.platforms.spark.resource.failure.SECONDS", 0.5)
     kubeflow.server.outages = 10**6
     failure = kubeflow.platform().explain(ref)
     assert SECONDS == 20

@@ -11,7 +11,7 @@ from airflow_doeks.platforms.patience import Refusal, Time
 from tests.platforms.harness_kubeflow_spark import harness
 from tests.platforms.test_kubernetes_watch import until
 
-JOBS = 300
+JOBS = 100
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ async def test_a_driver_on_a_node_is_starting(kubeflow):
 
 
 async def test_many_jobs_cost_what_one_costs(kubeflow):
-    """Hundreds of jobs run to their end over two connections, without a call for any of them."""
+    """A hundred jobs run to their end over two connections, without a call for any of them."""
     refs = {submit(kubeflow, map_index=number) for number in range(JOBS)}
     before, connected = kubeflow.server.calls.total(), kubeflow.server.connections
     async with following(kubeflow, refs) as told:

@@ -20,7 +20,7 @@ from airflow_doeks.platforms.registry import TYPES
 from tests.fakes.definitions import folder, violations
 
 FOLDER = Path(__file__).parent / "rendered"
-OPERATORS = ("kubeflow_spark",)
+OPERATORS = ("apache_spark", "kubeflow_spark")
 CASES = [case for name in OPERATORS for case in sorted((FOLDER / name).glob("*.yaml"))]
 ENTRY = {"namespace": "sales", "image": "acme/spark:3.5.9", "event_logs": "s3://acme-logs/spark-events/"}
 IDENTITY = JobIdentity(

@@ -22,7 +22,7 @@ async def at_once(_):
 
 async def until(is_true):
     """Wait for the other side."""
-    for _ in range(3000):
+    for _ in range(12000):
         if is_true():
             return
         await asyncio.sleep(0.01)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,11 @@ from airflow_doeks.language.merging import Facts
 from airflow_doeks.language.rules import engines_of, schema
 from airflow_doeks.model.code_path import is_url, located, refusal
 from airflow_doeks.model.engine import Engine, load
-from airflow_doeks.model.job_rules import JobFault, count_faults, work_faults
-from airflow_doeks.model.quantities import is_template, parse_cpu, parse_memory
+from airflow_doeks.model.job_rules import JobFault, count_faults, size_faults, work_faults
+from airflow_doeks.model.quantities import is_template
 
 _BUCKET_URL = re.compile(r"s3[an]?://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/.+")
 _RELEASE = re.compile(r"emr-\d+\.\d+\.\d+(-[a-z0-9-]+)?(-latest|-\d{8})?")
-_MEMORY_MIN = 1024**2
 
 
 def platform(facts: Facts) -> list[Finding]:
@@ -107,18 +107,7 @@ def _near_file(file: str) -> str:
 
 def quantities(facts: Facts) -> list[Finding]:
     """Pods of no size or no number."""
-    return [*_sizes(facts), *_placed(facts, count_faults)]
-
-
-def _sizes(facts: Facts) -> Iterator[Finding]:
-    for pod in facts.engine.pods:
-        sizes, path = (facts.job or {}).get(pod) or {}, (facts.entry.kind, pod)
-        cpu, memory = sizes.get("cpu"), sizes.get("memory")
-        if cpu is not None and not is_template(cpu) and parse_cpu(cpu) == 0:
-            yield Finding("DK210", f"{cpu} is no CPU at all", (*path, "cpu"), "write for example 1 or 500m")
-        if memory is not None and not is_template(memory) and parse_memory(memory) < _MEMORY_MIN:
-            advice = f"did you mean {memory}Gi?" if memory.isdigit() else "write for example 4Gi"
-            yield Finding("DK210", f"{memory} is less than a mebibyte", (*path, "memory"), advice)
+    return [*_placed(facts, size_faults), *_placed(facts, count_faults)]
 
 
 def presets(facts: Facts) -> list[Finding]:
@@ -156,8 +145,9 @@ def is_release(label: str) -> bool:
 def properties(facts: Facts) -> list[Finding]:
     """Properties that the engine would ignore without a word."""
     ask, found = facts.engine.property_fault, []
+    known = facts.pipeline.setting.data.get("known_conf") or ()
     for key in ((facts.job or {}).get("conf") or ()) if ask else ():
-        fault = load(ask)(key)
+        fault = None if any(fnmatchcase(key, pattern) for pattern in known) else load(ask)(key)
         if fault is not None:
             code, message, advice = fault
             found.append(Finding(code, message, (facts.entry.kind, "conf", key), advice, at_key=True))

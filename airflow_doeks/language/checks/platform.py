@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from types import SimpleNamespace
 from typing import Any
 
 from airflow_doeks.language.diagnostics import Finding
 from airflow_doeks.language.layers import steps_of
 from airflow_doeks.language.merging import Facts
-from airflow_doeks.language.rules import engines_of, schema
+from airflow_doeks.language.rules import engines_of, with_defaults
 from airflow_doeks.model.quantities import GIB, parse_cpu, parse_memory
 from airflow_doeks.platforms.registry import TYPES
 
@@ -91,7 +92,8 @@ def _check_of(facts: Facts) -> Callable[[Mapping[str, Any]], list[Any]]:
     platform, cache = facts.platform or {}, facts.pipeline.setting.cache
     key = ("check", platform["name"])
     if key not in cache:
-        module, config = TYPES[platform["type"]].load_checks(), _Entry(platform)
+        module = TYPES[platform["type"]].load_checks()
+        config = SimpleNamespace(**with_defaults("doeks", f"platform_{platform['type']}", platform))
         seen: dict[str, list[Any]] = {}
 
         def checked(job: Mapping[str, Any]) -> list[Any]:
@@ -103,17 +105,3 @@ def _check_of(facts: Facts) -> Callable[[Mapping[str, Any]], list[Any]]:
         cache[key] = checked
     found: Callable[[Mapping[str, Any]], list[Any]] = cache[key]
     return found
-
-
-class _Entry:
-    """An entry of doeks.yaml, which the schema accepted, behind the attributes of its type's Config."""
-
-    def __init__(self, platform: Mapping[str, Any]) -> None:
-        self.values = platform
-        self.keys = schema("doeks")["$defs"][f"platform_{platform['type']}"]["properties"]
-
-    def __getattr__(self, name: str) -> Any:
-        if name not in self.keys:
-            raise AttributeError(name)
-        value = self.values.get(name)
-        return self.keys[name].get("default") if value is None else value

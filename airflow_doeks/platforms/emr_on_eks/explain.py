@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 from airflow_doeks.model.record import FailureCategory, JobFailure
 from airflow_doeks.model.status import JobRef
 from airflow_doeks.platforms.aws_calls import AwsCalls
+from airflow_doeks.platforms.clients import Clients
 from airflow_doeks.platforms.emr_on_eks.config import Config
 from airflow_doeks.platforms.emr_on_eks.logs import CALL_SECONDS, CONTAINERS, job_links, no_log, read_logs
 from airflow_doeks.platforms.emr_on_eks.request import all_conf
@@ -57,13 +58,12 @@ class _Found:
 
 @dataclass(frozen=True)
 class Sources:
-    """Where an explanation is read from; ``kubernetes`` gives the API client of a connection."""
+    """Where an explanation is read from."""
 
     config: Config
+    clients: Clients
     emr: AwsCalls
-    s3: AwsCalls
     logs: AwsCalls
-    kubernetes: Callable[[str], Any]
 
 
 def explain(ref: JobRef, sources: Sources) -> JobFailure:
@@ -95,7 +95,7 @@ def _read_job(ref: JobRef, sources: Sources, found: _Found) -> None:
 def _read_logs(ref: JobRef, sources: Sources, found: _Found) -> None:
     """One log after the other until one tells why."""
     most, has_log = len(CONTAINERS) - bool(sources.config.kubernetes), False
-    for log_read in read_logs(ref, sources.config, sources.s3, sources.logs, most):
+    for log_read in read_logs(ref, sources.config, sources.clients, sources.logs, most):
         has_log = True
         category, message = root_cause(log_read.lines)
         found.tail = found.tail or log_read.lines
@@ -113,7 +113,7 @@ def _read_pods(ref: JobRef, sources: Sources, found: _Found) -> None:
         return
     from kubernetes.client import CoreV1Api
 
-    api = CoreV1Api(sources.kubernetes(sources.config.kubernetes))
+    api = CoreV1Api(sources.clients.kubernetes(sources.config.kubernetes))
     job_run, namespace = ref.path[1], sources.config.namespace
     plain = {"_request_timeout": CALL_SECONDS, "_preload_content": False}  # JSON, alike on every client
     answer = api.list_namespaced_pod(namespace, label_selector=f"{JOB_LABEL}={job_run}", **plain)

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from functools import partial
 from typing import NamedTuple
 from urllib.parse import quote
 
 from airflow_doeks.model.status import JobRef
+from airflow_doeks.model.stores import ByteStore
 from airflow_doeks.platforms.aws_calls import AwsCalls
+from airflow_doeks.platforms.clients import Clients
 from airflow_doeks.platforms.emr_on_eks.config import Config
 from airflow_doeks.platforms.patience import Refusal
 
-CALL_SECONDS = 3.0  # per call, its repetitions included
+CALL_SECONDS = 3.0  # per call of EMR, CloudWatch and Kubernetes, its repetitions included
 READ_LINES = 5000
 TAIL_BYTES = 4 * 1024**2
 _CHUNK_BYTES = 1024**2
+LIST_MAX = 1000  # one call of S3
 _GZIP = 31  # zlib: gzip with the largest window
 # Python's output, tracebacks included, goes to the driver's stdout; Spark's log to stderr; the submitter tells of a
 # driver that never came to be. The order in which a cause is looked for.
@@ -40,7 +45,8 @@ def job_links(ref: JobRef, config: Config) -> dict[str, str]:
     links = {"Job console": page} | ({} if config.persistent_ui is False else {"Spark UI": page})
     path = f"{cluster}/jobs/{job_run}/"
     if config.logs:
-        bucket, _, key = _log_place(config.logs)
+        bucket, _, key = config.logs.removeprefix("s3://").partition("/")
+        key = f"{key.rstrip('/')}/" if key.strip("/") else ""
         links["Driver log"] = f"{console}/s3/buckets/{bucket}?region={region}&prefix={quote(key + path)}"
     elif config.log_group:
         group = quote(config.log_group, safe="").replace("%", "$25")
@@ -49,20 +55,19 @@ def job_links(ref: JobRef, config: Config) -> dict[str, str]:
     return links
 
 
-def read_logs(ref: JobRef, config: Config, s3: AwsCalls, logs: AwsCalls, most: int) -> Iterator[Log]:
-    """At most ``most`` logs, the most telling first; one list, then a call each. Raises Refusal."""
-    return _from_s3(ref, config, s3, most) if config.logs else _from_cloudwatch(ref, config, logs, most)
+def read_logs(ref: JobRef, config: Config, clients: Clients, logs: AwsCalls, most: int) -> Iterator[Log]:
+    """At most ``most`` logs, the most telling first; one list, then a call each. Raises OSError and Refusal."""
+    if config.logs:
+        return _from_store(ref, clients.store(config.logs, config.connection), most)
+    return _from_cloudwatch(ref, config, logs, most)
 
 
-def _from_s3(ref: JobRef, config: Config, s3: AwsCalls, most: int) -> Iterator[Log]:
-    bucket, scheme, key = _log_place(config.logs or "")
-    prefix = f"{key}{_containers(ref)}"
-    answer = s3.patiently("list_objects_v2", CALL_SECONDS, Bucket=bucket, Prefix=prefix)
-    names = [item["Key"].removeprefix(prefix) for item in answer.get("Contents", ())]
-    for name in _interesting(names, ref, is_cut=bool(answer.get("IsTruncated")))[:most]:
-        with _unless_gone():
-            body = s3.patiently("get_object", CALL_SECONDS, Bucket=bucket, Key=prefix + name)["Body"]
-            yield Log(f"{scheme}{bucket}/{prefix}{name}", tuple(_lines(body.iter_chunks(_CHUNK_BYTES))))
+def _from_store(ref: JobRef, store: ByteStore, most: int) -> Iterator[Log]:
+    prefix = _containers(ref)
+    names = [name.removeprefix(prefix) for name in itertools.islice(store.list(prefix), LIST_MAX)]
+    for name in _interesting(names, ref, is_cut=len(names) == LIST_MAX)[:most]:
+        with contextlib.suppress(FileNotFoundError), store.open(prefix + name) as body:
+            yield Log(f"{store.url}/{prefix}{name}", tuple(_lines(iter(partial(body.read, _CHUNK_BYTES), b""))))
 
 
 def _from_cloudwatch(ref: JobRef, config: Config, logs: AwsCalls, most: int) -> Iterator[Log]:
@@ -105,7 +110,7 @@ def _interesting(names: list[str], ref: JobRef, *, is_cut: bool) -> list[str]:
     return [kinds[kind] for kind in CONTAINERS if kind in kinds]
 
 
-@contextmanager
+@contextlib.contextmanager
 def _unless_gone() -> Iterator[None]:
     """A log that is not there is no log; whatever else was refused is told."""
     try:
@@ -133,12 +138,6 @@ def _plain(chunks: Iterable[bytes]) -> Iterator[bytes]:
             chunk = archive.unused_data  # noqa: PLW2901 - the next archive
             archive = zlib.decompressobj(_GZIP) if archive.eof else archive
         yield chunk
-
-
-def _log_place(url: str) -> tuple[str, str, str]:
-    scheme, _, rest = url.partition("://")
-    bucket, _, key = rest.partition("/")
-    return bucket, f"{scheme}://", f"{key.rstrip('/')}/" if key.strip("/") else ""
 
 
 def _streams(config: Config) -> str:

@@ -11,10 +11,12 @@ from collections.abc import Set as AbstractSet
 from datetime import datetime, timezone
 from typing import Any
 
+from airflow_doeks.model.errors import PlatformError
 from airflow_doeks.model.identity import CLOCK_SKEW, PREFIX, JobIdentity, label_value
 from airflow_doeks.model.job import SparkJob
 from airflow_doeks.model.record import JobFailure
 from airflow_doeks.model.status import JobRef, JobStatus, Request, Scope
+from airflow_doeks.model.stores import ByteStore
 from airflow_doeks.model.telemetry import Node, Sighting, Telemetry
 from airflow_doeks.platforms.aws_calls import AwsCalls, aws_calls
 from airflow_doeks.platforms.clients import Clients
@@ -40,7 +42,6 @@ class Platform:
         self.config, self.name = config, name
         self._clients = clients
         self._emr = self._calls("emr-containers", endpoint_url=config.endpoint_url)
-        self._s3 = self._calls("s3")
         self._logs = self._calls("logs")
 
     def render(self, job: SparkJob, identity: JobIdentity) -> Request:
@@ -49,9 +50,7 @@ class Platform:
 
     def submit(self, request: Request) -> JobRef:
         """Upload what the job needs, then StartJobRun; the token makes any number of calls one job."""
-        for url, text in request.body["uploads"].items():
-            bucket, key = _bucket_and_key(url)
-            self._s3.patiently("put_object", Bucket=bucket, Key=key, Body=text.encode())
+        self._upload(request.body["uploads"])
         answer = self._emr.patiently("start_job_run", **request.body["start_job_run"])
         return ref_of(answer["arn"])
 
@@ -133,11 +132,23 @@ class Platform:
 
     def explain(self, ref: JobRef) -> JobFailure:
         """From the states EMR tells, the logs in S3 or CloudWatch, and pods and events where `kubernetes` is set."""
-        return explain(ref, Sources(self.config, self._emr, self._s3, self._logs, self._clients.kubernetes))
+        return explain(ref, Sources(self.config, self._clients, self._emr, self._logs))
 
     def links(self, ref: JobRef) -> dict[str, str]:
         """Where to look while it runs and after; no call is made."""
         return job_links(ref, self.config)
+
+    def _upload(self, uploads: Mapping[str, str]) -> None:
+        stores: dict[str, ByteStore] = {}
+        for url, text in uploads.items():
+            bucket, _, key = url.removeprefix("s3://").partition("/")
+            if bucket not in stores:
+                stores[bucket] = self._clients.store(f"s3://{bucket}", self.config.connection)
+            try:
+                stores[bucket].write(key, text.encode())
+            except OSError as error:
+                msg = f"{url} could not be written: {error}"
+                raise PlatformError(msg, retryable=not isinstance(error, PermissionError)) from error
 
     def _calls(self, service: str, endpoint_url: str | None = None) -> AwsCalls:
         config = self.config
@@ -164,8 +175,3 @@ class Platform:
             whole = run if run.get("tags") else self._describe(run["virtualClusterId"], run["id"])
             if whole:
                 yield whole
-
-
-def _bucket_and_key(url: str) -> tuple[str, str]:
-    bucket, _, key = url.removeprefix("s3://").partition("/")
-    return bucket, key

@@ -43,6 +43,7 @@ class Operator:
         column: the printed column that holds the state's word; ``ended_column``: the one of the end, if any.
         must_look: words whose verdict stands in the resource only, not in the printed columns.
         job_label: label of a job's pods that holds the resource's name.
+        driver_status: what a resource keeps of its driver's pod, whose status it is; None where nothing is kept.
         end_events: reasons of the operator's events about a resource -> how the job ended; they outlive it by an hour.
     """
 
@@ -56,6 +57,7 @@ class Operator:
     ended_column: str = ""
     attempts_column: str = ""
     must_look: frozenset[str] = frozenset()
+    driver_status: Callable[[Json], Json | None] | None = None
     end_events: Mapping[str, JobState] = field(default_factory=dict)
 
     def state(self, word: str) -> JobState:

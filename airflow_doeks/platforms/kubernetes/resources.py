@@ -89,10 +89,14 @@ class Resources:
 
     def observe(self, ref: JobRef) -> JobStatus:
         """One read of the resource; of one that is gone, of its events."""
+        return self.look(ref)[0]
+
+    def look(self, ref: JobRef) -> tuple[JobStatus, dict[str, Any] | None]:
+        """The same, and the resource."""
         resource = self.resource(ref)
         if resource is None:
-            return self._gone(ref)
-        return self.operator.status(self.calls.server.host, resource)
+            return self._gone(ref), None
+        return self.operator.status(self.calls.server.host, resource), resource
 
     def resource(self, ref: JobRef, seconds: float = 60.0) -> dict[str, Any] | None:
         """The job's resource; None if it is gone or another has its name."""

@@ -15,6 +15,7 @@ from airflow_doeks.lifecycle import Clock, waiting
 from airflow_doeks.model.errors import PlatformError
 from airflow_doeks.model.status import JobState
 from airflow_doeks.operators.job import FlinkJobOperator, SparkJobOperator
+from airflow_doeks.platforms.patience import seconds_left
 from airflow_doeks.platforms.registry import TYPES
 from tests.fakes.memory_platform import MEMORY, PLACES, START, MemoryPlatform
 from tests.lifecycle.test_submission import FOR_EVER
@@ -189,6 +190,20 @@ def test_a_task_that_settled_its_job_costs_the_callback_one_read(platform: Memor
     platform.observe = platform.find = None  # type: ignore[assignment, method-assign]
     settle_again(task.context)
     assert (len(asked.reads), len(asked.writes)) == (1, 0)
+
+
+def test_all_questions_of_a_callback_share_its_time(platform: MemoryPlatform, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Airflow gives a callback 20 seconds: no call is repeated for a minute in them, the record has its share."""
+    left: list[float] = []
+    for name in ("observe", "explain", "telemetry"):
+        inner = getattr(platform, name)
+        monkeypatch.setattr(platform, name, lambda ref, inner=inner: (left.append(seconds_left(60.0)), inner(ref))[1])
+    platform.before_cancel = lambda: left.append(seconds_left(60.0))
+    task = Try(retries=0)
+    task.start()
+    settle_again(task.context | {"exception": AirflowTaskTimeout("30 s")})
+    assert len(left) >= 4
+    assert all(0 < seconds <= 12 for seconds in left)
 
 
 @pytest.mark.parametrize("state", [JobState.QUEUED, JobState.RUNNING, JobState.STALLED, JobState.LOST])

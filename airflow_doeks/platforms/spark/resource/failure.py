@@ -39,12 +39,16 @@ SAID: tuple[tuple[str, FailureCategory], ...] = (
 )
 
 
+_DRIVER = {"metadata": {"name": "the driver", "labels": {"spark-role": "driver"}}}
+
+
 @dataclass
 class _Found:
     """What was read so far; a thread adds to it."""
 
     status: JobStatus | None = None
     drivers: list[Mapping[str, Any]] = field(default_factory=list)
+    kept: Mapping[str, Any] | None = None  # the driver's pod as its operator keeps it
     pods: list[PodFact] = field(default_factory=list)
     logged: Cause | None = None
     tail: tuple[str, ...] = ()
@@ -87,7 +91,9 @@ def _attempt(
 
 
 def _read_resource(ref: JobRef, resources: Resources, found: _Found) -> None:
-    found.status = resources.observe(ref)
+    found.status, resource = resources.look(ref)
+    kept = resources.operator.driver_status(resource) if resource and resources.operator.driver_status else None
+    found.kept = {**_DRIVER, "status": kept} if kept else None
     words = (found.status.native_state or found.status.state.value, found.status.reason)
     found.evidence.append(f"{resources.operator.title}: " + " - ".join(word for word in words if word))
 
@@ -100,7 +106,8 @@ def _read_pods(ref: JobRef, resources: Resources, found: _Found) -> None:
     names = {pod["metadata"]["name"] for pod in pods} | {name}
     events = resources.calls.list(EVENTS, namespace, CALL_SECONDS)
     ours = [event for event in events if _is_about(event, name, names)]
-    found.pods += pod_facts(pods, ours)
+    kept = [found.kept] if found.kept and not found.drivers else []
+    found.pods += pod_facts([*pods, *kept], ours)
     found.evidence += [f"Kubernetes: {fact.text}" for fact in found.pods[:EVIDENCE_MAX]]
     if len(found.pods) > EVIDENCE_MAX:
         found.evidence.append(f"Kubernetes: {len(found.pods) - EVIDENCE_MAX} more")
@@ -113,6 +120,8 @@ def _is_about(event: Mapping[str, Any], name: str, names: set[str]) -> bool:
 
 def _read_log(ref: JobRef, resources: Resources, found: _Found) -> None:
     """The tail of the driver's log, while its pod is there; before it, what the pod itself tells of the log's end."""
+    if not found.drivers and found.kept:
+        _heed(_last_words(found.kept), "what the operator keeps of the driver", found)
     if not found.drivers:
         found.evidence.append("the driver's pod is gone, and its log with it")
         return

@@ -15,6 +15,7 @@ from airflow_doeks.model.telemetry import Node, Sighting, Telemetry
 from airflow_doeks.platforms.clients import Clients
 from airflow_doeks.platforms.kubernetes.calls import KubeCalls
 from airflow_doeks.platforms.kubernetes.config import KubernetesConfig
+from airflow_doeks.platforms.kubernetes.eks import eks_server
 from airflow_doeks.platforms.kubernetes.operator import Operator
 from airflow_doeks.platforms.kubernetes.resources import Resources
 from airflow_doeks.platforms.kubernetes.server import NODES, Server, server_of
@@ -43,7 +44,10 @@ class SparkPlatform:
         return f"eks {eks.region} {eks.cluster} {eks.role or ''}".strip() if eks else self.config.connection
 
     def _connect(self) -> Server:
-        return server_of(self.clients.kubernetes(self.config.connection))
+        config, clients = self.config, self.clients
+        if config.eks is not None:
+            return eks_server(config.eks, clients.aws, config.aws_connection, clients.time)
+        return server_of(clients.kubernetes(config.connection))
 
     def submit(self, request: Request) -> JobRef:
         """Make the folder of the event log, then the resource; the token makes any number of calls one job."""

@@ -52,10 +52,6 @@ class SparkWork:
     args: tuple[str, ...]
     deps: dict[str, list[str]]
 
-    def hashed(self) -> list[Any]:
-        """What equal work has in common."""
-        return [self.conf, self.templates, self.version, self.image, self.main, list(self.args), self.deps]
-
 
 def spark_work(
     config: KubernetesConfig,

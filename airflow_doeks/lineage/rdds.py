@@ -1,0 +1,58 @@
+"""RDDs of a stage: the files they read by path, what they keep in a cache, and reads that nothing names."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from airflow_doeks.lineage.names import Name, dataset_name, without_partitions
+
+_BY_PATH = frozenset(
+    {"textFile", "hadoopFile", "newAPIHadoopFile", "sequenceFile", "objectFile", "wholeTextFiles", "binaryFiles"}
+)
+_READING = re.compile(r"FileScanRDD|HadoopRDD|NewHadoopRDD|DataSourceRDD|JDBCRDD|BinaryFileRDD|WholeTextFileRDD")
+_INFERENCE = re.compile(r"(csv|json|xml|load|parquet|orc|avro|text|table|schema|createOrReplaceTempView|sql) at ")
+
+
+class StageRdds(NamedTuple):
+    """What the RDDs of a stage tell.
+
+    Attributes:
+        names: datasets that they read by path.
+        scopes: of others that read.
+        is_cached: one of them is kept, so that it may be read again without its source.
+        is_inference: the stage only looks for a schema in data that a scan reads later.
+    """
+
+    names: tuple[Name, ...]
+    scopes: tuple[str, ...]
+    is_cached: bool
+    is_inference: bool
+
+
+def rdds_of(info: Mapping[str, Any]) -> StageRdds:
+    """Of a Stage Info."""
+    names: dict[Name, None] = {}
+    scopes: dict[str, None] = {}
+    rdds: Sequence[Mapping[str, Any]] = info["RDD Info"]
+    for rdd in rdds:
+        scope, name = _scope(rdd), str(rdd.get("Name"))
+        if scope in _BY_PATH and "/" in name:
+            names |= dict.fromkeys(dataset_name(without_partitions(path)) for path in name.split(","))
+        elif _READING.fullmatch(name):
+            scopes[scope.strip()] = None
+    is_cached = any(_is_kept(rdd.get("Storage Level") or {}) for rdd in rdds)
+    return StageRdds(tuple(names), tuple(scopes), is_cached, bool(_INFERENCE.match(str(info.get("Stage Name")))))
+
+
+def _scope(rdd: Mapping[str, Any]) -> str:
+    try:
+        return str(json.loads(rdd.get("Scope") or "{}").get("name", ""))
+    except (TypeError, ValueError, AttributeError):
+        return ""
+
+
+def _is_kept(level: Mapping[str, Any]) -> bool:
+    return bool(level.get("Use Memory") or level.get("Use Disk"))
