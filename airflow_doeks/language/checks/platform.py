@@ -34,6 +34,18 @@ def refusals(facts: Facts) -> list[Finding]:
     return found
 
 
+def warnings(facts: Facts) -> list[Finding]:
+    """What the task's platform would take of its job and most likely ignore."""
+    if not _runs(facts):
+        return []
+    platform, job, kind = facts.platform or {}, dict(facts.job or {}), facts.entry.kind
+    ask = getattr(TYPES[platform["type"]].load_checks(), "job_warnings", None)
+    return [
+        Finding("DK405", one.message, (kind, *_steps(one.path, job)), one.help)
+        for one in (ask(_config_of(platform), job) if ask else ())
+    ]
+
+
 def cost_tags(facts: Facts) -> list[Finding]:
     """Cost tags that the platform has no room for."""
     if not _runs(facts):
@@ -87,13 +99,18 @@ def _steps(path: str, job: Mapping[str, Any]) -> tuple[Any, ...]:
     return ()
 
 
+def _config_of(platform: Mapping[str, Any]) -> SimpleNamespace:
+    """An entry of doeks.yaml, which the schema accepted, behind the attributes of its type's Config."""
+    return SimpleNamespace(**with_defaults("doeks", f"platform_{platform['type']}", platform))
+
+
 def _check_of(facts: Facts) -> Callable[[Mapping[str, Any]], list[Any]]:
     """The platform's check, bound to its configuration and asked once for equal jobs of all pipelines."""
     platform, cache = facts.platform or {}, facts.pipeline.setting.cache
     key = ("check", platform["name"])
     if key not in cache:
         module = TYPES[platform["type"]].load_checks()
-        config = SimpleNamespace(**with_defaults("doeks", f"platform_{platform['type']}", platform))
+        config = _config_of(platform)
         seen: dict[str, list[Any]] = {}
 
         def checked(job: Mapping[str, Any]) -> list[Any]:

@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from airflow_doeks.model.job import Configuration
+
 
 class LogRotation(BaseModel):
     """Rotation of container logs inside the pod."""
@@ -64,6 +66,11 @@ class Config(BaseModel):
         default=None, description="Prefix of CloudWatch log streams.", examples=["airflow"]
     )
     log_rotation: LogRotation | None = Field(default=None, description="Rotation of container logs inside the pod.")
+    configuration: tuple[Configuration, ...] = Field(
+        default=(),
+        description="EMR's classifications beside `spark-defaults`, for every job; a job's own property wins.",
+        examples=[[{"classification": "spark-log4j", "properties": {"rootLogger.level": "warn"}}]],
+    )
     persistent_ui: bool | None = Field(
         default=None, description="EMR's persistent Spark UI; EMR's default if left out."
     )

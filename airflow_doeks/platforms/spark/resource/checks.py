@@ -29,6 +29,8 @@ def check_spark_job(config: KubernetesConfig, job: Mapping[str, Any]) -> list[Fi
         key = TEMPLATE_FILE.format(role)
         if key in (job.get("conf") or {}):
             found.append(Finding(f"conf.{key}", f"the resource brings a pod template of the {role}", "use presets"))
+    if job.get("configuration"):
+        found.append(Finding("configuration", "classifications are EMR's", "write `conf`, or `files`"))
     if job.get("release"):
         found.append(Finding("release", "releases are EMR's; here the image says what runs", "write `image`"))
     if has_templated_pods(job):
