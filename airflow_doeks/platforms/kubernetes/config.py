@@ -53,6 +53,11 @@ class KubernetesConfig(BaseModel):
     queue: str | None = Field(
         default=None, description="Queue of presets `yunikorn` and `volcano`.", examples=["root.sales"]
     )
+    fargate_profile: str | None = Field(
+        default=None,
+        description="Fargate profile of `executors.capacity: fargate`; its selectors must match the executors' pods.",
+        examples=["spark-executors"],
+    )
     aws_connection: str | None = Field(
         default=None,
         description="Airflow connection of the amazon provider, for code, event logs and node types in AWS.",
