@@ -69,6 +69,7 @@ class PipelineRun:
             self._find_run(before)
             self.tasks = self._read_tasks()
             progress.show(self.tasks)
+        compat.Trigger.clean_unused()  # or the next triggerer would run those of tasks that are over
         self.records = [JobRecord.model_validate(value) for value in self._xcoms(RECORD_KEY).values()] + stopped
 
     def to_json(self) -> dict[str, Any]:

@@ -123,7 +123,9 @@ class Site:
         return _told(task_page(place, records, detail, links=links, chosen=chosen), seen)
 
     def _record(self, entry: Entry) -> JobRecord | None:
-        return self._ledger.find(entry.record_id, datetime.fromisoformat(f"{entry.day}T12:00:00+00:00"))
+        """The whole record of an entry, with what the bill said."""
+        record = self._ledger.find(entry.record_id, datetime.fromisoformat(f"{entry.day}T12:00:00+00:00"))
+        return record and record.model_copy(update={"actual": self._ledger.read_bill(record)})
 
     def _run(self, query: Query, _readable: Readable) -> Page:
         dag_id, run_id = _needed(query, "dag_id", "run_id")

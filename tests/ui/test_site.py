@@ -104,6 +104,15 @@ def test_an_address_that_lacks_something_says_what(site):
     assert "the address lacks run_id and task_id" in answer.body
 
 
+def test_what_the_bill_said_stands_beside_the_cost(site, ledger, record):
+    """Once the bill is in the ledger, the task's page has its dollars and by how much the record was off."""
+    ledger.write(record("a", "1.50"))
+    assert "On the bill" not in site.answer("task", TASK, everything).body
+    ledger.store.write("v1/submitted=2026-11-20/a.actual.json", b'{"usd_total": "1.25"}')
+    body = site.answer("task", TASK, everything).body
+    assert "The record was off by +20.0%." in body
+
+
 def test_a_table_is_a_csv_file(site, ledger, record):
     """`csv=<table>` gives all of it under a name of its own; a table that is not there is a 404."""
     ledger.write(record("a", "1.2345"))

@@ -12,7 +12,7 @@ from airflow_doeks.platforms.protocol import Finding
 from airflow_doeks.platforms.spark.checks import code_findings, pod_name_findings
 from airflow_doeks.platforms.spark.conf import conf_findings
 from airflow_doeks.platforms.spark.pods import TEMPLATE_FILE
-from airflow_doeks.platforms.spark.presets import ROLES, effect_of, preset_findings
+from airflow_doeks.platforms.spark.presets import ROLES, preset_findings
 from airflow_doeks.platforms.spark.resource.work import spark_version, surroundings
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ def check_spark_job(config: KubernetesConfig, job: Mapping[str, Any]) -> list[Fi
         return found
     typed = view(job)
     around = surroundings(config, {})
-    effect_of(typed, around)
     return found + preset_findings(typed, around)
 
 
