@@ -17,8 +17,9 @@ from airflow_doeks.lifecycle.account import Account, account
 from airflow_doeks.model.errors import DoeksError
 from airflow_doeks.model.event_log import EventLogSummary
 from airflow_doeks.model.lineage import Dataset
+from airflow_doeks.model.priced_as import PricedAs, assumed
 from airflow_doeks.model.record import Cost
-from airflow_doeks.model.telemetry import Node, Telemetry
+from airflow_doeks.model.telemetry import Telemetry
 from airflow_doeks.report import dataset_label
 
 _MILLION = 10**6
@@ -32,7 +33,10 @@ _GB = 10**9
 @click.option("--region", help="Region of the bundled rate card.", show_default="us-east-1")
 @click.option("--split", type=click.Choice(["aws", "opencost"]), help="How a node's price falls on vCPU and memory.")
 @click.option(
-    "--priced-as", default="m7g.xlarge", show_default=True, help="Instance type for pods whose node nobody saw."
+    "--priced-as",
+    default="m7g.xlarge",
+    show_default=True,
+    help="Instance type for pods whose node nobody saw; driver=m7g.xlarge,executors=g5.xlarge for one a role.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def cost(
@@ -59,7 +63,10 @@ def cost(
         raise click.UsageError(str(error)) from error
     facts = _read_telemetry(telemetry) if telemetry else Telemetry()
     summary = _read_log(event_log) if event_log else EventLogSummary()
-    result = account(facts, summary, card, assumed_node=Node(uid="assumed", instance_type=priced_as))
+    stand_in = assumed(_priced_as(priced_as))
+    if not facts.assumed_by_role:
+        facts = facts.model_copy(update={"assumed_by_role": stand_in.get("assumed_by_role", {})})
+    result = account(facts, summary, card, assumed_node=stand_in.get("assumed_node"))
     if as_json:
         click.echo(result.model_dump_json(indent=2))
     else:
@@ -90,6 +97,20 @@ def lineage(event_log: str, as_json: bool) -> None:
     out.print(f"Complete: {'yes' if summary.lineage.complete else 'no'}")
     for why in summary.why:
         out.print(f"Not known: {why}")
+
+
+def _priced_as(text: str) -> PricedAs:
+    """``m7g.xlarge``, or ``driver=m7g.xlarge,executors=g5.xlarge``."""
+    if "=" not in text:
+        return text
+    found: dict[Literal["driver", "executors"], str] = {}
+    for pods, _, kind in (part.strip().partition("=") for part in text.split(",")):
+        if pods in ("driver", "executors") and kind:
+            found["driver" if pods == "driver" else "executors"] = kind
+    if len(found) != len(text.split(",")):
+        msg = f"--priced-as {text!r}: expected an instance type, or driver=TYPE,executors=TYPE"
+        raise click.UsageError(msg)
+    return found
 
 
 def _read_log(url: str) -> EventLogSummary:

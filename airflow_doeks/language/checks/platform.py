@@ -11,6 +11,7 @@ from airflow_doeks.language.diagnostics import Finding
 from airflow_doeks.language.layers import steps_of
 from airflow_doeks.language.merging import Facts
 from airflow_doeks.language.rules import engines_of, with_defaults
+from airflow_doeks.model.priced_as import node_type
 from airflow_doeks.model.quantities import GIB, parse_cpu, parse_memory
 from airflow_doeks.platforms.registry import TYPES
 
@@ -60,18 +61,24 @@ def cost_tags(facts: Facts) -> list[Finding]:
 def nodes(facts: Facts) -> list[Finding]:
     """Pods that do not fit the node that the platform names; where jobs run here they are cut to the machine."""
     platform = facts.platform or {}
-    size = node_size(platform.get("priced_as") or "") if _runs(facts) else None
-    if size is None or TYPES[platform["type"]].runs_here:
+    if not _runs(facts) or TYPES[platform["type"]].runs_here:
         return []
-    (vcpu, gib), found = size, []
+    found = []
     for pod in facts.engine.pods:
-        sizes = (facts.job or {}).get(pod) or {}
-        for key, parse, most in (("cpu", parse_cpu, vcpu), ("memory", parse_memory, gib * GIB)):
+        kind = node_type(platform.get("priced_as"), pod) or ""
+        sizes, size = (facts.job or {}).get(pod) or {}, node_size(kind)
+        if size is None:
+            continue
+        for key, parse, most in (("cpu", parse_cpu, size[0]), ("memory", parse_memory, size[1] * GIB)):
             value = sizes.get(key)
             if value is not None and "{" not in str(value) and parse(value) >= most:
-                message = f"{pod}.{key} {value} does not fit {platform['priced_as']} ({vcpu} vCPU, {gib} GiB)"
+                message = f"{pod}.{key} {value} does not fit {kind} ({size[0]} vCPU, {size[1]} GiB)"
                 advice = "a node keeps some for itself; ask for less, or name a larger node as priced_as in doeks.yaml"
                 found.append(Finding("DK404", message, (facts.entry.kind, pod, key), advice))
+        if sizes.get("gpu") and "{" not in str(sizes["gpu"]):
+            message = f"{pod}.gpu {sizes['gpu']}: {kind} has no GPU, so that what they cost is not known"
+            advice = "name a type with GPUs: priced_as: {driver: m7g.xlarge, executors: g5.xlarge} in doeks.yaml"
+            found.append(Finding("DK404", message, (facts.entry.kind, pod, "gpu"), advice))
     return found
 
 

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from airflow_doeks.model.job import Configuration
+from airflow_doeks.model.priced_as import PricedAs
 
 
 class LogRotation(BaseModel):
@@ -111,10 +112,10 @@ class Config(BaseModel):
     node_labels: Literal["karpenter", "managed"] = Field(
         default="karpenter", description="Who labels nodes by capacity type: Karpenter or EKS managed node groups."
     )
-    priced_as: str | None = Field(
+    priced_as: PricedAs | None = Field(
         default=None,
-        description="Instance type that pods are priced as when no node was seen.",
-        examples=["m7g.4xlarge"],
+        description="Instance type that pods are priced as when no node was seen; one for all, or one a role.",
+        examples=["m7g.4xlarge", {"driver": "m7g.xlarge", "executors": "g5.xlarge"}],
     )
     list_seconds: float = Field(
         default=15.0,
