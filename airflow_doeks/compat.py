@@ -73,6 +73,7 @@ _PATHS: dict[str, tuple[tuple[tuple[int, int], str], ...]] = {
     "DagRun": (((2, 0), "airflow.models.dagrun:DagRun"),),
     "TaskInstance": (((2, 0), "airflow.models.taskinstance:TaskInstance"),),
     "DagModel": (((2, 0), "airflow.models.dag:DagModel"),),
+    "Trigger": (((2, 0), "airflow.models.trigger:Trigger"),),
     "TaskInstanceHistory": (((2, 0), "airflow.models.taskinstancehistory:TaskInstanceHistory"),),
     "DagAccessEntity": (
         ((3, 0), "airflow.api_fastapi.auth.managers.models.resource_details:DagAccessEntity"),

@@ -1,11 +1,15 @@
-"""The XCom that says which job a task has: written right after submit, read by whoever comes later."""
+"""The XCom that says which job a task has: written right after submit, read by whoever comes later.
+
+Light to import: links, which every DAG file with a job builds, ask it for the key.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from airflow_doeks.attempt.hand import JobInHand
+if TYPE_CHECKING:
+    from airflow_doeks.attempt.hand import JobInHand
 
 JOB_KEY = "doeks_job"
 

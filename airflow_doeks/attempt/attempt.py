@@ -164,7 +164,7 @@ class TaskAttempt:
             ending = Ending.UNANSWERED if error.retryable else Ending.REFUSED
         is_retried = bool(ENDINGS[ending].is_retried)
         if not is_retried or is_last_try(self.context["ti"]):
-            close_refused(books, self.operator.platform, ending, str(error), self.context)
+            close_refused(books, self.operator, ending, str(error), self.context)
         wrapped: Exception = (AirflowException if is_retried else AirflowFailException)(str(error))
         return wrapped
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from airflow_doeks.attempt.delivery import deliver
-from airflow_doeks.attempt.hand import Books, JobInHand
+from airflow_doeks.attempt.hand import Books, JobInHand, JobTask
 from airflow_doeks.lifecycle import Settled, end, refused_record, settle, unsettled_record
 from airflow_doeks.lifecycle.endings import ENDINGS, Ending, failure_of
 from airflow_doeks.model.record import JobFailure, JobRecord
@@ -58,11 +58,11 @@ def close(
     return Closed(status, deliver(settled, job.books.settings, context), failure)
 
 
-def close_refused(books: Books, entry: Mapping[str, Any], ending: Ending, why: str, context: Mapping[str, Any]) -> None:
+def close_refused(books: Books, task: JobTask, ending: Ending, why: str, context: Mapping[str, Any]) -> None:
     """The record of a job that never came to be; never raises."""
     failure = JobFailure(category=ENDINGS[ending].category or "unknown", message=why)
     try:
-        settled = refused_record(books.identity, entry, failure)
+        settled = refused_record(books.identity, task.platform, failure, engine=task.engine)
     except Exception:
         log.exception("No record of the refused job was written")
         return

@@ -46,6 +46,7 @@ def run(file: Path, environment: str | None, as_json: bool) -> None:
 
             result = PipelineRun(plan, caller)
             result.run(out)
+            _task_logs(log, plan.dag_id, result.run_id)
         except Exception as error:
             traceback.print_exc()  # into the log
             say(out, ("Airflow stopped:", "red"), f" {error}\nLog: {log}")
@@ -57,6 +58,16 @@ def run(file: Path, environment: str | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(result.to_json() | {"ledger": ledger, "airflow_home": str(home), "log": str(log)}))
     raise SystemExit(0 if result.state == "success" else 1)
+
+
+def _task_logs(log: Path, dag_id: str, run_id: str | None) -> None:
+    """Let the UI show of each try what a worker would have written."""
+    from airflow_doeks.cli.run_logs import write_task_logs
+
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if run_id is not None:
+        write_task_logs(log, dag_id, run_id)
 
 
 def _plan(file: Path, environment: str | None) -> tuple[Plan, Path | None]:

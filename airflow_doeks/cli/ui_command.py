@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
+import re
 import secrets
 import signal
 import socket
@@ -61,8 +63,8 @@ def ui(folder: Path, host: str, port: int) -> None:
     running = _Processes(desk)
     try:
         click.echo(f"Airflow in {home} starts; Ctrl-C ends it.")
-        # The first command of all writes airflow.cfg, with a Fernet key and the other secrets that the rest shares.
-        running.run_to_end("database", [airflow, "db", "migrate"])
+        running.run_to_end("database", [airflow, "db", "migrate"])  # which writes airflow.cfg, whose secrets all share
+        _fill_in_fernet_key(home / "airflow.cfg")
         if not compat.USES_PASSWORD_FILE:
             running.run_to_end("user", [sys.executable, "-c", _MAKE_ADMIN], DOEKS_UI_PASSWORD=password)
         for name, arguments in compat.PROCESSES.items():
@@ -157,6 +159,15 @@ def _listens(host: str, port: int) -> bool:
     with suppress(OSError), socket.create_connection((host, port), timeout=1):
         return True
     return False
+
+
+def _fill_in_fernet_key(settings: Path) -> None:
+    """Have connections encrypted. Until Airflow 2 is dropped: 2.10 writes its settings without a key."""
+    text = settings.read_text("utf-8") if settings.is_file() else ""  # AIRFLOW_CONFIG names another
+    key = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+    filled = re.sub(r"^fernet_key =[ \t]*$", f"fernet_key = {key}", text, count=1, flags=re.MULTILINE)
+    if filled != text:
+        settings.write_text(filled, "utf-8")
 
 
 def _password(file: Path) -> tuple[str, bool]:

@@ -31,12 +31,14 @@ def itemize(
     card: RateCard,
     *,
     assumed_node: Node | None = None,
+    assumed_by_role: Mapping[str, Node] | None = None,
     started: datetime | None = None,
     ended: datetime | None = None,
     now: datetime | None = None,
 ) -> tuple[Line, ...]:
     """A line per pod, or per stretch of a pod's time; time that two stretches of a pod share counts once.
 
+    ``assumed_node`` stands in for a node that nobody saw, ``assumed_by_role`` goes before it.
     ``started`` and ``ended`` are the job's, for pods whose own times are unknown; ``now`` closes what still runs.
     """
     lines = []
@@ -65,7 +67,7 @@ def itemize(
             seen = nodes.get(pod.node) if pod.node else None
             if seen and assumed_node and not (seen.instance_type or seen.usd_per_hour):
                 seen = None  # a node that tells no type is priced as the one that is declared
-            node = seen or assumed_node
+            node = seen or (assumed_by_role or {}).get(pod.role) or assumed_node
             line = Line(
                 pod,
                 node=_filled(node, card) if node else None,
@@ -111,7 +113,9 @@ def _priced(line: Line, card: RateCard, start: datetime, end: datetime) -> Line:
     if node is None:
         return replace(line, why="pods whose node nobody saw, and no node type is declared")
     prices, why = _node_prices(node, card, line.capacity_type, start, end)
-    if prices is not None and not (node.vcpu and node.memory_gib):
+    if line.pod.gpu > node.gpu:
+        why = f"pods with {line.pod.gpu} GPU on {node.instance_type or 'a node'}, which has {node.gpu or 'none'}"
+    elif prices is not None and not (node.vcpu and node.memory_gib):
         why = f"pods on {node.instance_type or 'a node of unknown type'}, whose capacity is not known"
     if why or prices is None:
         return replace(line, why=why)
@@ -172,6 +176,8 @@ def _spot_prices(card: RateCard, kind: str, zone: str | None, start: datetime, e
 def _on_fargate(line: Line, card: RateCard, start: datetime) -> Line:
     pod, rates = line.pod, card.fargate
     size = fargate_size(pod.vcpu or Decimal(0), pod.memory_gib or Decimal(0))
+    if pod.gpu:
+        return replace(line, node=None, why=f"pods with {pod.gpu} GPU on Fargate, which has none")
     if rates is None:
         return replace(line, node=None, why=f"pods on Fargate, which rate card {card.name} does not price")
     if size is None:

@@ -28,7 +28,6 @@ def total_lines(
     card: RateCard,
     *,
     basis: Basis,
-    assumed_node: Node | None = None,
     now: datetime | None = None,
     remote_bytes: int | None = None,
     gaps: Sequence[str] = (),
@@ -39,7 +38,6 @@ def total_lines(
         lines: several of one ``uid`` are one pod in several stretches of time.
         card: the prices.
         basis: what the pods were learned from.
-        assumed_node: stood in for a node that nobody saw; the cost then says ``priced_as``.
         now: ``priced_at``.
         remote_bytes: shuffle bytes that executors fetched from other hosts; needed for transfer between zones.
         gaps: why there may be pods without a line; like pods that were left out they lower the confidence.
@@ -67,11 +65,17 @@ def total_lines(
         basis=basis,
         confidence=_confidence(basis, assumed=assumed, gaps=bool(whys or gaps)),
         rate_card=card.name,
-        priced_as=assumed_node.instance_type if assumed and assumed_node else None,
+        priced_as=", ".join(_assumed_types(timed)) or None,
         priced_at=now or datetime.now(timezone.utc),
         unknown=tuple(name for name in COMPONENTS if rounded[name] is None),
         why_unknown="; ".join(reasons) or None,
     )
+
+
+def _assumed_types(timed: Iterable[Line]) -> list[str]:
+    """Instance types that stood in for nodes that nobody saw."""
+    kinds = (line.node.instance_type for line in timed if line.is_assumed and line.node)
+    return list(dict.fromkeys(kind for kind in kinds if kind))
 
 
 Part = tuple[Decimal | None, str]

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-WARNINGS = frozenset({"DK219", "DK229", "DK230", "DK231", "DK404"})  # codes that do not stop a pipeline
+WARNINGS = frozenset({"DK219", "DK229", "DK230", "DK231", "DK404", "DK405"})  # codes that do not stop a pipeline
 
 MAX_FAULTS = 100  # that one look at a file tells; who has more corrects these first
 _EXCERPT_LEFT, _EXCERPT_WIDTH = 100, 150  # characters before the caret and in all

@@ -75,6 +75,15 @@ class Ledger:
                 return detail if isinstance(detail, dict) else {}
         return {}
 
+    def read_bill(self, record: JobRecord) -> dict[str, str] | None:
+        """What the bill said of a record's job; None until it has come, and, with a warning, if it cannot be read."""
+        for day in _days(_moment(record)):
+            name = f"{_folder(day)}{record.record_id}{ACTUAL}"
+            if lines := self.lines(name):
+                bill = self._parse(json.loads, lines[0], name)
+                return bill if isinstance(bill, dict) else None
+        return None
+
     def find(self, record_id: str, submitted: datetime) -> JobRecord | None:
         """The newest revision of one record, by when its job was submitted; midnight's other day is looked at, too.
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_doeks.lifecycle.clock import Clock
 from airflow_doeks.lifecycle.record_size import first_bytes, fitted, shortened
 from airflow_doeks.lifecycle.submission import Submission
-from airflow_doeks.model.engine import SPARK
+from airflow_doeks.model.engine import SPARK, Engine
 from airflow_doeks.model.event_log import EventLogSummary
 from airflow_doeks.model.identity import JobIdentity
 from airflow_doeks.model.record import Attempt, Cost, JobFacts, JobFailure, JobRecord, Times
@@ -108,7 +108,12 @@ def fit(record: JobRecord, account: Account, summary: EventLogSummary) -> Settle
 
 
 def refused_record(
-    identity: JobIdentity, entry: Mapping[str, Any], failure: JobFailure, clock: Clock | None = None
+    identity: JobIdentity,
+    entry: Mapping[str, Any],
+    failure: JobFailure,
+    clock: Clock | None = None,
+    *,
+    engine: Engine = SPARK,
 ) -> Settled:
     """The record of a job that never came to be: no ref, no cost, and why."""
     now = (clock or Clock()).now()
@@ -120,7 +125,7 @@ def refused_record(
             ref=None,
             platform=str(entry.get("name", entry.get("type", ""))),
             type=str(entry.get("type", "")),
-            engine=SPARK.name,
+            engine=engine.name,
             name=identity.name,
             state=JobState.FAILED,
         ),

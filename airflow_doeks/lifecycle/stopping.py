@@ -25,6 +25,12 @@ class StoppableStore:
             check(self._is_over)
             yield name
 
+    def stamped(self, prefix: str = "") -> Iterator[tuple[str, str]]:
+        """As the store's."""
+        for entry in self._store.stamped(prefix):
+            check(self._is_over)
+            yield entry
+
     def open(self, name: str) -> BinaryIO:
         """As the store's."""
         check(self._is_over)

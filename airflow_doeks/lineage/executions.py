@@ -32,7 +32,10 @@ _REMEMBERED = 1024  # folded roots, so that a late event does not make them anew
 _MOST_LIVE = 1024  # roots without an end; of more, the oldest lost theirs
 _ADAPTIVE = re.compile(rb'.{0,120}?SparkListenerSQLAdaptiveExecutionUpdate","executionId":(\d+),', re.DOTALL)
 _BATCH = re.compile(r"\bid = (\S+)\s+runId = \S+\s+batch = \d+")
-_SINK_METRICS = (0, 1, 2, 3, 5)  # files, bytes, rows, partitions, job commit time: ids of BasicWriteJobStatsTracker
+_SINK_METRICS = (  # files, bytes, rows, partitions and later job commit time: ids of BasicWriteJobStatsTracker
+    (0, 1, 2, 3, 5),
+    (0, 1, 2, 3),  # Spark 3.0
+)
 
 
 @dataclass
@@ -79,7 +82,7 @@ class Executions:
         pairs = [(int(key), int(value)) for key, value in event["accumUpdates"]]
         root.note(pairs)
         ids = sorted(key for key, _ in pairs)
-        if ids and tuple(key - ids[0] for key in ids) == _SINK_METRICS and ids not in root.driver_updates:
+        if ids and tuple(key - ids[0] for key in ids) in _SINK_METRICS and ids not in root.driver_updates:
             root.driver_updates.append(ids)
 
     def stage_submitted(self, stage: StageWork, execution: int | None, root: int | None) -> None:
@@ -166,6 +169,7 @@ class Executions:
             execution = root.executions[number]
             facts, text = self._facts(execution)
             plans.append(facts)
+            root.shown |= facts.metrics
             self.datasets.why.extend(facts.why)
             sources: dict[int, str] = {}
             for scan in facts.scans:
@@ -176,7 +180,7 @@ class Executions:
                     continue
                 seen.add(write.metrics)
                 counts = self._counts_of(root, write)
-                if write.may_skip and counts == Counts() and not root.stages:
+                if write.may_skip and counts == Counts() and (not root.stages or write.counted == "driver"):
                     continue  # it found something there, and left it
                 left.append(counts)
                 targets.setdefault(number, []).append(write.name)
@@ -185,10 +189,10 @@ class Executions:
                 first = redacted(execution.error.strip().partition("\n")[0])[:200]
                 self.datasets.why.add(f"SQL execution {number} failed: {first}")
         sink = self.streams.sinks.get(root.query) if root.query else None
-        if sink is not None and not targets and root.driver_updates:
+        if sink is not None and not targets and (found := root.committed()) != Counts():
             targets[root.number] = [sink.name]  # a streaming file sink has no node in the plan
-            left.append(root.committed())
-            self.datasets.wrote(sink, root.committed())
+            left.append(found)
+            self.datasets.wrote(sink, found)
         self._close(root, plans, targets, left)
 
     def _close(
@@ -239,7 +243,7 @@ class Executions:
     @staticmethod
     def _counts_of(root: Root, write: Write) -> Counts:
         counts = root.counts(write.metrics)
-        if write.counted == "driver":
+        if write.counted == "driver" or (counts == Counts() and write.counted == "node"):
             return root.committed()
         if write.counted == "tasks" and counts.rows is None and root.moved.records_written:
             return Counts(root.moved.records_written, root.moved.bytes_written or None, None)

@@ -32,7 +32,7 @@ _SHAPES: tuple[tuple[re.Pattern[str], Callable[[Shown, PlanFacts], None]], ...] 
         (r"Execute (MergeInto|Update|Delete)Command", writes.rows_changed),
         # since Spark 3.4 these run nested executions that do the writing
         (r"Execute \w*(AsSelect|SaveAsV1Table)Command", writes.table_of_query),
-        (r"Execute InsertIntoDataSourceDirCommand", scans.nothing),
+        (r"Execute InsertIntoDataSourceDirCommand", writes.directory_write),
         (r"Execute \w*(Insert|Write|Save|Merge|Update|Delete|Load|Truncate)\w*", writes.unknown_write),
     )
 )
@@ -46,14 +46,17 @@ _CACHED = re.compile(r"(Scan )?In-?[Mm]emory ?[Tt]able|InMemoryTableScan|TableCa
 
 def read_plan(plan: Node, text: str, conf: Mapping[str, str]) -> PlanFacts:
     """Every scan and write below ``plan``; ``text`` is the plan's description, ``conf`` what the session ran with."""
-    facts = PlanFacts([], [], [], [], [], set(), top=str(plan.get("nodeName", "")).strip())
+    facts = PlanFacts([], [], [], [], [], set(), set(), top=str(plan.get("nodeName", "")).strip())
     is_cached = has_header_filter = False
     for node in _nodes(plan):
         name = str(node.get("nodeName", ""))
         is_leaf = _is_leaf(node)
         has_header_filter = has_header_filter or bool(_HEADER.match(str(node.get("simpleString", ""))))
         is_cached = is_cached or bool(_CACHED.match(name))
-        if is_leaf:
+        facts.metrics.update(metric["accumulatorId"] for metric in node.get("metrics") or ())
+        if is_leaf and _CACHED.match(name):
+            facts.why.append("a cache was read, and this version of Spark does not log what it holds")
+        elif is_leaf:
             rows = Shown(node, _ANY, "", "", conf).first_metrics(ROWS, (), ()).rows
             facts.rows.update(() if rows is None else (rows,))
         found = _understood(name)

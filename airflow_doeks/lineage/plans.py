@@ -99,6 +99,7 @@ class PlanFacts(NamedTuple):
         leaves: nodes that may read and that nobody here understands.
         made: tables that the plan makes from what a nested execution writes.
         rows: accumulators of the rows that come out of nodes that nothing stands below.
+        metrics: accumulators of all nodes.
         is_cached: it reads what was cached before.
         top: what its first node is called.
     """
@@ -109,6 +110,7 @@ class PlanFacts(NamedTuple):
     leaves: list[Leaf]
     made: list[Name]
     rows: set[int]
+    metrics: set[int]
     is_cached: bool = False
     top: str = ""
 
@@ -122,6 +124,7 @@ class PlanFacts(NamedTuple):
             last.leaves + self.leaves,
             last.made or self.made,
             last.rows | self.rows,
+            last.metrics | self.metrics,
             is_cached=last.is_cached or self.is_cached,
             top=self.top,
         )

@@ -48,6 +48,7 @@ class Root:
     accumulators: dict[int, int] = field(default_factory=dict)
     retried: set[int] = field(default_factory=set)  # accumulators that a repeated stage added to twice
     driver_updates: list[list[int]] = field(default_factory=list)
+    shown: set[int] = field(default_factory=set)  # accumulators of nodes
     stages: list[StageWork] = field(default_factory=list)
     moved: Moved = NOTHING_MOVED
     by_rdds: int = 0  # records that RDDs read from files whose paths they name
@@ -79,5 +80,6 @@ class Root:
 
     def committed(self) -> Counts:
         """What the driver counted at the commit of a file write that no plan node stands for."""
-        found = [[self.accumulators.get(key) for key in ids] for ids in self.driver_updates]
+        hidden = [ids for ids in self.driver_updates if not self.shown.intersection(ids)]
+        found = [[self.accumulators.get(key) for key in ids] for ids in hidden]
         return total(Counts(values[2], values[1], values[0]) for values in found)

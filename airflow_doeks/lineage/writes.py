@@ -124,15 +124,30 @@ def table_of_query(at: Shown, facts: PlanFacts) -> None:
 
 
 _ARGUMENTS = re.compile(r"Command\nArguments: ([^\n]*)")
-_SAVE = re.compile(r"SaveIntoDataSourceCommand\nArguments: ([^,\n]+), \[([^\n]*)\], (\w+)")
+_SAVE = re.compile(  # since Spark 3.1; before
+    r"SaveIntoDataSourceCommand(?:\nArguments:)? ([^,\n]+), (?:\[([^\n]*)\]|Map\(([^\n]*)\)), (\w+)"
+)
+_DIRECTORY = re.compile(
+    r"InsertIntoDataSourceDirCommand(?:\nArguments:)? Storage\(Location: ([^\n]+?)\), (\w+), (true|false)"
+)
+
+
+def directory_write(at: Shown, facts: PlanFacts) -> None:
+    """INSERT OVERWRITE DIRECTORY: before Spark 3.2 it writes itself, then a nested execution does."""
+    match = _DIRECTORY.search(at.text)
+    if match is not None:
+        name, part = name_and_part(match[1])
+        mode: Mode = "overwrite" if match[3] == "true" else "append"
+        facts.writes.append(Write(name, mode, part=part, format=match[2], counted="driver", may_skip=True))
 
 
 def save(at: Shown, facts: PlanFacts) -> None:
     """The node has no text; the description names provider, options (URLs redacted) and mode."""
     match = _SAVE.search(at.text)
-    options = dict(item.partition("=")[::2] for item in split_list(match[2])) if match else {}
+    separator = "=" if match and match[2] is not None else " -> "
+    options = dict(item.partition(separator)[::2] for item in split_list(match[2] or match[3] or "")) if match else {}
     provider = match[1].partition("@")[0].rpartition(".")[2] if match else "a data source"
-    mode: Mode = "overwrite" if match and match[3] == "Overwrite" else "append"
+    mode: Mode = "overwrite" if match and match[4] == "Overwrite" else "append"
     kind: str | None = None
     part = ""
     counted: Literal["tasks", "driver"] = "tasks"

@@ -5,8 +5,6 @@ Every message says what is wrong, where, what was expected and the next step; th
 
 from __future__ import annotations
 
-from airflow_doeks.model.redaction import redacted
-
 
 class DoeksError(Exception):
     """Root of every error this package raises on purpose; never raised itself."""
@@ -24,6 +22,8 @@ class PlatformError(DoeksError):
     """
 
     def __init__(self, message: str, *, retryable: bool = False) -> None:
+        from airflow_doeks.model.redaction import redacted  # compiles patterns that no parsing of a DAG needs
+
         super().__init__(redacted(message))
         self.retryable = retryable
 

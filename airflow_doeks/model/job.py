@@ -151,6 +151,18 @@ class SecretRef(JobPart):
     )
 
 
+class Configuration(JobPart):
+    """Properties of what EMR runs beside Spark; `spark-defaults` is written from `conf`."""
+
+    classification: str = Field(
+        min_length=1, description="EMR's name of what is configured.", examples=["spark-log4j", "core-site"]
+    )
+    properties: dict[str, str | int | float | bool] = Field(
+        default={}, description="Its properties.", examples=[{"rootLogger.level": "warn"}]
+    )
+    configurations: tuple[Configuration, ...] = Field(default=(), description="Classifications inside of it.")
+
+
 class SparkJob(JobPart):
     """One Spark application: exactly one of `main` and `sql`.
 
@@ -194,6 +206,11 @@ class SparkJob(JobPart):
     image: str | None = Field(default=None, description="Container image; the platform's if left out.")
     release: str | None = Field(
         default=None, description="EMR release label; the platform's if left out.", examples=["emr-7.9.0-latest"]
+    )
+    configuration: tuple[Configuration, ...] = Field(
+        default=(),
+        description="EMR's classifications beside `spark-defaults`; what the platform says is below it.",
+        examples=[[{"classification": "spark-log4j", "properties": {"rootLogger.level": "warn"}}]],
     )
     presets: tuple[str, ...] = Field(
         default=(), description="Named settings, applied in order.", examples=[["spot", "graviton"]]

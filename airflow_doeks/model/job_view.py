@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _POD = {"cpu": 1, "memory": "2Gi"}
 _EXECUTORS = {**_POD, "min": 1, "max": None, "gpu": 0, "capacity": None}
-_LISTS = ("args", "packages", "jars", "py_files", "files", "archives", "presets")
+_LISTS = ("args", "packages", "jars", "py_files", "files", "archives", "configuration", "presets")
 _MAPPINGS = ("conf", "env", "secrets")
 
 

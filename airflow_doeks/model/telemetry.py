@@ -66,6 +66,7 @@ class Telemetry(Noun):
         pods: observed pods; empty when the platform cannot see pods.
         requested: the pods its request asked for, over the job's whole life (basis ``requests``).
         assumed_node: the node type the platform declares, for pods whose node nobody saw.
+        assumed_by_role: the same for pods of one role, which go before it.
         event_log: URL of the Spark event log, a file or a rolling folder; None if it wrote none.
         why: what is missing and why, in words a user understands.
     """
@@ -74,6 +75,7 @@ class Telemetry(Noun):
     nodes: tuple[Node, ...] = ()
     requested: tuple[Pod, ...] = ()
     assumed_node: Node | None = None
+    assumed_by_role: dict[Role, Node] = {}
     event_log: str | None = None
     submitted: UtcTime | None = None
     scheduled: UtcTime | None = None

@@ -77,7 +77,9 @@ def render_alone(page: Page) -> str:
     script = chart_script() if _has_chart(page) else None
     foot = "".join(f"<script>{path.read_text('utf-8')}</script>" for path in ([script] if script else []) + [js])
     views = [View(block.rows) if isinstance(block, Table) else _view(block, {}) for block in page.blocks]
-    return _render(page, views, f"<style>{css.read_text('utf-8')}</style>", foot, is_served=False)
+    policy = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:"
+    head = f"""<meta http-equiv="Content-Security-Policy" content="{policy}"><style>{css.read_text("utf-8")}</style>"""
+    return _render(page, views, head, foot, is_served=False)
 
 
 def _render(page: Page, views: Sequence[Any], head: str, foot: str, *, is_served: bool) -> str:

@@ -323,3 +323,26 @@ def test_money_is_never_a_float(path):
         if isinstance(found, ast.Call):
             called = getattr(found.func, "id", getattr(found.func, "attr", ""))
             assert called not in {"float", "total_seconds"}, (path.name, found.lineno)
+
+
+def test_a_gpu_on_a_type_without_one_is_unknown_not_free(card, pod, node):
+    """GPUs that the node, or the type that stands in for it, does not have make compute unknown, with the reason."""
+    asking = pod("e1", vcpu=4, gib=16, gpu=1, role="executor", node="n1")
+    usage, cost = price([asking], {"n1": node(kind="m7g.xlarge")}, card, basis="pods")
+    assert (cost.usd_compute, cost.usd_total, usage.gpu_seconds) == (None, None, 3600)
+    assert "1 pods with 1 GPU on m7g.xlarge, which has none" in cost.why_unknown
+    _, seen = price([asking], {"n1": node(kind="g5.xlarge")}, card, basis="pods")
+    assert seen.usd_compute == Decimal("1.006")  # the whole of a g5.xlarge: 4 vCPU, 16 GiB, 1 GPU
+    _, many = price([asking.model_copy(update={"gpu": 2})], {"n1": node(kind="g5.xlarge")}, card, basis="pods")
+    assert "1 pods with 2 GPU on g5.xlarge, which has 1" in many.why_unknown
+    _, fargate = price([asking.model_copy(update={"capacity_type": "fargate"})], {}, card, basis="pods")
+    assert "1 pods with 1 GPU on Fargate, which has none" in fargate.why_unknown
+
+
+def test_each_role_may_have_a_type_that_stands_in(card, pod, node):
+    """A driver without GPU on an m7g.xlarge and GPU executors on a g5.xlarge: both are priced, and both are named."""
+    pods = [pod("d", 4, 16), pod("e", 4, 16, gpu=1, role="executor")]
+    by_role = {"driver": node("x", "m7g.xlarge"), "executor": node("y", "g5.xlarge")}
+    _, cost = price(pods, {}, card, basis="event_log", assumed_by_role=by_role)
+    assert cost.usd_compute == Decimal("0.1632") + Decimal("1.006")
+    assert cost.priced_as == "m7g.xlarge, g5.xlarge"

@@ -47,7 +47,7 @@ def test_notations_that_are_values_carry_over():
     task, notes = task_of(
         operator="acme.Op",
         items={"__type__": "builtins.list", "items": ["a", "b"]},
-        words={"__join__": ["echo ", "hi"]},
+        words={"__join__": ["echo ", {"__join__": ["h", "i"]}]},
         pause={"__type__": "datetime.timedelta", "minutes": 2},
     )
     assert task["with"] == {"items": ["a", "b"], "words": "echo hi", "pause": 120}

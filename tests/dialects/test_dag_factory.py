@@ -202,3 +202,20 @@ def test_text_that_is_no_dag_factory_file_is_refused(text):
     """An empty, broken or different file is one error with the file's name."""
     with pytest.raises(SpecError, match=r"^old\.yml: "):
         convert(text, "old.yml")
+
+
+def test_a_dag_without_tasks_hinders_no_other():
+    """dag-factory makes an empty DAG of it; a pipeline needs a task, so a TODO stands at one that does nothing."""
+    empty, full = convert("one: {schedule: null, vars: {a: 1}}\ntwo: {schedule: null, tasks: {t: {operator: x.Y}}}\n")
+    assert yaml.safe_load(empty.text)["tasks"] == {"nothing": {"uses": "empty"}}
+    assert empty.notes == (
+        "`vars: {a: 1}` did not carry over",
+        "nothing: the source has no tasks, and a pipeline needs one: this one does nothing",
+    )
+    assert full.notes == ("t: x.Y must be in `allowed_uses` of doeks.yaml",)
+
+
+def test_a_sensor_needs_no_permission():
+    """Lint allows it everywhere, so no note asks for it."""
+    (found,) = convert("d: {schedule: null, tasks: {t: {operator: acme.sensors.tide.TideSensor}}}")
+    assert found.notes == ()

@@ -11,8 +11,8 @@ from hypothesis import given
 
 from airflow_doeks.dialects.dag_factory.document import convert
 from airflow_doeks.dialects.dag_factory.project import Converted, project_text
-from airflow_doeks.language.layers import substitute
 from airflow_doeks.language.rules import rule_of
+from airflow_doeks.language.structure import substitute
 from airflow_doeks.language.text import parse
 from tests.dialects.dag_factory_files import files
 

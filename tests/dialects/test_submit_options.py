@@ -156,3 +156,15 @@ def test_arguments_of_the_submit_operator_are_the_same_options():
     assert all(
         f"`{key}: {task[key]}`" in told for key in ("properties_file", "yarn_queue", "conn_id", "driver_class_path")
     )
+
+
+def test_classifications_beside_spark_defaults_stay_with_the_job():
+    """As EMR takes them; one that holds more than EMR's keys is told."""
+    log4j = {"classification": "spark-log4j", "properties": {"rootLogger.level": "warn"}}
+    env = {"classification": "spark-env", "configurations": [{"classification": "export", "properties": {"TZ": "UTC"}}]}
+    odd = {"classification": "core-site", "comment": "x"}
+    overrides = {"applicationConfiguration": [log4j, env, odd], "managedLogs": {"allow": "yes"}}
+    task, notes = job_of("", configuration_overrides=overrides)
+    assert task["spark"] == {"main": "s3://code/x", "configuration": [log4j, env]}
+    odd_ones = "{managedLogs: {allow: 'yes'}, applicationConfiguration: [{classification: core-site, comment: x}]}"
+    assert notes == (f"t: `configuration_overrides: {odd_ones}` did not carry over",)

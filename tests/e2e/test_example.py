@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from contextlib import closing
 from decimal import Decimal
 
 import pytest
@@ -100,3 +101,21 @@ def test_second_run_has_records_of_its_own(whole_year, without_december):
     first, second = ({record["record_id"] for record in run.said["records"]} for run in (whole_year, without_december))
 
     assert len(first | second) == 2 * len(TASKS)
+
+
+def test_airflows_own_log_of_each_try_tells_the_job_to_its_record(whole_year):
+    """The UI's log tab shows what a worker would have written: submission, states, the record; no other task's."""
+    for task, record in whole_year.records.items():
+        run = whole_year.place.home / "logs" / "dag_id=flights" / f"run_id={whole_year.said['run_id']}"
+        text = (run / f"task_id={task}" / "attempt=1.log").read_text(encoding="utf-8")
+        job = record["job"]["ref"]
+        said = [f"Submitted {job}", f"{job} is RUNNING", f"{job} is SUCCEEDED", f"Record {record['record_id']}"]
+        assert [words for words in said if words not in text] == []
+        others = {other["job"]["ref"] for name, other in whole_year.records.items() if name != task}
+        assert [other for other in others if other in text] == []
+
+
+def test_no_trigger_of_a_task_that_is_over_is_left(whole_year):
+    """A triggerer that is started on the same home has nothing to run."""
+    with closing(sqlite3.connect(whole_year.place.home / "airflow.db")) as database:
+        assert database.execute("select count(*) from trigger").fetchone() == (0,)

@@ -262,7 +262,9 @@ def test_events_that_wait_tell_the_same(kept, plain_log, monkeypatch):
 
 
 def test_successful_spark_tasks_are_cut_not_parsed(kept, plain_log):
-    """The fast way fits every successful Spark task that Spark 3.5 and 4 wrote."""
+    """The fast way fits every successful Spark task that Spark 3.5 and 4 wrote; older ones are parsed whole."""
+    if kept < "3.5":
+        pytest.skip("written before Spark 3.5")
     lines = [line for line in plain_log(kept).splitlines() if line.startswith(PREFIX) and b'"Success"' in line[:200]]
     assert all(HEAD.match(line) and METRICS in line for line in lines)
     assert lines

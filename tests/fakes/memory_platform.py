@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
+from typing import Any, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field
 
 from airflow_doeks.model.engine import SPARK
 from airflow_doeks.model.errors import PlatformError
 from airflow_doeks.model.identity import JobIdentity, digest, label_value
 from airflow_doeks.model.job import SparkJob
+from airflow_doeks.model.quantities import gib
 from airflow_doeks.model.record import JobFailure
 from airflow_doeks.model.status import JobRef, JobState, JobStatus, Request, Scope
-from airflow_doeks.model.telemetry import Sighting, Telemetry
+from airflow_doeks.model.telemetry import Node, Pod, Sighting, Telemetry
+from airflow_doeks.platforms.protocol import Finding
 from airflow_doeks.platforms.registry import PlatformType
+from airflow_doeks.platforms.spark.root_cause import root_cause
 
 START = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
 
@@ -51,6 +55,8 @@ class MemoryPlatform:
         self.jobs: dict[str, JobStatus] = {}
         self.scripts: dict[JobRef, tuple[tuple[float, JobState], ...]] = {}
         self.cancelled: dict[JobRef, datetime] = {}
+        self.logs: dict[JobRef, str] = {}
+        self.sizes: dict[JobRef, SparkJob] = {}
         self.submits = 0
         self.feeds = 0
         self.wanted: AbstractSet[JobRef] = frozenset()
@@ -77,6 +83,8 @@ class MemoryPlatform:
             known = JobStatus(ref, JobState.QUEUED, tags=request.body["tags"], submitted=self.time.now(), **names)
             self.jobs[request.token] = known
             self.scripts[ref] = self.script
+            work = {key: value for key, value in request.body.items() if key != "tags"}
+            self.sizes[ref] = SparkJob.model_validate(work)
         if self.fail_submit_after_commit:
             self.fail_submit_after_commit = False
             msg = "timed out"
@@ -97,7 +105,7 @@ class MemoryPlatform:
         for job in self.jobs.values():
             if job.ref == ref:
                 return self._now(job)
-        return JobStatus(ref, JobState.LOST)
+        return JobStatus(ref, JobState.LOST, reason="it is not in this memory")
 
     def scope(self, ref: JobRef) -> Scope:
         return Scope("memory", ref.authority, "me", "default")
@@ -120,23 +128,40 @@ class MemoryPlatform:
     def tick(self, seconds: float) -> None:
         """Let time pass and tell the feed."""
         self.time.sleep(seconds)
-        self.changed.set()
+        self.wake()
+
+    def wake(self) -> None:
+        """From any thread."""
+        if self.loop is not None and not self.loop.is_closed():
+            self.loop.call_soon_threadsafe(self.changed.set)
 
     def cancel(self, ref: JobRef) -> None:
         self.before_cancel()
         if not self.observe(ref).state.is_terminal:
             self.cancelled.setdefault(ref, self.time.now())
-        if self.loop is not None and not self.loop.is_closed():
-            self.loop.call_soon_threadsafe(self.changed.set)
+        self.wake()
 
     def links(self, ref: JobRef) -> dict[str, str]:
         return {"Job console": f"https://console.example/{ref.path[-1]}"}
 
     def telemetry(self, ref: JobRef) -> Telemetry:
-        return Telemetry(ended=self.observe(ref).ended)
+        status, job = self.observe(ref), self.sizes.get(ref)
+        if job is None:
+            return Telemetry(why=(status.reason,))
+        driver = Pod(uid="driver", role="driver", vcpu=job.driver.vcpu, memory_gib=gib(job.driver.memory_bytes))
+        node = Node(uid="assumed", instance_type="m7g.xlarge")
+        times = {"submitted": status.submitted, "started": status.started, "ended": status.ended}
+        return Telemetry(requested=(driver,), assumed_node=node, why=("memory keeps no event log",), **times)
 
     def explain(self, ref: JobRef) -> JobFailure:
-        return JobFailure(message=f"{ref} failed")
+        status, lines = self.observe(ref), self.logs.get(ref, "").splitlines()
+        category, message = root_cause(lines)
+        if status.state is JobState.CANCELLED:
+            category, message = "cancelled", "it was cancelled"
+        evidence = (f"memory: {status.state.value}",)
+        return JobFailure(
+            category=category, message=message or f"{ref} failed", evidence=evidence, log_tail=tuple(lines)
+        )
 
     def _now(self, job: JobStatus) -> JobStatus:
         now, submitted = self.time.now(), job.submitted or START
@@ -160,16 +185,26 @@ class MemoryPlatform:
 class Config(BaseModel):
     """The entry of doeks.yaml: which of the platforms in memory is meant."""
 
-    type: str
-    place: str
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    type: Literal["memory"] = Field(description="Jobs in the memory of a test.")
+    place: str = Field(description="Which memory.", examples=["here"])
 
 
 MEMORY = PlatformType(  # its row of the registry, in tests
     module=__name__,
-    checks="airflow_doeks.platforms.local.checks",
+    checks=__name__,
     engines=frozenset({SPARK}),
     ref="memory://<host>/<name>",
 )
+
+
+def check_job(config: object, job: Mapping[str, Any]) -> list[Finding]:
+    """Memory holds no secrets."""
+    del config
+    return [Finding(f"secrets.{name}", "memory has no secrets", "use `env`") for name in job.get("secrets") or {}]
+
+
 PLACES: dict[str, MemoryPlatform] = {}
 
 

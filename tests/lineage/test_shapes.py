@@ -15,6 +15,11 @@ from airflow_doeks.lifecycle.event_logs import read_event_log
 from airflow_doeks.lineage import PlanDatasets
 
 INCOMPLETE = {"failed_write", "kafka", "many_paths_cut", "rdd"}  # shapes whose log cannot tell everything
+UNNAMED = {  # kept logs of a Spark that did not yet log the plan below such a node: an input has no name
+    *(f"{version}/jdbc" for version in ("3.0.3", "3.1.3", "3.2.4", "3.3.4", "3.4.4")),
+    "3.0.3/cached",
+}
+INCOMPLETE_THEN = {*UNNAMED, "3.0.3/tables", "3.1.3/tables"}
 
 
 def check(summary, expected) -> None:
@@ -31,14 +36,15 @@ def check(summary, expected) -> None:
 def test_kept_logs_tell_what_is_on_disk(kept, kept_logs, folder_store, expected):
     """Rows, bytes and files of every input and output equal the files that the job left on disk."""
     summary = read_event_log(folder_store(kept_logs), f"{kept}.zstd")
-    check(summary, expected(kept))
+    seen = {dataset.name for dataset in summary.lineage.inputs}
+    check(summary, [t for t in expected(kept) if kept not in UNNAMED or t["role"] == "out" or t["name"] in seen])
     assert summary.ended_cleanly
 
 
 def test_completeness_is_told(kept, kept_logs, folder_store):
     """Lineage is complete exactly where the log tells everything; otherwise a why says what is missing."""
     summary = read_event_log(folder_store(kept_logs), f"{kept}.zstd")
-    assert summary.lineage.complete is (kept.split("/")[1] not in INCOMPLETE)
+    assert summary.lineage.complete is (kept.split("/")[1] not in INCOMPLETE and kept not in INCOMPLETE_THEN)
     assert summary.lineage.complete is not bool(summary.why)
 
 

@@ -30,7 +30,7 @@ ValueError: no flights in 2013-13
 """
 
 
-@pytest.fixture(params=HARNESSES)
+@pytest.fixture(params=(*HARNESSES, "memory"))
 def harness(request, tmp_path):
     """A place where jobs of one platform type run."""
     module = importlib.import_module(f"tests.platforms.harness_{request.param}")

@@ -153,10 +153,10 @@ def test_a_half_written_object_hides_no_other(shelf, ledger, caplog):
     assert sorted(line.getMessage().split(".json")[0][-1] for line in caplog.records) == ["b", "c", "d"]
 
 
-def test_a_record_on_both_sides_of_midnight_counts_once(shelf, ledger):
-    """The same record in two days' folders is its newest revision."""
-    ledger.write(record("a"))
-    yesterday = TODAY - timedelta(days=1)
-    newer = record("a", usd="5", revision=2)
-    ledger.store.write(f"v1/submitted={yesterday}/a.json", newer.model_dump_json().encode())
-    assert seen(shelf, yesterday, TODAY) == {"a": 5}
+@pytest.mark.parametrize("days", [(TODAY - timedelta(days=1), TODAY), (TODAY, TODAY - timedelta(days=1))])
+def test_a_record_on_both_sides_of_midnight_counts_once(shelf, ledger, days):
+    """The same record in two days' folders is its newest revision, whichever day holds it."""
+    for revision, day in enumerate(days, start=1):
+        written = record("a", usd=str(revision), revision=revision)
+        ledger.store.write(f"v1/submitted={day}/a.json", written.model_dump_json().encode())
+    assert seen(shelf, *sorted(days)) == {"a": 2}

@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,7 +27,8 @@ class Tab:
     """One page; ``errors`` and ``hosts`` are what it logged as an error and whom it asked, since it was opened."""
 
     def __init__(self, address: str) -> None:
-        self._socket = connect(address, max_size=None)
+        self._open = ExitStack()
+        self._socket = self._open.enter_context(connect(address, max_size=None))
         self._numbers = itertools.count(1)
         self._session: str | None = None
         self.errors: list[str] = []
@@ -93,7 +94,7 @@ class Tab:
 
     def close(self) -> None:
         """Forget the page."""
-        self._socket.close()
+        self._open.close()
 
 
 @contextmanager

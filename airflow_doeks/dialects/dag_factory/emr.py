@@ -37,24 +37,28 @@ def _release(_key: str, label: Any) -> Taken:
 
 
 def _overrides(_key: str, overrides: Any) -> Taken:
-    """`configuration_overrides`: Spark properties for the job, and where logs go for the platform."""
+    """`configuration_overrides`: Spark properties and classifications of the job, and where the platform logs."""
     left = copy.deepcopy(overrides)
     if not isinstance(left, dict):
         return Taken(left=overrides)
     conf: dict[str, Any] = {}
-    others = []
+    ours, others = [], []
     for application in left.pop("applicationConfiguration", None) or []:
-        if isinstance(application, dict) and application.get("classification") == "spark-defaults":
+        if not isinstance(application, dict) or not set(application) <= _CONFIGURATION:
+            others.append(application)
+        elif application.get("classification") != "spark-defaults":
+            ours.append(application)
+        else:
             conf |= application.pop("properties", None) or {}
-            del application["classification"]
-        others += [application] if application else []
+            others += [application] if application.get("configurations") else []
     platform = _monitoring(left.get("monitoringConfiguration"))
     left = {key: value for key, value in left.items() if value not in ({}, None)}
     if others:
         left["applicationConfiguration"] = others
-    return Taken({SPARK.name: {"conf": conf}, "platform": platform}, left)
+    return Taken({SPARK.name: {"conf": conf, "configuration": ours}, "platform": platform}, left)
 
 
+_CONFIGURATION = {"classification", "properties", "configurations"}
 _MONITORING: Mapping[tuple[str, ...], str] = {  # place below `monitoringConfiguration` -> key of a platform
     ("persistentAppUI",): "persistent_ui",
     ("s3MonitoringConfiguration", "logUri"): "logs",
@@ -152,7 +156,7 @@ def job_of(arguments: Mapping[str, Any]) -> Taken | None:
         taken = ARGUMENTS[key](key, plain) if key in ARGUMENTS else Taken(left=value)
         notes += left_over(key, taken)
         ours = merge(ours, taken.ours)
-    spark = ours.get(SPARK.name) or {}
+    spark = {key: value for key, value in (ours.get(SPARK.name) or {}).items() if value}
     if not spark.keys() & {"main", "sql"}:
         return None
     conf = spark.pop("conf", {})
@@ -161,4 +165,7 @@ def job_of(arguments: Mapping[str, Any]) -> Taken | None:
             notes.append(lost(name, conf[name], "sparkSubmitParameters go before it"))
         conf[name] = value
     sizes, told = sized(conf)
-    return Taken({**ours, SPARK.name: in_order({**spark, **sizes})}, notes=(*notes, *told))
+    return Taken(
+        {**ours, SPARK.name: in_order({**spark, **sizes})},
+        notes=(*notes, *told),
+    )

@@ -51,7 +51,7 @@ def read_dags(file: Source, defaults: Sequence[Source] = ()) -> Loaded:
     arguments = {**_arguments(outer), **_arguments(own)}
     base = merge(own, _only_dag(outer))
     found = {key: merge({**base, "default_args": arguments}, dag) for key, dag in dags.items()}
-    if not found or not all("tasks" in dag for dag in found.values()):
+    if not found or not any("tasks" in dag for dag in found.values()):
         _refuse(file.name)
     if document.get("task_groups") is not None:
         notes.append(lost("task_groups", document["task_groups"], "dag-factory ignored it beside the DAGs"))

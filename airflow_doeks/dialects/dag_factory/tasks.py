@@ -20,8 +20,15 @@ from airflow_doeks.dialects.dag_factory.settings import (
     is_python,
     settings_of,
 )
-from airflow_doeks.dialects.dag_factory.values import duration, python_object, seconds_of, type_of, without_objects
-from airflow_doeks.language.operators import Alias, aliases, near_argument
+from airflow_doeks.dialects.dag_factory.values import (
+    duration,
+    is_joined,
+    python_object,
+    seconds_of,
+    type_of,
+    without_objects,
+)
+from airflow_doeks.language.operators import Alias, aliases, is_allowed, near_argument
 
 STRUCTURE = frozenset({"task_id", "operator", "decorator", "task_group_name", "dependencies", "expand", "partial"})
 _JOBS = {"SparkSubmitOperator": spark_submit, "EmrContainerOperator": emr}  # class -> the module that reads its job
@@ -100,8 +107,8 @@ def _uses(operator: str, arguments: Mapping[str, Any], expand: Mapping[str, Any]
         taken = _argument(key, value, alias)
         notes += left_over(key, taken)
         given |= taken.ours
-    if alias is None:
-        notes.append(Note(f"{operator} must be in `allowed_uses` of doeks.yaml, unless it is a sensor"))
+    if alias is None and not is_allowed(operator, operator, ()):
+        notes.append(Note(f"{operator} must be in `allowed_uses` of doeks.yaml"))
     if given.get("queue"):
         notes.append(Note(f"`queue: {given['queue']}` must be one that a worker of this Airflow serves"))
     ours = {"uses": uses, **({"with": given} if given else {})}
@@ -126,11 +133,11 @@ def _argument(key: str, value: Any, alias: Alias | None) -> Taken:
         whole = int(seconds) if seconds.is_integer() else seconds
         note = Note(f"`{key}` is a number of seconds here, {whole}: it was a timedelta, {one_line(value)}")
         return Taken({key: whole}, notes=(note,))
-    if isinstance(value, Mapping) and set(value) == {"__join__"} and without_objects(value["__join__"]) is not None:
-        joined = "".join(str(part) for part in value["__join__"])
-        return Taken({key: joined}, notes=(Note(f"`{key}` is one text here: it was `__join__` of its parts"),))
     plain = without_objects(value)
-    return Taken(notes=(python_object(key, value),)) if plain is None else Taken({key: plain})
+    if plain is None:
+        return Taken(notes=(python_object(key, value),))
+    joined = (Note(f"`{key}` is one text here: it was `__join__` of its parts"),) if is_joined(value) else ()
+    return Taken({key: plain}, notes=joined)
 
 
 @functools.lru_cache(maxsize=256)

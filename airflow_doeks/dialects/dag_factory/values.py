@@ -120,10 +120,18 @@ def without_objects(value: Any) -> Any:
     if isinstance(value, list):
         items = [without_objects(item) for item in value]
         return None if _is_short(items, value) else items
+    if is_joined(value):
+        parts = without_objects(value["__join__"])
+        return None if parts is None else "".join(map(str, parts))
     if isinstance(value, Mapping) and not is_object(value) and not value.keys() & {"__and__", "__or__", "__join__"}:
         entries = {key: without_objects(item) for key, item in value.items()}
         return None if _is_short(entries.values(), value.values()) else entries
     return None if isinstance(value, (Mapping, Tagged)) else value
+
+
+def is_joined(value: Any) -> bool:
+    """True for dag-factory's notation of a text in parts, which may be such texts themselves."""
+    return isinstance(value, Mapping) and set(value) == {"__join__"} and isinstance(value["__join__"], list)
 
 
 def _is_short(found: Any, of: Any) -> bool:

@@ -11,6 +11,7 @@ from airflow_doeks.language.diagnostics import Finding
 from airflow_doeks.language.layers import steps_of
 from airflow_doeks.language.merging import Facts
 from airflow_doeks.language.rules import engines_of, with_defaults
+from airflow_doeks.model.priced_as import node_type
 from airflow_doeks.model.quantities import GIB, parse_cpu, parse_memory
 from airflow_doeks.platforms.registry import TYPES
 
@@ -34,6 +35,18 @@ def refusals(facts: Facts) -> list[Finding]:
     return found
 
 
+def warnings(facts: Facts) -> list[Finding]:
+    """What the task's platform would take of its job and most likely ignore."""
+    if not _runs(facts):
+        return []
+    platform, job, kind = facts.platform or {}, dict(facts.job or {}), facts.entry.kind
+    ask = getattr(TYPES[platform["type"]].load_checks(), "job_warnings", None)
+    return [
+        Finding("DK405", one.message, (kind, *_steps(one.path, job)), one.help)
+        for one in (ask(_config_of(platform), job) if ask else ())
+    ]
+
+
 def cost_tags(facts: Facts) -> list[Finding]:
     """Cost tags that the platform has no room for."""
     if not _runs(facts):
@@ -48,18 +61,24 @@ def cost_tags(facts: Facts) -> list[Finding]:
 def nodes(facts: Facts) -> list[Finding]:
     """Pods that do not fit the node that the platform names; where jobs run here they are cut to the machine."""
     platform = facts.platform or {}
-    size = node_size(platform.get("priced_as") or "") if _runs(facts) else None
-    if size is None or TYPES[platform["type"]].runs_here:
+    if not _runs(facts) or TYPES[platform["type"]].runs_here:
         return []
-    (vcpu, gib), found = size, []
+    found = []
     for pod in facts.engine.pods:
-        sizes = (facts.job or {}).get(pod) or {}
-        for key, parse, most in (("cpu", parse_cpu, vcpu), ("memory", parse_memory, gib * GIB)):
+        kind = node_type(platform.get("priced_as"), pod) or ""
+        sizes, size = (facts.job or {}).get(pod) or {}, node_size(kind)
+        if size is None:
+            continue
+        for key, parse, most in (("cpu", parse_cpu, size[0]), ("memory", parse_memory, size[1] * GIB)):
             value = sizes.get(key)
             if value is not None and "{" not in str(value) and parse(value) >= most:
-                message = f"{pod}.{key} {value} does not fit {platform['priced_as']} ({vcpu} vCPU, {gib} GiB)"
+                message = f"{pod}.{key} {value} does not fit {kind} ({size[0]} vCPU, {size[1]} GiB)"
                 advice = "a node keeps some for itself; ask for less, or name a larger node as priced_as in doeks.yaml"
                 found.append(Finding("DK404", message, (facts.entry.kind, pod, key), advice))
+        if sizes.get("gpu") and "{" not in str(sizes["gpu"]):
+            message = f"{pod}.gpu {sizes['gpu']}: {kind} has no GPU, so that what they cost is not known"
+            advice = "name a type with GPUs: priced_as: {driver: m7g.xlarge, executors: g5.xlarge} in doeks.yaml"
+            found.append(Finding("DK404", message, (facts.entry.kind, pod, "gpu"), advice))
     return found
 
 
@@ -87,13 +106,18 @@ def _steps(path: str, job: Mapping[str, Any]) -> tuple[Any, ...]:
     return ()
 
 
+def _config_of(platform: Mapping[str, Any]) -> SimpleNamespace:
+    """An entry of doeks.yaml, which the schema accepted, behind the attributes of its type's Config."""
+    return SimpleNamespace(**with_defaults("doeks", f"platform_{platform['type']}", platform))
+
+
 def _check_of(facts: Facts) -> Callable[[Mapping[str, Any]], list[Any]]:
     """The platform's check, bound to its configuration and asked once for equal jobs of all pipelines."""
     platform, cache = facts.platform or {}, facts.pipeline.setting.cache
     key = ("check", platform["name"])
     if key not in cache:
         module = TYPES[platform["type"]].load_checks()
-        config = SimpleNamespace(**with_defaults("doeks", f"platform_{platform['type']}", platform))
+        config = _config_of(platform)
         seen: dict[str, list[Any]] = {}
 
         def checked(job: Mapping[str, Any]) -> list[Any]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_doeks.model.job_view import has_templated_pods, view
 from airflow_doeks.model.quantities import is_template
+from airflow_doeks.platforms.emr_on_eks.configuration import configuration_findings, misspelt, plain
 from airflow_doeks.platforms.emr_on_eks.request import (
     ARGUMENT_LENGTH_MAX,
     ENTRY_POINT_LENGTH_MAX,
@@ -30,6 +31,9 @@ _OWN_TAGS = 9  # JobIdentity.tags without cost tags
 def check_job(config: Config, job: Mapping[str, Any]) -> list[Finding]:
     """Everything EMR would refuse or that would break two runs at once; templates are left for later."""
     found = [*conf_findings(job), *_code_findings(config, job), *_conf_findings(job)]
+    found += configuration_findings(config.configuration or (), job.get("configuration") or ())
+    if config.job_template and (config.configuration or job.get("configuration")):
+        found.append(Finding("configuration", "a job template brings its own", "write it in the template"))
     for name, value in (("release", job.get("release") or config.release), ("execution_role", config.execution_role)):
         if not value and not config.job_template:
             found.append(Finding(name, f"EMR needs a {name}", f"set `{name}` of the platform in doeks.yaml"))
@@ -68,6 +72,21 @@ def check_cost_tags(cost_tags: Mapping[str, str]) -> list[Finding]:
                 Finding(key, f"{len(value)} characters; an AWS tag takes {TAG_VALUE_LENGTH_MAX}", "shorten it")
             )
     return found
+
+
+def job_warnings(config: Config, job: Mapping[str, Any]) -> list[Finding]:
+    """What EMR would take and most likely ignore."""
+    items = enumerate([*(config.configuration or ()), *(job.get("configuration") or ())])
+    names = {str(plain(item).get("classification")): index for index, item in items}
+    start = len(config.configuration or ())
+    return [
+        Finding(
+            f"configuration[{names[name] - start}].classification" if names[name] >= start else "",
+            f'EMR documents no classification "{name}"',
+            f'did you mean "{near}"?',
+        )
+        for name, near in misspelt(names)
+    ]
 
 
 def _code_findings(config: Config, job: Mapping[str, Any]) -> list[Finding]:

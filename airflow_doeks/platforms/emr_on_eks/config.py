@@ -6,6 +6,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from airflow_doeks.model.job import Configuration
+from airflow_doeks.model.priced_as import PricedAs
+
 
 class LogRotation(BaseModel):
     """Rotation of container logs inside the pod."""
@@ -64,6 +67,11 @@ class Config(BaseModel):
         default=None, description="Prefix of CloudWatch log streams.", examples=["airflow"]
     )
     log_rotation: LogRotation | None = Field(default=None, description="Rotation of container logs inside the pod.")
+    configuration: tuple[Configuration, ...] = Field(
+        default=(),
+        description="EMR's classifications beside `spark-defaults`, for every job; a job's own property wins.",
+        examples=[[{"classification": "spark-log4j", "properties": {"rootLogger.level": "warn"}}]],
+    )
     persistent_ui: bool | None = Field(
         default=None, description="EMR's persistent Spark UI; EMR's default if left out."
     )
@@ -104,10 +112,10 @@ class Config(BaseModel):
     node_labels: Literal["karpenter", "managed"] = Field(
         default="karpenter", description="Who labels nodes by capacity type: Karpenter or EKS managed node groups."
     )
-    priced_as: str | None = Field(
+    priced_as: PricedAs | None = Field(
         default=None,
-        description="Instance type that pods are priced as when no node was seen.",
-        examples=["m7g.4xlarge"],
+        description="Instance type that pods are priced as when no node was seen; one for all, or one a role.",
+        examples=["m7g.4xlarge", {"driver": "m7g.xlarge", "executors": "g5.xlarge"}],
     )
     list_seconds: float = Field(
         default=15.0,

@@ -14,10 +14,11 @@ from typing import Any
 from airflow_doeks.model.errors import PlatformError
 from airflow_doeks.model.identity import CLOCK_SKEW, PREFIX, JobIdentity, label_value
 from airflow_doeks.model.job import SparkJob
+from airflow_doeks.model.priced_as import assumed
 from airflow_doeks.model.record import JobFailure
 from airflow_doeks.model.status import JobRef, JobStatus, Request, Scope
 from airflow_doeks.model.stores import ByteStore
-from airflow_doeks.model.telemetry import Node, Sighting, Telemetry
+from airflow_doeks.model.telemetry import Sighting, Telemetry
 from airflow_doeks.platforms.aws_calls import AwsCalls, aws_calls
 from airflow_doeks.platforms.clients import Clients
 from airflow_doeks.platforms.emr_on_eks.checks import check_cost_tags, check_job
@@ -120,10 +121,9 @@ class Platform:
             node_labels=self.config.node_labels,
             is_emr_image=True,
         )
-        node = Node(uid="assumed", instance_type=self.config.priced_as) if self.config.priced_as else None
         return Telemetry(
             requested=asked.pods,
-            assumed_node=node,
+            **assumed(self.config.priced_as),
             event_log=conf.get("spark.eventLog.dir"),
             submitted=status.submitted,
             ended=status.ended,

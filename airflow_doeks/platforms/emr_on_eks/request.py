@@ -18,6 +18,7 @@ import yaml
 from airflow_doeks.model.errors import SpecError
 from airflow_doeks.model.identity import JobIdentity
 from airflow_doeks.model.status import Request
+from airflow_doeks.platforms.emr_on_eks.configuration import merged
 from airflow_doeks.platforms.kubernetes.labels import label_forms
 from airflow_doeks.platforms.kubernetes.pod_template import pod_template
 from airflow_doeks.platforms.spark import conf as spark
@@ -48,7 +49,8 @@ def render(config: Config, platform: str, job: SparkJob, identity: JobIdentity, 
     The body is ``{"start_job_run": parameters, "uploads": {url: text}}``. Raises SpecError for a job beyond the limits.
     """
     work = _Work(config, job, injection, labels={}, event_log=config.event_logs)
-    spec_hash = spark.spec_hash([work.parameters(), dict(work.conf), work.effect.submitter_nodes, work.uploads])
+    said = [work.parameters(), dict(work.conf), work.effect.submitter_nodes, work.uploads]
+    spec_hash = spark.spec_hash([*said, *([work.configuration()] if work.configuration() else [])])
     tags = identity.tags(spec_hash)
     of_pods = label_forms(tags)
     mine = {key: of_pods[key] for key in ("airflow-doeks/task-key", "airflow-doeks/try")}
@@ -119,6 +121,10 @@ class _Work:
             "jobDriver": {"sparkSubmitJobDriver": driver | ({"entryPointArguments": arguments} if arguments else {})},
         }
 
+    def configuration(self) -> list[dict[str, Any]]:
+        """What runs beside Spark, the job's own over the platform's."""
+        return merged(self.config.configuration, self.job.configuration)
+
     def request(self, conf: Mapping[str, str]) -> dict[str, Any]:
         """Driver and configuration; properties beyond the limits go to sparkSubmitParameters."""
         properties, moved = within_limits(conf)
@@ -139,8 +145,8 @@ class _Work:
             request["jobDriver"]["sparkSubmitJobDriver"]["sparkSubmitParameters"] = line
         applications = [{"classification": "spark-defaults", "properties": properties}]
         nodes = {f"jobsubmitter.node.selector.{key}": value for key, value in self.effect.submitter_nodes.items()}
-        if nodes:
-            applications.append({"classification": "emr-job-submitter", "properties": nodes})
+        submitter = [{"classification": "emr-job-submitter", "properties": nodes}] if nodes else []
+        applications += merged(submitter, self.configuration())
         monitoring = _monitoring(self.config)
         overrides = {"applicationConfiguration": applications} | (
             {"monitoringConfiguration": monitoring} if monitoring else {}

@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from airflow_doeks.model.priced_as import PricedAs
+
 
 class Eks(BaseModel):
     """An EKS cluster that is reached with AWS credentials alone; its tokens are made in this process."""
@@ -53,6 +55,11 @@ class KubernetesConfig(BaseModel):
     queue: str | None = Field(
         default=None, description="Queue of presets `yunikorn` and `volcano`.", examples=["root.sales"]
     )
+    fargate_profile: str | None = Field(
+        default=None,
+        description="Fargate profile of `executors.capacity: fargate`; its selectors must match the executors' pods.",
+        examples=["spark-executors"],
+    )
     aws_connection: str | None = Field(
         default=None,
         description="Airflow connection of the amazon provider, for code, event logs and node types in AWS.",
@@ -89,10 +96,10 @@ class KubernetesConfig(BaseModel):
         description="Jobs at a time: the Airflow pool `doeks_<platform>`, which must exist and count deferred tasks.",
         examples=[200],
     )
-    priced_as: str | None = Field(
+    priced_as: PricedAs | None = Field(
         default=None,
-        description="Instance type that pods are priced as when no node was seen.",
-        examples=["m7g.4xlarge"],
+        description="Instance type that pods are priced as when no node was seen; one for all, or one a role.",
+        examples=["m7g.4xlarge", {"driver": "m7g.xlarge", "executors": "g5.xlarge"}],
     )
     storage_class: str = Field(default="gp3", description="Storage class of preset `pvc_reuse`.")
     node_labels: Literal["karpenter", "managed"] = Field(

@@ -241,3 +241,4 @@ def test_an_engine_that_its_platform_does_not_run_is_refused(platform: MemoryPla
     with pytest.raises(AirflowFailException, match="platform 'mem' runs Spark, not Flink"):
         task.operator.execute(task.context)
     assert not platform.jobs
+    assert task.xcom["doeks_record"]["job"]["engine"] == "flink"

@@ -109,10 +109,9 @@ def opened(folder: Path, *arguments: str) -> Iterator[Ui]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A DAG folder without a pipeline."""
+    """A DAG folder as `doeks init` makes it."""
     made = tmp_path_factory.mktemp("ui") / "flows"
-    made.mkdir()
-    (made / "doeks.yaml").write_text("platforms: {laptop: {type: local}}\n")
+    assert CliRunner().invoke(main, ["init", str(made)]).exit_code == 0
     return made
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -282,3 +284,11 @@ def test_a_dag_that_airflow_refuses_is_named_with_its_file():
     plan = plan_of(empty("make", role="setup"), empty("work", "make", trigger_rule="all_done"))
     with pytest.raises(SpecError, match=r"^/dags/pipelines/sales/daily.yaml:1:1: the DAG cannot be built: .*: Setup"):
         build_dag(plan, CALLER)
+
+
+def test_building_a_job_task_imports_nothing_of_what_runs_it():
+    """Every DAG file pays for its imports: submission, platforms and accounting wait until a task runs."""
+    script = "import sys, airflow_doeks.operators.job; print(*sorted(m for m in sys.modules if 'doeks.' in m))"
+    names = subprocess.check_output([sys.executable, "-c", script], text=True).split()
+    late = ("lifecycle", "platforms", "cost", "lineage", "event_log", "ledger", "triggers", "hooks", "language")
+    assert not [name for name in names if name.split(".")[1] in late]

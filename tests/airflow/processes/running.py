@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import functools
 import json
 import os
 import secrets
@@ -10,6 +12,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -55,6 +58,23 @@ def within(seconds: float, look: Callable[[], T]) -> T:
     return found
 
 
+@functools.cache
+def _migrated() -> Path:
+    """A metadata database as `airflow db migrate` leaves it; made once for all tests, which copy it."""
+    home = Path(tempfile.mkdtemp(prefix="doeks-airflow-migrated-"))
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("AIRFLOW")}
+    environment = clean | {"AIRFLOW_HOME": str(home), "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
+    subprocess.run([AIRFLOW, "db", "migrate"], env=environment, check=True, capture_output=True)
+    return home / "airflow.db"
+
+
+def migrate(home: Path) -> None:
+    """Give an AIRFLOW_HOME its metadata database."""
+    home.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(_migrated())) as source, closing(sqlite3.connect(home / "airflow.db")) as target:
+        source.backup(target)
+
+
 class Airflow:
     """One AIRFLOW_HOME with its processes; everything it knows is read from its metadata database."""
 
@@ -81,7 +101,9 @@ class Airflow:
             "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
             "LOGGING__LOGGING_LEVEL": "INFO",
             "DOEKS__INSTANCE": "tests",
+            "API__SECRET_KEY": secrets.token_urlsafe(16),
             "WEBSERVER__SECRET_KEY": secrets.token_urlsafe(16),
+            "CORE__FERNET_KEY": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
         }
         clean = {key: value for key, value in os.environ.items() if not key.startswith("AIRFLOW")}
         # Airflow 2 starts tasks as `airflow tasks run`, by name.
@@ -91,9 +113,8 @@ class Airflow:
 
     def start(self) -> None:
         """Make the database and start every process."""
-        home = self.home
-        home.mkdir(parents=True, exist_ok=True)
-        subprocess.run([AIRFLOW, "db", "migrate"], env=self.env, check=True, capture_output=True)
+        migrate(self.home)
+        (self.home / "airflow.cfg").write_text("[core]\n")  # else each process writes one, all at once
         names = ["scheduler", "triggerer"]
         if self.is_airflow_3:
             names = ["api-server", "dag-processor", *names]

@@ -12,7 +12,7 @@ from airflow_doeks.platforms.protocol import Finding
 from airflow_doeks.platforms.spark.checks import code_findings, pod_name_findings
 from airflow_doeks.platforms.spark.conf import conf_findings
 from airflow_doeks.platforms.spark.pods import TEMPLATE_FILE
-from airflow_doeks.platforms.spark.presets import ROLES, effect_of, preset_findings
+from airflow_doeks.platforms.spark.presets import ROLES, preset_findings
 from airflow_doeks.platforms.spark.resource.work import spark_version, surroundings
 
 if TYPE_CHECKING:
@@ -29,13 +29,14 @@ def check_spark_job(config: KubernetesConfig, job: Mapping[str, Any]) -> list[Fi
         key = TEMPLATE_FILE.format(role)
         if key in (job.get("conf") or {}):
             found.append(Finding(f"conf.{key}", f"the resource brings a pod template of the {role}", "use presets"))
+    if job.get("configuration"):
+        found.append(Finding("configuration", "classifications are EMR's", "write `conf`, or `files`"))
     if job.get("release"):
         found.append(Finding("release", "releases are EMR's; here the image says what runs", "write `image`"))
     if has_templated_pods(job):
         return found
     typed = view(job)
     around = surroundings(config, {})
-    effect_of(typed, around)
     return found + preset_findings(typed, around)
 
 

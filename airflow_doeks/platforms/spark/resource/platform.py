@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from airflow_doeks.model.identity import JobIdentity
+from airflow_doeks.model.priced_as import assumed
 from airflow_doeks.model.record import JobFailure
 from airflow_doeks.model.status import JobRef, JobStatus, Request, Scope
 from airflow_doeks.model.telemetry import Node, Sighting, Telemetry
@@ -114,7 +115,7 @@ class SparkPlatform:
             pods=tuple(life.pod for life in lives),
             nodes=tuple(node for node in nodes.values() if node),
             requested=asked.pods,
-            assumed_node=Node(uid="assumed", instance_type=self.config.priced_as) if self.config.priced_as else None,
+            **assumed(self.config.priced_as),
             event_log=event_log_of(self.config, ref.path[1]),
             submitted=status.submitted,
             scheduled=driver.scheduled if driver else None,

@@ -98,6 +98,7 @@ def surroundings(config: KubernetesConfig, labels: Mapping[str, str]) -> Surroun
     """What presets may know of this platform."""
     return Surroundings(
         queue=config.queue,
+        fargate_profile=config.fargate_profile,
         storage_class=config.storage_class,
         nodes=config.node_labels,
         owner=IMAGE_OWNER,

@@ -1,0 +1,24 @@
+"""``priced_as`` of a platform: the node type that stands in for nodes nobody saw, one for all pods or one a role."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from airflow_doeks.model.telemetry import Node, Role
+
+PricedAs = str | dict[Literal["driver", "executors"], str]
+_ROLES: dict[str, Role] = {"driver": "driver", "executors": "executor"}
+
+
+def node_type(priced_as: PricedAs | None, pods: str) -> str | None:
+    """The type for ``driver`` or ``executors``."""
+    return priced_as.get(pods) if isinstance(priced_as, Mapping) else priced_as  # type: ignore[call-overload]
+
+
+def assumed(priced_as: PricedAs | None) -> dict[str, Any]:
+    """The fields of a job's telemetry that say so."""
+    if isinstance(priced_as, Mapping):
+        nodes = {_ROLES[pods]: Node(uid=f"assumed {pods}", instance_type=kind) for pods, kind in priced_as.items()}
+        return {"assumed_by_role": nodes}
+    return {"assumed_node": Node(uid="assumed", instance_type=priced_as)} if priced_as else {}

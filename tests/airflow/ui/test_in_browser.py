@@ -1,0 +1,218 @@
+"""The pages as a reader has them: real jobs through real Airflow, its API server, and a real Chromium."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import pytest
+
+from airflow_doeks import compat
+from airflow_doeks.report.figures import usd
+from tests.airflow.processes.running import Airflow
+from tests.ui import browser
+
+DOEKS = str(Path(sys.executable).with_name("doeks"))
+_CHARTS = "[...document.querySelectorAll('figure.chart')]"
+DRAWN = f"document.querySelector('main') && {_CHARTS}.every(chart => chart.querySelector('svg'))"
+BROKEN = """
+description: A query of a column that is not there.
+start_date: 2026-01-01
+owner: me
+cost_tags: {team: theirs}
+tasks:
+  fails: {spark: {sql: ../sql/broken.sql}}
+"""
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.spark,
+    pytest.mark.skipif(not compat.HAS_EXTERNAL_VIEWS, reason="tabs of Airflow's UI are there from 3.1 on"),
+    pytest.mark.skipif(
+        browser.PROGRAM is None and not os.environ.get("CI"),
+        reason="no Chromium on this machine (apt install chromium)",
+    ),
+]
+
+
+class Place:
+    """An Airflow with two runs, one of which failed, behind its API server."""
+
+    def __init__(self, home: Path, airflow: Airflow, runs: list[dict[str, Any]]) -> None:
+        self.home, self.airflow, self.runs = home, airflow, runs
+        self.url = f"http://127.0.0.1:{airflow.port}"
+        self.token = airflow._request("GET", "/auth/token")["access_token"]
+        self.records = [record for run in runs for record in run["records"]]
+
+    def page(self, route: str, /, **query: str) -> str:
+        """The address of a page."""
+        return f"{self.url}/doeks/{route}?{urlencode(query)}"
+
+    @property
+    def usd(self) -> Decimal:
+        """What all jobs cost, as the ledger has it."""
+        return sum((Decimal(record["cost"]["usd_total"]) for record in self.records), Decimal(0))
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """`doeks init`, two `doeks run`, and the API server on what they left."""
+    folder = tmp_path_factory.mktemp("pages")
+    dags, home = folder / "flows", folder / "home"
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "DOEKS_"))}
+    env = clean | {"AIRFLOW_HOME": str(home), "AIRFLOW_VAR_ORDERS_DATA": str(folder / "data")}
+    subprocess.run([DOEKS, "init", str(dags)], env=env, check=True, capture_output=True)
+    (dags / "pipelines" / "broken.yaml").write_text(BROKEN)
+    (dags / "sql" / "broken.sql").write_text("select monht from values (1) as t(month)")
+    runs = []
+    for name in ("first", "broken"):
+        command = [DOEKS, "run", str(dags / "pipelines" / f"{name}.yaml"), "--json"]
+        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+        assert done.stdout.startswith("{"), done.stdout + done.stderr
+        runs.append(json.loads(done.stdout))
+    airflow = Airflow(home, dags)
+    program = str(Path(sys.executable).with_name("airflow"))
+    subprocess.run([program, "dags", "reserialize"], env=airflow.env, check=True, capture_output=True)
+    try:
+        airflow.start_one("api-server")
+        airflow._until_it_listens()
+        yield Place(home, airflow, runs)
+    finally:
+        airflow.stop()
+
+
+@pytest.fixture(scope="module")
+def tab(place: Place) -> Iterator[browser.Tab]:
+    """A tab of a reader who is logged in."""
+    with browser.browser() as address:
+        tab = browser.Tab(address)
+        tab.show(width=1300)
+        tab.open(place.url, "document.cookie !== null && document.querySelector('#root')")
+        tab.wait("document.querySelectorAll('a').length > 3")
+        tab.errors.clear()
+        yield tab
+        tab.close()
+
+
+def keep(tab: browser.Tab, name: str) -> None:
+    """A picture of what was seen, where DOEKS_SCREENSHOTS names a folder for them."""
+    if folder := os.environ.get("DOEKS_SCREENSHOTS"):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        tab.picture(Path(folder) / f"{name}.png")
+
+
+def rows(place: Place, url: str) -> list[dict[str, str]]:
+    """A table of a page as its CSV file."""
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {place.token}"})
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return list(csv.DictReader(io.TextIOWrapper(answer, "utf-8")))
+
+
+def test_numbers_are_those_of_the_ledger(place: Place, tab: browser.Tab) -> None:
+    """Dollars of every record stand on its task's, its run's and its DAG's page, to the digit in their tables."""
+    for run in place.runs:
+        own = {"dag_id": run["dag_id"], "run_id": run["run_id"]}
+        spent = sum((Decimal(record["cost"]["usd_total"]) for record in run["records"]), Decimal(0))
+        assert Decimal(run["usd_total"]) == spent
+        for name in ("run", "dag"):
+            tab.open(place.page(name, **own), DRAWN)
+            assert usd(spent) in tab.value("document.querySelector('dl').innerText"), name
+        tasks = rows(place, place.page("run", **own, csv="tasks"))
+        for record in run["records"]:
+            task = record["attempt"]["task_id"]
+            tab.open(place.page("task", **own, task_id=task, map_index="{MAP_INDEX}"), DRAWN)
+            assert usd(Decimal(record["cost"]["usd_total"])) in tab.value("document.querySelector('dl').innerText"), (
+                task
+            )
+            row = next(row for row in tasks if row["Task"] == task)
+            assert Decimal(row["USD"]) == Decimal(record["cost"]["usd_total"])
+            written = [output["rows"] for output in record["lineage"]["outputs"]]
+            assert row["Rows written"] == (str(sum(written)) if written else "")
+    keep(tab, "task-failed")
+    assert tab.errors == []
+
+
+def test_data_costs_close(place: Place, tab: browser.Tab) -> None:
+    """Each table of Data costs sums to the ledger's dollars, and a dataset's page has its part."""
+    tab.open(place.page("costs"), DRAWN)
+    keep(tab, "costs")
+    assert tab.value("document.querySelectorAll('figure.chart svg.main-svg').length") > 0
+    for key in ("datasets", "pipelines", "teams", "platforms"):
+        assert sum(Decimal(row["USD"]) for row in rows(place, place.page("costs", csv=key))) == place.usd, key
+    written = [output for record in place.records for output in record["lineage"]["outputs"]]
+    assert len(written) == 2
+    for output in written:
+        tab.open(place.page("dataset", name=output["name"]), DRAWN)
+        assert usd(Decimal(output["usd"])) in tab.value("document.querySelector('dl').innerText")
+    keep(tab, "dataset")
+    assert tab.errors == []
+
+
+def test_filters_change_what_is_shown_and_stand_in_the_url(place: Place, tab: browser.Tab) -> None:
+    """A team chosen in the form counts alone, and the address that then stands there gives the same page again."""
+    tab.open(place.page("costs"), DRAWN)
+    tab.value("document.querySelector('[name=team]').value = 'theirs'; document.querySelector('form').submit()")
+    tab.wait(f"location.search.includes('team=theirs') && ({DRAWN})")
+    failed = place.runs[1]["records"][0]["cost"]["usd_total"]
+    assert usd(Decimal(failed)) in tab.value("document.querySelector('dl').innerText")
+    shared = tab.value("location.href")
+    tab.open(shared, DRAWN)
+    assert tab.value("document.querySelector('[name=team]').value") == "theirs"
+
+
+def test_a_failure_is_the_first_thing_on_its_page(place: Place, tab: browser.Tab) -> None:
+    """The root cause stands on top, with its category and what usually helps."""
+    run = place.runs[1]
+    query = {"dag_id": run["dag_id"], "run_id": run["run_id"], "task_id": "fails"}
+    tab.open(place.page("task", **query), DRAWN)
+    first = tab.value("document.querySelector('main section').innerText")
+    assert run["records"][0]["failure"]["message"] in first
+    assert "What usually helps:" in first
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [800, 1600])
+def test_pages_fit_and_follow_the_colours(place: Place, tab: browser.Tab, width: int, dark: bool) -> None:
+    """At 800 and 1,600 pixels nothing runs out of the page, and its ground is as light or dark as the reader's."""
+    tab.show(width=width, dark=dark)
+    run = place.runs[0]
+    for name in ("run", "costs"):
+        tab.open(place.page(name, dag_id=run["dag_id"], run_id=run["run_id"]), DRAWN)
+        assert tab.value("document.documentElement.scrollWidth <= window.innerWidth"), name
+        ground = tab.value("getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)")
+        assert (sum(ground) < 300) == dark
+        keep(tab, f"{name}-{width}-{'dark' if dark else 'light'}")
+    tab.show(width=1300)
+
+
+def test_the_tab_of_a_task_in_airflow(place: Place, tab: browser.Tab) -> None:
+    """Airflow's own page of a task instance has the tab, which shows the job's cost."""
+    run = place.runs[0]
+    record = run["records"][0]
+    task = record["attempt"]["task_id"]
+    tab.open(
+        f"{place.url}/dags/{run['dag_id']}/runs/{quote(run['run_id'], safe='')}/tasks/{task}",
+        "document.querySelector('#root')",
+    )
+    tab.wait("document.querySelector('a[href$=\"plugin/doeks-task\"]')")
+    tab.value("document.querySelector('a[href$=\"plugin/doeks-task\"]').click()")
+    inside = "document.querySelector('iframe')?.contentDocument"
+    tab.wait(f"{inside}?.querySelector('dl')")
+    assert usd(Decimal(record["cost"]["usd_total"])) in tab.value(f"{inside}.querySelector('dl').innerText")
+    keep(tab, "tab-of-a-task")
+
+
+def test_nothing_was_asked_of_another_host(place: Place, tab: browser.Tab) -> None:
+    """Whatever was opened before, the browser spoke to Airflow alone, and no page logged an error."""
+    assert tab.hosts == {f"127.0.0.1:{place.airflow.port}"}
+    assert tab.errors == []
