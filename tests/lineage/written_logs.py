@@ -104,7 +104,7 @@ class WrittenLog:
                 "physicalPlanDescription": "",
                 "sparkPlanInfo": _bare(plan),
                 "time": at,
-                "modifiedConfigs": dict(conf or {}),
+                **({} if self.is_old else {"modifiedConfigs": dict(conf or {})}),  # logged since Spark 3.3
             }
         )
         if is_run:
