@@ -164,7 +164,8 @@ class Shown(NamedTuple):
     @property
     def written(self) -> Metrics:
         """What a file write counts."""
-        return self.metrics("number of output rows", "written output", "number of written files")
+        sizes = ("written output", "bytes of written output")  # the latter: Spark 2.4
+        return self.first_metrics(("number of output rows",), sizes, ("number of written files",))
 
     @property
     def schema(self) -> tuple[tuple[str, str], ...]:

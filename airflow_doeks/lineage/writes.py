@@ -12,7 +12,7 @@ from airflow_doeks.lineage.plans import OVERWRITE_MODE, Mode, PlanFacts, Shown, 
 from airflow_doeks.lineage.printed import split_list
 
 _FILES_WRITE = re.compile(
-    r"Execute \w*InsertIntoHadoopFsRelationCommand (?P<path>.+?)"
+    r"Execute \w*InsertIntoHadoopFsRelationCommand (?:InsertIntoHadoopFsRelationCommand )?(?P<path>.+?)"  # 2.4: twice
     r"(?:, (?:\[(?P<static>\w+=[^\]]*)\]|Map\((?P<static_map>\w+ -> .*?)\)))?, (?P<skips>true|false), "
     r"(?:\[(?P<partitions>[^\]]*#\d[^\]]*)\], )?(?:(?:Some\()?\d+ buckets.*?\)?, |BucketSpec\(.*?\), )?"
     r"(?P<format>[^,\[]+), (?:(?:\[(?P<options>.*?)\]|Map\((?P<map>.*?)\)), )?"
@@ -77,7 +77,8 @@ def _table_of(rest: str, at: Shown) -> Name | None:
 def hive_write(at: Shown, facts: PlanFacts) -> None:
     """``InsertIntoHiveTable `cat`.`db`.`t`, <serde>, [p=..]?, <overwrite>, <ifNotExists>, [cols], ...``."""
     match = re.match(
-        r"Execute \w*InsertIntoHiveTable (`[^,]*`), ([^,]+), (?:Map\((.*?)\), |\[(\w+=?.*?)\], )?(true|false), "
+        r"Execute \w*InsertIntoHiveTable (?:InsertIntoHiveTable )?(`[^,]*`), ([^,]+), "
+        r"(?:Map\((.*?)\), |\[(\w+=?.*?)\], )?(true|false), "
         r"(true|false), .*?\[([^\]]*)\]",
         at.line,
     )
