@@ -34,10 +34,12 @@ HELPS: dict[FailureCategory, tuple[str, str]] = {
     "unknown": ("nobody could tell why", "Read the driver's log: its end says more than the platform did."),
 }
 
+_NEWER = ("a category of a newer airflow_doeks", "Read the root cause and its evidence.")
+
 
 def failure_notice(failure: JobFailure, what_follows: str = "") -> Notice:
     """The root cause on top, then where it was read, what usually helps, and what Airflow does next."""
-    words, help_ = HELPS[failure.category]
+    words, help_ = HELPS.get(failure.category, _NEWER)
     lines = [f"Category: {failure.category} ({words})."]
     lines += [f"Evidence: {line}" for line in failure.evidence]
     lines.append(f"What usually helps: {help_}")
