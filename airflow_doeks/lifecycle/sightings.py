@@ -110,21 +110,20 @@ def _read(store: ByteStore, name: str) -> list[Sighting]:
     except (OSError, ValueError, TypeError) as error:
         log.warning("%s/%s is skipped, it cannot be read: %s", store.url, name, str(error).splitlines()[0])
         return []
-    found = []
-    for entry in entries:
-        try:
-            found.append(_sighting(entry))
-        except (ValueError, TypeError, AttributeError, KeyError) as error:
-            text = str(error).splitlines()[0]
-            log.warning("%s/%s: one sighting is skipped, it cannot be read: %s", store.url, name, text)
-    return found
+    read = (_sighting(entry, f"{store.url}/{name}") for entry in entries)
+    return [sighting for sighting in read if sighting is not None]
 
 
-def _sighting(entry: Mapping[str, Any]) -> Sighting:
-    """What this version or a newer one wrote, without the keys that this one does not know."""
-    known = _known(Sighting, entry)
-    node = known.get("node")
-    return Sighting.model_validate(known | {"pod": _known(Pod, entry["pod"]), "node": node and _known(Node, node)})
+def _sighting(entry: Any, where: str) -> Sighting | None:
+    """What this version or a newer one wrote, without the keys that this one does not know; None if it is none."""
+    try:
+        known = _known(Sighting, entry)
+        node = known.get("node")
+        known |= {"pod": _known(Pod, entry["pod"]), "node": node and _known(Node, node)}
+        return Sighting.model_validate(known)
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
+        log.warning("%s: one sighting is skipped, it cannot be read: %s", where, str(error).splitlines()[0])
+        return None
 
 
 def _known(noun: type[Noun], plain: Mapping[str, Any]) -> dict[str, Any]:

@@ -69,6 +69,19 @@ def test_a_failure_stands_on_top_with_its_cause_and_what_follows(record):
     )
 
 
+def test_evidence_names_files_and_not_the_folders_of_a_worker(record):
+    """Where a fact was read is told by the file's name; an address of the log's store stays whole."""
+    failed = record("a", state=JobState.FAILED)
+    evidence = ("root cause: /home/airflow/doeks/local/x/driver.log", "log: s3://logs/emr/driver/stderr.gz")
+    page = task_page(
+        PLACE, [failed.model_copy(update={"failure": failed.failure.model_copy(update={"evidence": evidence})})], {}
+    )
+    assert page.blocks[0].lines[1:3] == (
+        "Evidence: root cause: driver.log",
+        "Evidence: log: s3://logs/emr/driver/stderr.gz",
+    )
+
+
 def test_every_category_of_failure_has_words(record):
     """No failure is shown without what it is and what usually helps."""
     assert set(HELPS) == set(get_args(FailureCategory))
