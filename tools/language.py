@@ -15,9 +15,12 @@ from airflow_doeks.model.job import Duration, Positive
 from airflow_doeks.model.record import FailureCategory
 
 NAME = r"^[A-Za-z0-9_][A-Za-z0-9_-]{0,99}$"
-# Of these file systems the host may be left out: it is this machine's, or the one of Hadoop's configuration.
-_WITHOUT_HOST = "file|hdfs|viewfs|webhdfs|dbfs|maprfs|ofs|alluxio"
-URI = rf"^(({_WITHOUT_HOST}):/(//)?[^/\s]|[A-Za-z][A-Za-z0-9+.-]*://[^/\s]|\{{\{{|\{{%)"
+# Of file systems the host may be left out: it is this machine's, or the one of Hadoop's configuration. Of a store it is
+# the bucket, container or broker, without which nothing can be read.
+_FILES = "file|hdfs|viewfs|webhdfs|dbfs|maprfs|ofs|alluxio"
+_STORES = "s3[an]?|gc?s|abfss?|wasbs?|adls?|oss|cosn?|obs|https?|kafka"
+_SCHEME = "[A-Za-z][A-Za-z0-9+.-]*"
+URI = rf"^(({_FILES}):/[^/\s]|(?!({_STORES}):){_SCHEME}:////?[^/\s]|{_SCHEME}://[^/\s]|\{{\{{|\{{%)"
 
 
 def _expected(schema: dict[str, Any], words: str) -> Any:

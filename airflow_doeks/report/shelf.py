@@ -39,11 +39,13 @@ class Seen:
     """What a reader got.
 
     Attributes:
+        version: another one as soon as anything on the shelf changed.
         missing: days that are still being read.
         error: why the ledger cannot be read, in words; what was read before is given all the same.
     """
 
     entries: Sequence[Entry]
+    version: int = 0
     missing: int = 0
     error: str = ""
 
@@ -76,6 +78,7 @@ class Shelf:
         self._days: dict[str, _Day] = {}
         self._reading = threading.Lock()  # one thread reads at a time
         self._error = ""
+        self._version = 0
 
     def look(self, days: Iterable[date], *, wait_seconds: float) -> Seen:
         """Entries of some days (UTC), after waiting at most so long for what is new."""
@@ -85,9 +88,10 @@ class Shelf:
             reader = threading.Thread(target=self._read, args=(names,), daemon=True, name="doeks-shelf")
             reader.start()
             reader.join(wait_seconds)
+        version = self._version  # before the days: what changes meanwhile is newer than what is given
         found = [self._days.get(name) for name in names]
         entries = _newest(entry for day in found if day is not None for entry in day.entries)  # of two days at midnight
-        return Seen(entries, missing=sum(day is None for day in found), error=self._error)
+        return Seen(entries, version, sum(day is None for day in found), self._error)
 
     def _due(self, days: Sequence[str]) -> list[str]:
         """Days of which a change may have been missed, newest first."""
@@ -108,13 +112,19 @@ class Shelf:
                 for since, until in _stretches(due):
                     stamps = self._source.stamps(date.fromisoformat(since), date.fromisoformat(until))
                     for name in (day for day in due if since <= day <= until):
-                        self._days[name] = self._updated(name, stamps.get(name, {}), now)
+                        self._keep(name, self._updated(name, stamps.get(name, {}), now))
                 error = ""
             except (OSError, DoeksError) as failure:
                 log.warning("The ledger cannot be read: %s", failure)
                 error = _in_words(failure)
             finally:  # what is not foreseen ends this thread, with its traceback, and its readers are told
                 self._error = error
+
+    def _keep(self, name: str, day: _Day) -> None:
+        known = self._days.get(name)
+        self._days[name] = day
+        if known is None or known.entries is not day.entries:
+            self._version += 1
 
     def _updated(self, name: str, stamps: Mapping[str, str], now: float) -> _Day:
         """The day with what changed read again."""

@@ -32,6 +32,7 @@ _JOB_WAIT_SECONDS = 2.0  # for what a page is about
 _HISTORY_WAIT_SECONDS = 0.2  # for what stands beside it
 _COSTS_WAIT_SECONDS = 1.5
 _RELOAD_SECONDS = 3
+_KEPT_PAGES = 16
 _DAY_IN_RUN_ID = re.compile(r"\d{4}-\d\d-\d\d")
 
 
@@ -76,6 +77,7 @@ class Site:
         now: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
     ) -> None:
         self._ledger, self._shelf, self._metadata, self._now = ledger, shelf, metadata, now
+        self._kept: dict[tuple[Filters, frozenset[str], int], Page] = {}
         self._pages: Mapping[str, Callable[[Query, Readable], Page]] = {
             "task": self._task,
             "run": self._run,
@@ -142,7 +144,7 @@ class Site:
                 by_run[entry.run_id].append(entry)
         history = [*((one, by_run[one.run_id]) for one in before), (run, entries)]
         page = run_page(dag_id, run, tries, entries, history if not past.missing else ())
-        return _told(page, Seen((), seen.missing + past.missing, seen.error or past.error))
+        return _told(page, Seen((), 0, seen.missing + past.missing, seen.error or past.error))
 
     def _dag(self, query: Query, _readable: Readable) -> Page:
         (dag_id,) = _needed(query, "dag_id")
@@ -154,7 +156,19 @@ class Site:
 
     def _costs(self, query: Query, readable: Readable) -> Page:
         filters, seen = self._asked(query)
-        return _told(costs_page(_allowed(seen.entries, readable), filters), seen)
+        dag_ids = readable({entry.dag_id for entry in seen.entries})
+        return _told(self._kept_costs(filters, frozenset(dag_ids), seen), seen)
+
+    def _kept_costs(self, filters: Filters, dag_ids: frozenset[str], seen: Seen) -> Page:
+        """The page over many records, made once for all who may read the same DAGs, until a record changes."""
+        key = (filters, dag_ids, seen.version)
+        page = self._kept.get(key)
+        if page is None:
+            page = costs_page([entry for entry in seen.entries if entry.dag_id in dag_ids], filters)
+            while len(self._kept) >= _KEPT_PAGES:
+                self._kept.pop(next(iter(self._kept)), None)
+            self._kept[key] = page
+        return page
 
     def _dataset(self, query: Query, readable: Readable) -> Page:
         (label,) = _needed(query, "name")

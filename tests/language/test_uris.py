@@ -23,6 +23,8 @@ def codes_of(project, uri: str) -> list[str]:
         "hdfs://nameservice1/data/out",
         "viewfs:///data",
         "dbfs:/mnt/raw",
+        "sqlite:////var/shop.db",
+        "x-acme:///orders",
         "s3://raw/orders",
         "abfss://box@account.dfs.core.windows.net/x",
         "kafka://broker:9092/topic",
@@ -35,7 +37,19 @@ def test_a_place_on_a_file_system_is_a_uri(project, uri):
 
 
 @pytest.mark.parametrize(
-    "uri", ["/data/in", "file:", "file:///", "s3:///orders", "s3:/orders", "gs:///x", "data", "hdfs:data"]
+    "uri",
+    [
+        "/data/in",
+        "file:",
+        "file:///",
+        "s3:///orders",
+        "s3:/orders",
+        "gs:///x",
+        "abfss:///x",
+        "c:/data",
+        "data",
+        "hdfs:data",
+    ],
 )
 def test_a_bucket_is_not_left_out(project, uri):
     """Of an object store the empty place is that of the bucket, and nothing could be read there."""

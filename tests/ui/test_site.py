@@ -81,6 +81,21 @@ def test_lists_hold_only_dags_that_the_person_may_read(site, ledger, record):
     assert "1.25" not in site.answer("costs", {}, lambda _: set()).body
 
 
+def test_a_page_that_is_kept_is_made_anew_for_a_new_record(ledger, record):
+    """Data costs are added up once; the next record and another person's rights give another page."""
+    now = [0.0]
+    site = Site(
+        ledger, Shelf(Changes(ledger.store), clock=lambda: now[0], today=NOON.date), Metadata(), now=lambda: NOON
+    )
+    ledger.write(record("a", "1.25"))
+    first, again = (site.answer("costs", {}, everything).body for _ in range(2))
+    assert first == again
+    assert "1.25" not in site.answer("costs", {}, lambda _: set()).body
+    ledger.write(record("b", "4.75"))
+    now[0] += 3
+    assert "6.00" in site.answer("costs", {}, everything).body
+
+
 def test_filters_stand_in_the_url(site, ledger, record):
     """A day, a team, a pipeline and a platform choose; what is no day is refused with words."""
     ledger.write(record("a", "1.25"))

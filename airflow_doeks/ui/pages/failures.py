@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from airflow_doeks.model.record import FailureCategory, JobFailure
 from airflow_doeks.ui.blocks import Notice
 
@@ -33,13 +35,16 @@ HELPS: dict[FailureCategory, tuple[str, str]] = {
     "timeout": ("it used up its time", "Raise the limit that the message names, or make the job faster."),
     "unknown": ("nobody could tell why", "Read the driver's log: its end says more than the platform did."),
 }
+_FOLDERS = re.compile(r"(?<![\w:/])/(?:[^\s/]+/)+")  # of a path on a worker, which is nobody's business; URLs stay
+
+_NEWER = ("a category of a newer airflow_doeks", "Read the root cause and its evidence.")
 
 
 def failure_notice(failure: JobFailure, what_follows: str = "") -> Notice:
     """The root cause on top, then where it was read, what usually helps, and what Airflow does next."""
-    words, help_ = HELPS[failure.category]
+    words, help_ = HELPS.get(failure.category, _NEWER)
     lines = [f"Category: {failure.category} ({words})."]
-    lines += [f"Evidence: {line}" for line in failure.evidence]
+    lines += [f"Evidence: {_FOLDERS.sub('', line)}" for line in failure.evidence]
     lines.append(f"What usually helps: {help_}")
     if what_follows:
         lines.append(what_follows)

@@ -164,8 +164,8 @@ def _tasks(dag_id: str, run_id: str, tries: Sequence[TaskTimes], entries: Sequen
                 cells.duration(cells.seconds_between(newest.started, newest.ended))
                 if newest
                 else cells.duration(cells.seconds_between(airflow.started, airflow.ended) if airflow else None),
-                cells.count(rows_of(found, "inputs")) if found else Cell(""),
-                cells.count(rows_of(found, "outputs")) if found else Cell(""),
+                _rows(found, "inputs"),
+                _rows(found, "outputs"),
                 cells.usd(total.waste) if found else Cell(""),
                 cells.usd(usd) if found else Cell(""),
                 cells.share(usd / whole if whole and usd is not None else None) if found else Cell(""),
@@ -195,6 +195,11 @@ def _tasks(dag_id: str, run_id: str, tries: Sequence[TaskTimes], entries: Sequen
         Cell(""),
     )
     return Table("tasks", "Tasks", heads, rows, total=foot if entries else (), empty="Airflow has no task of this run.")
+
+
+def _rows(jobs: Sequence[Entry], name: str) -> Cell:
+    """Rows of what jobs read or wrote; nothing where they touched no dataset."""
+    return cells.count(rows_of(jobs, name)) if any(getattr(entry, name) for entry in jobs) else Cell("")
 
 
 def _history(dag_id: str, run: RunTimes, history: Sequence[tuple[RunTimes, Sequence[Entry]]]) -> Sequence[Block]:

@@ -54,9 +54,9 @@ class Place:
         self.token = airflow._request("GET", "/auth/token")["access_token"]
         self.records = [record for run in runs for record in run["records"]]
 
-    def page(self, name: str, **query: str) -> str:
+    def page(self, route: str, /, **query: str) -> str:
         """The address of a page."""
-        return f"{self.url}/doeks/{name}?{urlencode(query)}"
+        return f"{self.url}/doeks/{route}?{urlencode(query)}"
 
     @property
     def usd(self) -> Decimal:
