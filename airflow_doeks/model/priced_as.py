@@ -19,7 +19,7 @@ def node_type(priced_as: PricedAs | None, pods: str) -> str | None:
 
 def assumed(priced_as: PricedAs | None) -> dict[str, Any]:
     """The fields of a job's telemetry that say so."""
-    from airflow_doeks.model.telemetry import Node  # a model; `doeks lint` asks for types only
+    from airflow_doeks.model.telemetry import Node  # `doeks lint` reads types here and builds no models
 
     if isinstance(priced_as, Mapping):
         nodes = {_ROLES[pods]: Node(uid=f"assumed {pods}", instance_type=kind) for pods, kind in priced_as.items()}
