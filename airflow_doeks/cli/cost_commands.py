@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import click
 from pydantic import ValidationError
 from rich.table import Table
 
-from airflow_doeks.cli.figures import console, count, hours, percent, size, usd
+from airflow_doeks.cli.figures import UNKNOWN, console, count, hours, percent, size, usd
+from airflow_doeks.cli.reasons import cost_reasons, dataset_reasons, lineage_json
 from airflow_doeks.cost import load_rate_card
 from airflow_doeks.cost.price import COMPONENTS
 from airflow_doeks.lifecycle.account import Account, account
@@ -68,7 +70,7 @@ def cost(
         facts = facts.model_copy(update={"assumed_by_role": stand_in.get("assumed_by_role", {})})
     result = account(facts, summary, card, assumed_node=stand_in.get("assumed_node"))
     if as_json:
-        click.echo(result.model_dump_json(indent=2))
+        click.echo(json.dumps(_cost_json(result, [*facts.why, *summary.why]), indent=2))
     else:
         _print_cost(result, [*facts.why, *summary.why])
     if result.cost.usd_total is None:
@@ -82,7 +84,8 @@ def lineage(event_log: str, as_json: bool) -> None:
     """Datasets that one Spark application read and wrote, as its event log tells."""
     summary = _read_log(event_log)
     if as_json:
-        click.echo(summary.lineage.model_dump_json(indent=2))
+        told = {"why": list(summary.why), "why_null": dataset_reasons(summary.lineage)}
+        click.echo(json.dumps(lineage_json(summary.lineage) | told, indent=2))
         return
     out = console()
     for title, datasets in (("Read", summary.lineage.inputs), ("Written", summary.lineage.outputs)):
@@ -94,9 +97,40 @@ def lineage(event_log: str, as_json: bool) -> None:
             counts = (count(dataset.rows), size(dataset.bytes), count(dataset.files))
             table.add_row(dataset_label(dataset), dataset.format or "", *counts)
         out.print(table)
+    columns = Table(title="Columns", title_justify="left")
+    for head in ("Written column", "Computed from"):
+        columns.add_column(head, overflow="fold")
+    for dataset in summary.lineage.outputs:
+        for column in dataset.columns:
+            sources = UNKNOWN if column.inputs is None else ", ".join(column.inputs) or "nothing that was read"
+            columns.add_row(f"{dataset_label(dataset)}:{column.name}", sources)
+    if columns.row_count:
+        out.print(columns)
     out.print(f"Complete: {'yes' if summary.lineage.complete else 'no'}")
     for why in summary.why:
         out.print(f"Not known: {why}")
+
+
+def _cost_json(result: Account, why: list[str]) -> dict[str, Any]:
+    """The account as JSON, with the reason of every null number and of lineage that is not complete."""
+    data = result.model_dump(mode="json") | {"lineage": lineage_json(result.lineage)}
+    reasons = cost_reasons(data) | dataset_reasons(result.lineage, "lineage.")
+    return data | {"counts": _counts(result.cost), "why": why, "why_null": reasons}
+
+
+def _counts(cost: Cost) -> str:
+    """What these numbers count; the record of the same job may count more."""
+    return _COUNTED.get(cost.basis or "", "Nothing could be counted.")
+
+
+_COUNTED = {
+    "pods": "Counted: pods as the platform saw them, as in the job's record.",
+    "requests": "Counted: what the job asked for, over its whole life, as in the job's record.",
+    "event_log": (
+        "Counted: driver and executors as the event log saw them; the job's record also counts the time and the "
+        "volumes that only the platform knows."
+    ),
+}
 
 
 def _priced_as(text: str) -> PricedAs:
@@ -145,6 +179,8 @@ def _print_cost(result: Account, why: list[str]) -> None:
         table.add_row(name, usd(getattr(total, f"usd_{name}")))
     out.print(table)
     out.print(f"of which waste {usd(total.usd_waste)}, not attributed to a dataset {usd(total.usd_unattributed)}")
+    if total.basis == "event_log":
+        out.print(_counts(total))
     out.print(
         f"Usage: {hours(usage.vcpu_seconds)} vCPU-h, {hours(usage.memory_gib_seconds)} GiB-h, "
         f"{hours(usage.gpu_seconds)} GPU-h"

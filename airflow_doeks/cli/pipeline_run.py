@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,14 @@ from airflow_doeks.attempt.announcement import JOB_KEY
 from airflow_doeks.attempt.closing import close
 from airflow_doeks.attempt.delivery import RECORD_KEY
 from airflow_doeks.attempt.hand import Books, JobInHand
+from airflow_doeks.cli.run_records import all_attempts
 from airflow_doeks.cli.run_view import Progress, TaskView, total_usd
 from airflow_doeks.dag_builder import build_dag
 from airflow_doeks.hooks.platforms import connect
-from airflow_doeks.hooks.settings import load_settings
+from airflow_doeks.hooks.settings import load_settings, open_ledger
 from airflow_doeks.lifecycle import Submission
 from airflow_doeks.lifecycle.endings import Ending
+from airflow_doeks.model.errors import DoeksError
 from airflow_doeks.model.identity import PREFIX, JobIdentity
 from airflow_doeks.model.plan import Plan
 from airflow_doeks.model.record import JobRecord
@@ -49,7 +52,7 @@ class PipelineRun:
         compat.initdb()
         compat.register_dags(str(self.caller.parent))
         dag = build_dag(self.plan, self.caller)
-        before = self._newest_run()
+        before, began = self._newest_run(), datetime.now(timezone.utc).date()
         stopped: list[JobRecord] = []
         done = threading.Event()
         with Progress(console) as progress:
@@ -70,7 +73,18 @@ class PipelineRun:
             self.tasks = self._read_tasks()
             progress.show(self.tasks)
         compat.Trigger.clean_unused()  # or the next triggerer would run those of tasks that are over
-        self.records = [JobRecord.model_validate(value) for value in self._xcoms(RECORD_KEY).values()] + stopped
+        known = [JobRecord.model_validate(value) for value in self._xcoms(RECORD_KEY).values()] + stopped
+        self.records = self._all_attempts(known, since=began, console=console)
+
+    def _all_attempts(self, known: Sequence[JobRecord], *, since: date, console: Console) -> Sequence[JobRecord]:
+        """The run's records from the ledger, where failed tries stand, too; those of the last tries without it."""
+        order = {task.task_id: number for number, task in enumerate(self.plan.tasks)}
+        try:
+            ledger = list(open_ledger(load_settings()).records(since=since))
+        except (DoeksError, OSError, ValueError) as error:
+            console.print(f"The ledger cannot be read, so failed tries are left out: {error}", highlight=False)
+            return known
+        return all_attempts(ledger, known, self.plan.dag_id, str(self.run_id), order)
 
     def to_json(self) -> dict[str, Any]:
         """The run as `--json` prints it; records as in the ledger."""

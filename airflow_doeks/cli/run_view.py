@@ -16,6 +16,7 @@ from rich.text import Text
 from typing_extensions import Self
 
 from airflow_doeks.cli.figures import UNKNOWN, count, hours, percent, size
+from airflow_doeks.cli.run_records import tries_before
 from airflow_doeks.model.lineage import Dataset
 from airflow_doeks.model.record import JobRecord
 
@@ -101,12 +102,17 @@ def print_report(
     for record in records:
         if record.failure is not None:
             why = f" ({record.failure.category}): {record.failure.message}"
-            say(console, (f"{task_name(record)} failed", "red"), why)
+            is_retried = len(by_task[task_name(record)]) > 1
+            which = f" (try {record.attempt.try_number})" if is_retried else ""
+            say(console, (f"{task_name(record)}{which} failed", "red"), why)
             for name, url in record.failure.links.items():
                 say(console, f"  {name}: {url}")
     for record in records:
         if record.cost.usd_total is None:
             say(console, f"{task_name(record)} has no price: {record.cost.why_unknown}")
+    tries, wasted = tries_before(records)
+    if tries:
+        say(console, f"In these figures are {tries} failed tries that were made again: {_usd(wasted)} USD, all waste")
     unknown = dict.fromkeys(name for record in records for name in record.cost.unknown if record.cost.usd_total)
     if unknown:
         say(console, f"Not in these dollars: {', '.join(unknown)} (each record says why)")
@@ -184,11 +190,17 @@ def _share_table(records: Sequence[JobRecord]) -> Table:
         table.add_column(head, justify="right", no_wrap=True)
     total = total_usd(records)
     folder = _common_folder([output for record in records for output in record.lineage.outputs])
+    written: dict[tuple[str, str], list[Dataset]] = {}
     for record in records:
         for output in record.lineage.outputs:
-            name = output.name.removeprefix(folder) if folder else output.name
-            counts = (count(output.rows), size(output.bytes), count(output.files))
-            table.add_row(Text(name), Text(task_name(record)), *counts, _usd(output.usd), _percent(output.usd, total))
+            written.setdefault((output.name, task_name(record)), []).append(output)
+    for (name, task), outputs in written.items():
+        rows, bytes_, files, usd = (
+            _sum([getattr(d, key) for d in outputs]) for key in ("rows", "bytes", "files", "usd")
+        )
+        shown = name.removeprefix(folder) if folder else name
+        counts = (count(rows), size(bytes_), count(files))
+        table.add_row(Text(shown), Text(task), *counts, _usd(usd), _percent(usd, total))
     loose = _sum([record.cost.usd_unattributed for record in records])
     if loose:
         table.add_row("no dataset", "", "", "", "", _usd(loose), _percent(loose, total))

@@ -7,20 +7,24 @@ the oldest of those by one ``.compact``, without finished jobs and SQL execution
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO, NamedTuple, cast
 
+from airflow_doeks.event_log.codecs import unpacked
 from airflow_doeks.model.stores import ByteStore
 
 BLOCK_BYTES = 1 << 18  # measured fastest: smaller costs calls, larger leaves a core's cache
 LINE_BYTES = 1 << 25  # a longer line is dropped; Spark's longest are plans of a few MB
 
 _EVENTS = re.compile(r"(?:.*/)?events_(\d+)_[^/]*?(\.compact)?")
+_HOURLY = re.compile(r"(?:.*/)?eventlog(?:-([\d-]+))?(?:\.\w+)?")  # Databricks: packed by the hour, the last plain
 _FOLDER = "eventlog_v2_"
 _ZSTD = b"\x28\xb5\x2f\xfd"
+_GZIP = b"\x1f\x8b"
+_LZ4 = b"LZ4Block"
 _REFUSED = (  # first bytes -> the codec of Spark that starts so and that is not read here
-    (b"LZ4Block", "lz4"),
     (b"\x82SNAPPY\x00", "snappy"),
     (b"ZV", "lzf"),
 )
@@ -45,6 +49,9 @@ def find_files(store: ByteStore, name: str) -> LogFiles:
         return LogFiles((name.rstrip("/"),))
     if not inside and name and f"{name}.inprogress" in found:
         return LogFiles((f"{name}.inprogress",))
+    hourly = {entry: _HOURLY.fullmatch(entry) for entry in inside}
+    if inside and all(hourly.values()):
+        return LogFiles(tuple(sorted(inside, key=lambda entry: _hour(hourly[entry]))))
     applications: dict[str, list[str]] = {}
     for entry in inside:
         below = entry.removeprefix(folder)
@@ -61,6 +68,11 @@ def find_files(store: ByteStore, name: str) -> LogFiles:
         names = ", ".join(sorted(applications)[:5])
         return LogFiles((), (f"{len(applications)} applications at {store.url}/{folder}; name one of: {names}",))
     return _ordered(next(iter(applications.values())))
+
+
+def _hour(match: re.Match[str] | None) -> str:
+    """When a file of a log by the hour was closed; the one without a time is still written to."""
+    return (match[1] if match else "") or "~"
 
 
 def _is_log(entry: str) -> bool:
@@ -121,13 +133,18 @@ def whole_lines(store: ByteStore, names: tuple[str, ...], why: list[str]) -> Ite
 def _blocks(raw: BinaryIO, name: str, why: list[str]) -> Iterator[bytes]:
     start = raw.read(8)
     codec = next((codec for magic, codec in _REFUSED if start.startswith(magic)), None)
+    if start.startswith(_LZ4) and importlib.util.find_spec("lz4") is None:
+        codec = "lz4, which needs the package lz4 (pip install lz4)"
     if codec is not None:
         why.append(
-            f"{name} is compressed with {codec}, which is not read here;"
+            f"{name} is compressed with {codec} and was not read;"
             " set spark.eventLog.compression.codec=zstd, or spark.eventLog.compress=false"
         )
         return
     head = _Head(start, raw)
+    if start.startswith((_GZIP, _LZ4)):
+        yield from unpacked(cast("BinaryIO", head), name, why, is_gzip=start.startswith(_GZIP))
+        return
     if not start.startswith(_ZSTD):
         while block := head.read(BLOCK_BYTES):
             yield block

@@ -15,6 +15,7 @@ from typing import Any
 
 from airflow_doeks.event_log.executors import Executors, moment
 from airflow_doeks.event_log.log_files import find_files, whole_lines
+from airflow_doeks.event_log.rewritten import PRETTY, as_spark_writes, is_pretty
 from airflow_doeks.event_log.stages import Stages, accumulables
 from airflow_doeks.event_log.task_end import peak_memory
 from airflow_doeks.model.event_log import EventLogSummary
@@ -72,6 +73,7 @@ class EventLogReading:
         self.ended_ms: Any = None
         self.last_ms = 0
         self.broken = 0
+        self.first = b""  # line that is not as Spark writes it
         self.waiting: list[tuple[bytes, bytes]] = []  # name and line of events that are not handled yet
         self.waiting_bytes = 0
         self.recent: deque[tuple[bytes, int, int]] = deque(maxlen=_RECENT)
@@ -115,8 +117,9 @@ class EventLogReading:
                 elif not text.startswith(_TASK, begin):
                     self._other(text[begin:stop])
             begin = stop + 1
-        if begin < end:
-            self.broken += bool(text[begin:end].strip())  # too short for an event
+        if begin < end and text[begin:end].strip():  # too short for an event
+            self.first = self.first or text[begin:end][:100]
+            self.broken += 1
         self.recent.append((text, first, end))
 
     def _other(self, line: bytes) -> None:
@@ -128,8 +131,13 @@ class EventLogReading:
             self.waiting_bytes += len(line)
             if self.waiting_bytes > _WAITING_BYTES:
                 self._handle_waiting()
-        else:
-            self.broken += bool(line.strip()) and not line.startswith(_START)
+        elif not line.startswith(_START) and line.strip():
+            self.first = self.first or line[:100]
+            text = as_spark_writes(line)
+            if text is None:
+                self.broken += 1
+            else:
+                self.feed(text, 0, len(text))
 
     def _handle_waiting(self) -> None:
         """Many events in a row: twice as fast as one by one between Spark tasks, which sweep the core's cache."""
@@ -181,6 +189,8 @@ class EventLogReading:
 
     def _stage_submitted(self, line: bytes) -> None:
         """Unparsed: mostly the properties of the job, of which two matter."""
+        if not _STAGE.match(line):
+            line = as_spark_writes(line) or line
         ids, execution = _STAGE.match(line), _number_after(_EXECUTION, line)
         if ids is None or not line.endswith(b"}"):
             self.broken += 1
@@ -226,6 +236,8 @@ class EventLogReading:
         if ended is None:
             self._last_task()
             self.why.append("the log does not hold the application's end")
+        if self.broken and not self.facts and is_pretty(self.first):
+            self.why.append(PRETTY)
         if self.broken:
             self.why.append(f"{self.broken} broken lines were left out")
         if self.stages.clock_faults:

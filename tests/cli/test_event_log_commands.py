@@ -1,6 +1,7 @@
 """`doeks cost` and `doeks lineage` on event logs that real Spark 3.5 and 4 wrote (tests/lineage/logs)."""
 
 import json
+import re
 from decimal import Decimal
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from click.testing import CliRunner
 
 from airflow_doeks.cli.cost_commands import cost, lineage
 
+CASES = sorted((Path(__file__).parents[1] / "lineage" / "cases").glob("*.zstd"))
 LOGS = sorted((Path(__file__).parents[1] / "lineage" / "logs").glob("*/*.zstd"))
 
 
@@ -67,3 +69,44 @@ def test_a_file_that_is_no_event_log_has_no_cost(tmp_path):
     assert result.exit_code in (1, 2)
     assert result.exception is None or isinstance(result.exception, SystemExit)
     assert "Not known" in result.stdout or str(path) in result.stderr
+
+
+NUMBERS = re.compile(r"(rows|bytes|files|slot_share|usd(_\w+)?|\w+_usd|\w+_seconds)$")
+
+
+def nulls(data, path=""):
+    """Paths of the numbers that are null."""
+    if isinstance(data, dict):
+        for key, value in data.items():
+            here = f"{path}.{key}" if path else key
+            if value is None and NUMBERS.fullmatch(key):
+                yield here
+            elif key != "why_null":
+                yield from nulls(value, here)
+    elif isinstance(data, list):
+        for index, value in enumerate(data):
+            yield from nulls(value, f"{path}[{index}]")
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.stem)
+@pytest.mark.parametrize("command", [lineage, cost], ids=lambda command: command.name)
+def test_json_tells_why_for_every_number_that_is_null(command, case):
+    """Each null number has its reason by path, and lineage that is not complete has its own."""
+    told = json.loads(run(command, case, "--json").output)
+    assert set(told["why_null"]) == set(nulls(told))
+    assert all(told["why_null"].values())
+    assert bool(told["why"]) is not told.get("lineage", told)["complete"]
+
+
+def test_lineage_shows_columns():
+    """What each written column was computed from, in the table and in JSON."""
+    (log,) = [log for log in JOINS if log.parent.name == "4.3.0"]
+    told = json.loads(run(lineage, log, "--json").output)
+    (revenue,) = told["outputs"]
+    assert [(column["name"], column["inputs"]) for column in revenue["columns"]] == [
+        ("country", ["file//tmp/doeks-lake/customers:country"]),
+        ("revenue", ["file//tmp/doeks-lake/orders:amount"]),
+        ("orders", []),
+    ]
+    shown = run(lineage, log).output
+    assert re.search(r"revenue:revenue .* file//tmp/doeks-lake/orders:amount", shown)

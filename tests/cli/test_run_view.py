@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from rich.console import Console
 
+from airflow_doeks.cli.run_records import all_attempts
 from airflow_doeks.cli.run_view import Progress, TaskView, print_report, total_usd
 from airflow_doeks.model.lineage import Dataset, Lineage
 from airflow_doeks.model.record import Attempt, Cost, JobFacts, JobFailure, JobRecord, Usage
@@ -196,3 +197,30 @@ def test_a_narrow_terminal_shows_every_figure():
     for figure in ("5.0", "1.0000", "2.0000", "0.030000", "1,000", "2.0", "KiB", "100.0%"):
         assert figure in words
     assert printed(output).index("Tasks") < printed(output).index("Data") < printed(output).index("What each")
+
+
+def test_all_attempts_of_a_run_are_in_its_figures():
+    """A failed try that was made again is in the task's line, the total and its dataset; how much of it was waste."""
+    written = Dataset(namespace="file", name="/data/out", rows=100, bytes=1000, files=1, usd=Decimal("0.001099"))
+    failed = record("a", "0.000930", failure=JobFailure(category="network", message="reset"))
+    failed = failed.model_copy(
+        update={"record_id": "1", "job": failed.job.model_copy(update={"state": JobState.FAILED})}
+    )
+    second = record("a", "0.001099", lineage=Lineage(outputs=(written,)))
+    second = second.model_copy(
+        update={"record_id": "2", "attempt": second.attempt.model_copy(update={"try_number": 2})}
+    )
+    other = record("a", "9")
+    other = other.model_copy(update={"record_id": "3", "attempt": other.attempt.model_copy(update={"run_id": "other"})})
+    attempt = second.attempt
+    records = all_attempts([second, failed, other], [second], attempt.dag_id, attempt.run_id, {"a": 0})
+    output = console()
+
+    print_report(output, [TaskView("a", "success")], records, state="success", ledger="/ledger", home="/home")
+
+    assert [one.record_id for one in records] == ["1", "2"]
+    text = printed(output)
+    assert text.count("0.002029") == 2  # the task's line and the total
+    assert "54.2%" in text  # the dataset's part of the run: 0.001099 of 0.002029
+    assert "a (try 1) failed (network): reset" in text
+    assert "In these figures are 1 failed tries that were made again: 0.000930 USD, all waste" in text

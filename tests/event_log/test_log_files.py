@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import gzip
 import io
+import json
 import re
 
 import pytest
 import zstandard
 
 from airflow_doeks.cost import load_rate_card
+from airflow_doeks.event_log import EventLogReading
 from airflow_doeks.event_log.log_files import find_files
 from airflow_doeks.lifecycle.account import account
 from airflow_doeks.lifecycle.event_logs import read_event_log
+from airflow_doeks.lineage import PlanDatasets
 from airflow_doeks.model.telemetry import Node, Telemetry
 
 KEPT = "4.3.0/tables"
@@ -123,8 +127,9 @@ def test_a_cut_frame_gives_what_came_before(tmp_path, plain_log, folder_store):
 @pytest.mark.parametrize(
     ("start", "codec"), [(b"LZ4Block%", "lz4"), (b"\x82SNAPPY\x00\x00", "snappy"), (b"ZV\x01\x00\x00", "lzf")]
 )
-def test_other_codecs_are_refused_with_the_setting_to_change(start, codec, tmp_path, folder_store):
-    """lz4, snappy and lzf logs give no numbers and a why that names the property to change."""
+def test_other_codecs_are_refused_with_the_setting_to_change(start, codec, tmp_path, folder_store, monkeypatch):
+    """Snappy and lzf logs, and lz4 without its package, give no numbers and a why that names the property to change."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
     (tmp_path / f"app-1.{codec}").write_bytes(start + bytes(100))
     summary = read_event_log(folder_store(tmp_path))
     assert f"compressed with {codec}" in summary.why[0]
@@ -172,3 +177,86 @@ def test_a_broken_connection_keeps_what_was_read(plain_log):
     summary = read_event_log(Store(), "app-1")
     assert "reading app-1 stopped: connection reset" in summary.why
     assert summary.spark_version == "4.3.0"
+
+
+@pytest.mark.parametrize("members", [1, 3])
+def test_logs_packed_by_the_hour_are_one_log(members, tmp_path, plain_log, folder_store):
+    """Databricks' folder: hours as gzip in their order, also of several members, and last the file that grows."""
+    lines = plain_log(KEPT).splitlines(keepends=True)
+    folder = tmp_path / "5f2e1"
+    folder.mkdir()
+    size = len(lines) // 3 + 1
+    for index, name in enumerate(("eventlog-2026-01-01--09-00.gz", "eventlog-2026-01-01--10-00.gz", "eventlog")):
+        part = lines[index * size : (index + 1) * size]
+        step = len(part) // members + 1
+        texts = [b"".join(part[at : at + step]) for at in range(0, len(part), step)]
+        (folder / name).write_bytes(b"".join(map(gzip.compress, texts)) if name.endswith("gz") else b"".join(texts))
+    (tmp_path / "plain").mkdir()
+    (tmp_path / "plain" / "app-1").write_bytes(plain_log(KEPT))
+    assert read_event_log(folder_store(folder)) == read_event_log(folder_store(tmp_path / "plain"))
+    assert read_event_log(folder_store(tmp_path), "5f2e1/").lineage.complete
+
+
+def test_a_gzip_that_is_cut_tells_so(tmp_path, plain_log, folder_store):
+    """What came before the cut is read, and the why says that the file ends early."""
+    (tmp_path / "app-1.gz").write_bytes(gzip.compress(plain_log(KEPT))[:-3000])
+    summary = read_event_log(folder_store(tmp_path))
+    assert summary.app_name == "tables"
+    assert "app-1.gz is broken from here on: it ends in the middle of a gzip member" in summary.why
+
+
+def lz4_blocks(text: bytes, block: int = 40_000) -> bytes:
+    """As lz4-java's LZ4BlockOutputStream packs, which Spark uses."""
+    packer = pytest.importorskip("lz4.block")
+    packed = []
+    for at in [*range(0, len(text), block), len(text)]:
+        plain = text[at : at + block]
+        body = packer.compress(plain, store_size=False) if plain else b""
+        method = 0x20 if plain else 0x10
+        sizes = len(body).to_bytes(4, "little") + len(plain).to_bytes(4, "little")
+        packed.append(b"LZ4Block" + bytes([method | 6]) + sizes + bytes(4) + body)
+    return b"".join(packed)
+
+
+def test_an_lz4_log_is_read_where_its_package_is(tmp_path, plain_log, folder_store):
+    """Block by block; a block that is cut or is none gives what came before it, and a why."""
+    packed = lz4_blocks(plain_log(KEPT))
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "app-1.lz4").write_bytes(packed)
+    assert read_event_log(folder_store(tmp_path / "a")).lineage.complete
+    for broken in (packed[:-5000], packed[:-5000] + b"junk" * 900):
+        (tmp_path / "a" / "app-1.lz4").write_bytes(broken)
+        summary = read_event_log(folder_store(tmp_path / "a"))
+        assert summary.app_name == "tables"
+        assert any("is broken from here on" in why for why in summary.why)
+
+
+@pytest.mark.parametrize("is_sorted", [True, False])
+@pytest.mark.parametrize("separators", [(", ", ": "), (",", ":")])
+@pytest.mark.parametrize("statistics", [True, False])
+def test_a_log_that_a_json_tool_wrote_anew_tells_the_same(statistics, separators, is_sorted, plain_log):
+    """Spaces and another order of keys change no number."""
+    events = [json.loads(line) for line in plain_log(KEPT).splitlines()]
+    lines = [json.dumps(event, separators=separators, sort_keys=is_sorted).encode() + b"\n" for event in events]
+    summaries = []
+    for text in (plain_log(KEPT), b"".join(lines)):
+        reading = EventLogReading(PlanDatasets(), statistics=statistics)
+        reading.feed(text, 0, len(text))
+        summaries.append(reading.summary())
+    assert summaries[0] == summaries[1]
+
+
+@pytest.mark.parametrize("form", ["indented", "list", "list of lines"])
+def test_json_of_another_form_is_called_by_what_it_is(form, plain_log):
+    """Indented JSON and a list of events are no event log: the why says so, and what makes one of it."""
+    events = [json.loads(line) for line in plain_log(KEPT).splitlines()[:20]]
+    text = {
+        "indented": "\n".join(json.dumps(event, indent=2) for event in events),
+        "list": json.dumps(events),
+        "list of lines": "[\n" + ",\n".join(json.dumps(event) for event in events) + "\n]",
+    }[form].encode()
+    reading = EventLogReading(PlanDatasets())
+    reading.feed(text, 0, len(text))
+    summary = reading.summary()
+    assert any("`jq -c . FILE` writes it so" in why for why in summary.why)
+    assert not summary.lineage.complete

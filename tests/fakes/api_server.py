@@ -36,6 +36,7 @@ class ApiServer:
     Attributes:
         tokens: bearer tokens that are known.
         denied: ``verb plural`` pairs that RBAC refuses, e.g. ``watch sparkapplications``.
+        away: such pairs that are answered 503.
         refusals: the next creations are refused so, first to last.
         drops: the next creations are done, and the connection is cut before the answer.
         outages: how many requests are answered 503.
@@ -49,6 +50,7 @@ class ApiServer:
     user: str = "system:serviceaccount:airflow:worker"
     tokens: set[str] = field(default_factory=lambda: {"a-canary-token"})
     denied: set[str] = field(default_factory=set)
+    away: set[str] = field(default_factory=set)
     refusals: list[Refused] = field(default_factory=list)
     drops: int = 0
     outages: int = 0
@@ -96,8 +98,8 @@ class ApiServer:
         """Count the call; refuse who is not known or has no right."""
         what = f"{match['plural']}/{match['part']}" if match["part"] else match["plural"]
         self.calls[f"{verb} {what}"] += 1
-        if self.outages:
-            self.outages -= 1
+        if self.outages or f"{verb} {what}" in self.away:
+            self.outages -= bool(self.outages)
             raise Refused(503, "ServiceUnavailable", "apiserver not ready")
         if headers.get("authorization", "").removeprefix("Bearer ") not in self.tokens:
             self.calls["unauthorized"] += 1

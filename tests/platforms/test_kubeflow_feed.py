@@ -8,7 +8,8 @@ import pytest
 from airflow_doeks.model.status import JobState
 from airflow_doeks.model.telemetry import Sighting
 from airflow_doeks.platforms.patience import Refusal, Time
-from tests.platforms.harness_kubeflow_spark import harness
+from tests.fakes.cluster import KUBEFLOW
+from tests.platforms.harness_kubeflow_spark import NAMESPACE, harness
 from tests.platforms.test_kubernetes_watch import until
 
 JOBS = 100
@@ -116,6 +117,39 @@ async def test_a_success_outlives_its_resource(kubeflow):
     kubeflow.lose(ref)
     async with following(kubeflow, {ref}) as told:
         await until(lambda: states(told, ref) == [JobState.SUCCEEDED])
+
+
+async def test_an_end_that_could_not_be_looked_at_is_looked_at_again(kubeflow):
+    """A resource goes while the API server answers no read: its end is told once one is answered, not forgotten."""
+    ref = submit(kubeflow)
+    kubeflow.until_running(ref)
+    moment = [0.0]
+    kubeflow.clock = Time(monotonic=lambda: moment[0], sleep=lambda seconds: moment.append(moment.pop() + seconds))
+    async with following(kubeflow, {ref}) as told:
+        await until(lambda: states(told, ref) == [JobState.RUNNING])
+        kubeflow.server.away = {"get sparkapplications"}
+        kubeflow.lose(ref)
+        asked = kubeflow.server.calls["get sparkapplications"]
+        await until(lambda: moment[0] > 120)  # more than the patience of one look
+        assert kubeflow.server.calls["get sparkapplications"] > asked
+        kubeflow.server.away = set()
+        await until(lambda: states(told, ref)[-1] is JobState.LOST)
+
+
+async def test_an_end_is_looked_at_once(kubeflow):
+    """What is told as ended is not asked for again, whatever its pods still do."""
+    ref = submit(kubeflow)
+    kubeflow.until_running(ref)
+    async with following(kubeflow, {ref}) as told:
+        await until(lambda: states(told, ref) == [JobState.RUNNING])
+        kubeflow.lose(ref)
+        await until(lambda: states(told, ref)[-1] is JobState.LOST)
+        asked = kubeflow.server.calls["get sparkapplications"]
+        metadata = {"name": ref.path[1], "labels": {"airflow-doeks/task-key": "another"}}
+        kubeflow.cluster.create(KUBEFLOW, NAMESPACE, {"metadata": metadata, "spec": {}})
+        kubeflow.start_driver(ref)
+        await until(lambda: any(sighting.pod.ended is None for sighting in told["sightings"][-1:]))
+        assert kubeflow.server.calls["get sparkapplications"] == asked
 
 
 async def test_events_that_may_not_be_read_leave_it_lost(kubeflow):

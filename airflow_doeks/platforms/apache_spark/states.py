@@ -89,6 +89,7 @@ OPERATOR = Operator(
     kind=Kind("spark.apache.org", "v1", "sparkapplications", "SparkApplication"),
     states=STATES,
     read=read,
+    conf=lambda resource: (resource.get("spec") or {}).get("sparkConf") or {},
     column="Current State",
     must_look=ENDED,
     job_label="spark.operator/spark-app-name",

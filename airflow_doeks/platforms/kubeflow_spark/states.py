@@ -40,12 +40,33 @@ def read(resource: Mapping[str, Any]) -> Told:
     )
 
 
+_FIELDS = {  # field of driver or executor -> Spark property
+    "cores": "spark.{}.cores",
+    "coreRequest": "spark.kubernetes.{}.request.cores",
+    "memory": "spark.{}.memory",
+    "memoryOverhead": "spark.{}.memoryOverhead",
+    "instances": "spark.{}.instances",
+}
+
+
+def conf(resource: Mapping[str, Any]) -> dict[str, str]:
+    """The Spark properties that a SparkApplication asks for, its own fields among them."""
+    spec = resource.get("spec") or {}
+    found = dict(spec.get("sparkConf") or {})
+    for role in ("driver", "executor"):
+        pod = spec.get(role) or {}
+        found |= {key.format(role): str(pod[field]) for field, key in _FIELDS.items() if field in pod}
+    most = (spec.get("dynamicAllocation") or {}).get("maxExecutors")
+    return found | ({"spark.dynamicAllocation.maxExecutors": str(most)} if most is not None else {})
+
+
 OPERATOR = Operator(
     type="kubeflow_spark",
     title="Kubeflow Spark Operator",
     kind=Kind("sparkoperator.k8s.io", "v1beta2", "sparkapplications", "SparkApplication"),
     states=STATES,
     read=read,
+    conf=conf,
     column="Status",
     ended_column="Finish",
     attempts_column="Attempts",

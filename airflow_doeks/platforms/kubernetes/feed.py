@@ -138,6 +138,9 @@ class Feed:
             self.stalled.pop(ref, None)
 
     def _state_of(self, ref: JobRef) -> list[JobStatus]:
+        known = self.told.get(ref)
+        if known is not None and known.state.is_terminal:
+            return []
         row = self.rows.get(ref.path[1])
         status = self.operator.status_of_row(ref, row) if row is not None else None
         if status is None:
@@ -152,11 +155,8 @@ class Feed:
             status = replace(status, scheduled=driver.scheduled, started=driver.started)
             if status.state is JobState.QUEUED and driver.scheduled:
                 status = replace(status, state=JobState.STARTING)
-        known = self.told.get(status.ref)
-        if known is not None and known.state.is_terminal:
-            return []
         self._listen(status, has_ended=bool(driver and driver.ended))
-        if known == status or self.stalled.get(status.ref) == status.native_state:
+        if self.told.get(status.ref) == status or self.stalled.get(status.ref) == status.native_state:
             return []
         self.stalled.pop(status.ref, None)
         self.told[status.ref] = status
@@ -203,7 +203,8 @@ class Feed:
             if not error.retryable:
                 raise
             log.warning("%s will be looked at again: %s", ref, error)
-            return []  # it is still among the wanted that nobody was told of, or its row comes again
+            self._news.append(ref.path[1])
+            return []
         return self._tell(status) if ref in self.wanted else []
 
     async def _follow(self, kind: Any, heed: Callable[[Change], None], *, as_table: bool) -> None:

@@ -43,6 +43,7 @@ class Operator:
         column: the printed column that holds the state's word; ``ended_column``: the one of the end, if any.
         must_look: words whose verdict stands in the resource only, not in the printed columns.
         job_label: label of a job's pods that holds the resource's name.
+        conf: the Spark properties that a resource asks for, its own fields among them.
         driver_status: what a resource keeps of its driver's pod, whose status it is; None where nothing is kept.
         end_events: reasons of the operator's events about a resource -> how the job ended; they outlive it by an hour.
     """
@@ -52,6 +53,7 @@ class Operator:
     kind: Kind
     states: Mapping[str, JobState]
     read: Callable[[Json], Told]
+    conf: Callable[[Json], Mapping[str, str]]
     column: str
     job_label: str
     ended_column: str = ""

@@ -22,6 +22,7 @@ from airflow_doeks.platforms.kubernetes.resources import Resources
 from airflow_doeks.platforms.kubernetes.server import NODES, Server, server_of
 from airflow_doeks.platforms.kubernetes.sightings import life_of, node_of
 from airflow_doeks.platforms.patience import Patience, Refusal, shared_pace
+from airflow_doeks.platforms.spark.pods import Requested, requested_pods
 from airflow_doeks.platforms.spark.resource.failure import explain
 from airflow_doeks.platforms.spark.resource.work import event_log_of
 
@@ -99,16 +100,21 @@ class SparkPlatform:
     def telemetry(self, ref: JobRef) -> Telemetry:
         """The pods that are still there, their nodes, and where the event log is."""
         why: list[str] = []
-        status, pods, nodes = self.observe(ref), self.resources.pods(ref), {}
+        (status, resource), pods, nodes = self.resources.look(ref), self.resources.pods(ref), {}
         lives = [life for pod in pods if (life := life_of(pod, is_gone=False, now=self.clients.time.now()))]
         for name in sorted({life.pod.node for life in lives if life.pod.node})[:NODES_MAX]:
             nodes[name] = self._node(name, why)
+        asked = Requested((), ())
+        if resource is not None:
+            conf, since, until = self.resources.operator.conf(resource), status.submitted, status.ended
+            asked = requested_pods(conf, since=since, until=until, node_labels=self.config.node_labels)
         driver = next((life for life in lives if life.pod.role == "driver"), None)
         if not self.config.event_logs:
             why.append("no event log: set event_logs of the platform")
         return Telemetry(
             pods=tuple(life.pod for life in lives),
             nodes=tuple(node for node in nodes.values() if node),
+            requested=asked.pods,
             **assumed(self.config.priced_as),
             event_log=event_log_of(self.config, ref.path[1]),
             submitted=status.submitted,

@@ -15,6 +15,7 @@ from airflow_doeks.operators.job import SparkJobOperator
 
 FOLDER = str(Path(__file__).parent)
 LAPTOP = {"name": "laptop", "type": "local", "priced_as": "m7g.xlarge"}
+CONF = json.loads(os.environ.get("BAD_DAYS_CONF", "{}"))
 PLATFORM = json.loads(os.environ.get("BAD_DAYS_PLATFORM", "null")) or LAPTOP
 
 
@@ -47,7 +48,8 @@ def story(dag_id: str, operator: type = SparkJobOperator, seconds: int = 12, **a
     """One task, one Spark job that writes ten rows and then takes its time."""
     schedule = arguments.pop("schedule", "@once")
     schedule = None if "BAD_DAYS_BY_HAND" in os.environ else schedule
-    job = {"main": "take_time.py", "args": [str(seconds)], "driver": {"memory": "1Gi"}} | arguments.pop("job", {})
+    job = {"main": "take_time.py", "args": [str(seconds)], "driver": {"memory": "1Gi"}, "conf": CONF}
+    job |= arguments.pop("job", {})
     with DAG(dag_id, schedule=schedule, start_date=datetime(2026, 1, 1, tzinfo=timezone.utc), catchup=False) as dag:
         items = arguments.pop("expand", None)
         arguments |= {
