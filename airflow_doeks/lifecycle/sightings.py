@@ -11,12 +11,13 @@ import json
 import logging
 import uuid
 import weakref
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from airflow_doeks.lifecycle.records import record_id
+from airflow_doeks.model.noun import Noun
 from airflow_doeks.model.stores import ByteStore
 from airflow_doeks.model.telemetry import Node, Pod, Sighting, Telemetry
 
@@ -96,7 +97,7 @@ class Keeper:
 
 
 def read_sightings(store: ByteStore, ref: str, submitted: datetime) -> list[Sighting]:
-    """What all writers saw of a job; an object that cannot be read is left out with a warning."""
+    """What all writers saw of a job; an object, or an entry, that cannot be read is left out with a warning."""
     found: list[Sighting] = []
     for name in store.list(_prefix(ref, submitted)):
         found += _read(store, name)
@@ -106,10 +107,28 @@ def read_sightings(store: ByteStore, ref: str, submitted: datetime) -> list[Sigh
 def _read(store: ByteStore, name: str) -> list[Sighting]:
     try:
         with store.open(name) as file:
-            return [Sighting.model_validate(entry) for entry in json.loads(file.read())]
-    except (OSError, ValueError) as error:
+            entries = list(json.loads(file.read()))
+    except (OSError, ValueError, TypeError) as error:
         log.warning("%s/%s is skipped, it cannot be read: %s", store.url, name, str(error).splitlines()[0])
         return []
+    read = (_sighting(entry, f"{store.url}/{name}") for entry in entries)
+    return [sighting for sighting in read if sighting is not None]
+
+
+def _sighting(entry: Any, where: str) -> Sighting | None:
+    """What this version or a newer one wrote, without the keys that this one does not know; None if it is none."""
+    try:
+        known = _known(Sighting, entry)
+        node = known.get("node")
+        known |= {"pod": _known(Pod, entry["pod"]), "node": node and _known(Node, node)}
+        return Sighting.model_validate(known)
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
+        log.warning("%s: one sighting is skipped, it cannot be read: %s", where, str(error).splitlines()[0])
+        return None
+
+
+def _known(noun: type[Noun], plain: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in plain.items() if key in noun.model_fields}
 
 
 def with_sightings(telemetry: Telemetry, sightings: Iterable[Sighting]) -> Telemetry:

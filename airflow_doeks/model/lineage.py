@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from airflow_doeks.model.noun import Amount, OpenNoun, Told, Uri
+from airflow_doeks.model.noun import Amount, OpenNoun, OrNewer, Told, Uri
 
 
 class Column(OpenNoun):
@@ -39,7 +39,7 @@ class Dataset(OpenNoun):
     slot_share: float | None = None
     usd: Amount | None = None
     symlinks: tuple[Uri, ...] = ()
-    source: Literal["observed", "declared", "both"] = "observed"
+    source: Annotated[Literal["observed", "declared", "both"], OrNewer] = "observed"
     columns: tuple[Column, ...] = Field(default=(), exclude=True)  # in the record's detail, not in the record
     why_unknown: str | None = Field(default=None, exclude=True)  # the same
 

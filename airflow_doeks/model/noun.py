@@ -2,14 +2,38 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, PlainSerializer
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    PlainSerializer,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
 from airflow_doeks.model.redaction import redacted, without_userinfo
 
+_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,40}")
+
+
+def _word(value: Any, known: ValidatorFunctionWrapHandler) -> Any:
+    """One of the words of a Literal, or whatever a version with more words may write there."""
+    try:
+        return known(value)
+    except ValidationError:
+        if isinstance(value, str) and _WORD.fullmatch(value):
+            return value
+        raise
+
+
+OrNewer = WrapValidator(_word)  # on a Literal of a record, which would else vanish from readers that are older
 Amount = Annotated[Decimal, PlainSerializer(lambda value: format(value, "f"), return_type=str, when_used="json")]
 Told = Annotated[str, AfterValidator(redacted)]  # somebody else's words
 Uri = Annotated[str, AfterValidator(without_userinfo)]

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from airflow_doeks.model.engine import ENGINES
 from airflow_doeks.model.lineage import Lineage
-from airflow_doeks.model.noun import Amount, OpenNoun, Told, UtcTime
+from airflow_doeks.model.noun import Amount, OpenNoun, OrNewer, Told, UtcTime
 from airflow_doeks.model.status import JobState
 from airflow_doeks.model.telemetry import Basis, CapacityType
 
@@ -48,7 +48,7 @@ class JobFailure(OpenNoun):
         links: name -> URL or path of full logs.
     """
 
-    category: FailureCategory = "unknown"
+    category: Annotated[FailureCategory, OrNewer] = "unknown"
     message: Told = ""
     evidence: tuple[Told, ...] = ()
     links: dict[str, Told] = {}
@@ -99,7 +99,7 @@ class Usage(OpenNoun):
     vcpu_seconds: Amount | None = None
     memory_gib_seconds: Amount | None = None
     gpu_seconds: Amount | None = None
-    by_capacity_type: dict[CapacityType, UsageAmounts] = {}
+    by_capacity_type: dict[Annotated[CapacityType, OrNewer], UsageAmounts] = {}
 
 
 class Cost(OpenNoun):
@@ -115,8 +115,8 @@ class Cost(OpenNoun):
     usd_waste: Amount | None = None
     usd_unattributed: Amount | None = None
     estimate_usd: Amount | None = None
-    basis: Basis | None = None
-    confidence: Literal["high", "medium", "low"] | None = None
+    basis: Annotated[Basis, OrNewer] | None = None
+    confidence: Annotated[Literal["high", "medium", "low"], OrNewer] | None = None
     rate_card: str | None = None
     priced_as: str | None = None
     priced_at: UtcTime | None = None

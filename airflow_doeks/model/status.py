@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
 from airflow_doeks.model.redaction import redacted
+
+_WORD = re.compile(r"[A-Z][A-Z0-9_]{0,40}")
 
 
 class JobState(str, enum.Enum):
@@ -22,6 +25,15 @@ class JobState(str, enum.Enum):
     CANCELLED = "CANCELLED"
     LOST = "LOST"  # gone without a verdict; nothing will ever report its end
     STALLED = "STALLED"  # its operator no longer reconciles it; may still live
+
+    @classmethod
+    def _missing_(cls, value: object) -> JobState | None:
+        """A word of a newer version, as it is: not known to be an end."""
+        if not isinstance(value, str) or not _WORD.fullmatch(value):
+            return None
+        newer = str.__new__(cls, value)
+        newer._name_ = newer._value_ = value
+        return newer
 
     @property
     def is_terminal(self) -> bool:

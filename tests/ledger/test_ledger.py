@@ -122,6 +122,27 @@ def test_what_a_newer_version_wrote_is_kept(ledger, store):
     assert kept["cost"]["usd_total"] == "0.5"
 
 
+@pytest.mark.parametrize(
+    "newer",
+    [
+        {"failure": {"category": "budget", "message": "it used up its dollars"}},
+        {"job": {"state": "PAUSED"}},
+        {"cost": {"basis": "trino", "confidence": "exact"}},
+        {"lineage": {"inputs": [{"namespace": "s3://raw", "name": "orders", "source": "inferred"}]}},
+    ],
+)
+def test_a_word_of_a_newer_version_hides_no_record(ledger, store, newer):
+    """A state, a category or a basis that this version does not know is read as it is and written as it is."""
+    plain = json.loads(record("a").model_dump_json())
+    plain |= {key: (plain[key] or {}) | value for key, value in newer.items()} | {"revision": 7}
+    store.write("v1/submitted=2026-11-20/a.json", json.dumps(plain).encode())
+    (read,) = ledger.records()
+    said = json.loads(read.model_dump_json())
+    assert all(said[key] == said[key] | value for key, value in newer.items() if key != "lineage")
+    assert [one.source for one in read.lineage.inputs] == ["inferred"] * ("lineage" in newer)
+    assert ledger.write(record("a", usd="1")).revision == 8
+
+
 def test_midnight_does_not_double(ledger, store):
     """Airflow's and the platform's clock may put one submission on two days: the record stays where it was."""
     ledger.write(record("a", datetime(2026, 11, 21, 0, 0, 1, tzinfo=timezone.utc)))

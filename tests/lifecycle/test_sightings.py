@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 
@@ -77,6 +78,20 @@ async def test_two_triggerers_see_one_job(store):
     await keep(store, seen("1", number="1"), seen("2", number="2", start=70, end=90))
     telemetry = with_sightings(Telemetry(), read_sightings(store, REF, START))
     assert [(pod.uid, pod.ended) for pod in telemetry.pods] == [("1", at(60)), ("2", at(90))]
+
+
+async def test_what_a_newer_triggerer_saw_is_read_and_one_odd_entry_hides_no_other(store, caplog):
+    """Keys that this version does not know are passed over, in the pod and the node as well."""
+    await keep(store, seen("1", number="1", end=60, node=NODE), seen("2", number="2", end=90))
+    (name,) = store.list()
+    first, second = json.loads((store.root / name).read_text())
+    newer = first | {"zone_seen": "a"}
+    newer["pod"], newer["node"] = first["pod"] | {"cgroup": "v2"}, first["node"] | {"rack": 7}
+    odd = second | {"pod": second["pod"] | {"role": "sidecar of a newer version"}}
+    store.write(name, json.dumps([odd, newer, second]).encode())
+    found = read_sightings(store, REF, START)
+    assert [(one.pod.uid, one.node) for one in found] == [("1", NODE), ("2", None)]
+    assert "one sighting" in caplog.text
 
 
 async def test_a_store_that_is_away_ends_no_trigger(caplog):

@@ -77,6 +77,16 @@ RECORDS = st.builds(
 )
 
 
+def test_only_a_word_may_stand_where_a_newer_version_has_a_word():
+    """A number, a sentence and an empty text are refused; a state that is not known has not ended."""
+    for odd in (7, "out of memory", "", None):
+        with pytest.raises(ValidationError):
+            JobFailure(category=odd)
+        with pytest.raises(ValueError, match="JobState"):
+            JobState(odd)
+    assert not JobState("PAUSED").is_terminal
+
+
 @given(RECORDS)
 def test_a_record_survives_json_and_keeps_the_published_schema(record):
     """Record -> JSON -> record is the same, to the last digit of money, and valid against the schema we publish."""

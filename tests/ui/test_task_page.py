@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import get_args
 
 from airflow_doeks.model.lineage import Lineage
-from airflow_doeks.model.record import Cost, FailureCategory
+from airflow_doeks.model.record import Cost, FailureCategory, JobFailure
 from airflow_doeks.model.status import JobState
 from airflow_doeks.ui.blocks import Chart, Facts, Notice
 from airflow_doeks.ui.pages.failures import HELPS
@@ -86,6 +86,15 @@ def test_every_category_of_failure_has_words(record):
     """No failure is shown without what it is and what usually helps."""
     assert set(HELPS) == set(get_args(FailureCategory))
     assert all(words and help_.endswith(".") for words, help_ in HELPS.values())
+
+
+def test_a_failure_of_a_category_that_a_newer_version_made_is_shown(record):
+    """Its cause and its evidence stand there, and that this version has no advice."""
+    failed = record("a", state=JobState.FAILED)
+    newer = failed.model_copy(update={"failure": JobFailure(category="budget", message="above 5 USD")})
+    first = task_page(PLACE, [newer], {}).blocks[0]
+    assert first.title == "above 5 USD"
+    assert first.lines[0] == "Category: budget (a category of a newer airflow_doeks)."
 
 
 def test_the_newest_try_is_shown_and_all_are_listed(record):

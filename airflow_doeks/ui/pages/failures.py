@@ -37,10 +37,12 @@ HELPS: dict[FailureCategory, tuple[str, str]] = {
 }
 _FOLDERS = re.compile(r"(?<![\w:/])/(?:[^\s/]+/)+")  # of a path on a worker, which is nobody's business; URLs stay
 
+_NEWER = ("a category of a newer airflow_doeks", "Read the root cause and its evidence.")
+
 
 def failure_notice(failure: JobFailure, what_follows: str = "") -> Notice:
     """The root cause on top, then where it was read, what usually helps, and what Airflow does next."""
-    words, help_ = HELPS[failure.category]
+    words, help_ = HELPS.get(failure.category, _NEWER)
     lines = [f"Category: {failure.category} ({words})."]
     lines += [f"Evidence: {_FOLDERS.sub('', line)}" for line in failure.evidence]
     lines.append(f"What usually helps: {help_}")
