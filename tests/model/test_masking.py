@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import json
 import re
+import traceback
 from datetime import datetime, timezone
+from types import SimpleNamespace
 
 import pytest
+from botocore.exceptions import ClientError
 
+from airflow_doeks.attempt.job import read_rendered_job
+from airflow_doeks.hooks.stores import S3Store
 from airflow_doeks.lineage import dataset_name
-from airflow_doeks.model.errors import PlatformError
+from airflow_doeks.model.engine import SPARK
+from airflow_doeks.model.errors import PlatformError, SpecError
 from airflow_doeks.model.event_log import EventLogSummary
 from airflow_doeks.model.lineage import Dataset, Lineage
 from airflow_doeks.model.record import Cost, JobFailure
 from airflow_doeks.model.redaction import redacted
 from airflow_doeks.model.status import JobRef, JobState, JobStatus
 from airflow_doeks.model.telemetry import Telemetry
+from airflow_doeks.platforms.aws_calls import AwsCalls
+from airflow_doeks.platforms.kubernetes.server import server_of
+from airflow_doeks.platforms.patience import Pace, Patience, Refusal, Time
 
 SECRET = "hunter2"  # noqa: S105 - a canary
 SAID = (  # who says it -> how a secret stands in it
@@ -81,3 +90,59 @@ def test_plain_text_is_left_alone() -> None:
     moment = datetime(2026, 11, 20, tzinfo=timezone.utc).isoformat()
     for text in ("", moment, "ValueError: no flights in 2013-13", "s3://raw/orders is empty", "exit code 1"):
         assert redacted(text) == text
+
+
+def told_by(error: BaseException) -> str:
+    """What a log holds of an error that is logged with its causes."""
+    return "".join(traceback.format_exception(error))
+
+
+def test_the_traceback_of_a_refusal_of_aws_is_masked() -> None:
+    """Airflow logs an error with its causes: what AWS said stands there once, masked."""
+
+    class Client:
+        def start_job_run(self) -> None:
+            answer = {"Error": {"Code": "ValidationException", "Message": "Value [--db-password, hunter2] failed"}}
+            raise ClientError(answer, "StartJobRun")
+
+    calls = AwsCalls(Client, lambda: "me", Patience(Pace(9.0), Time()))
+    with pytest.raises(Refusal) as refused:
+        calls.once("start_job_run")
+    assert SECRET not in told_by(refused.value)
+    assert "--db-password, ***" in told_by(refused.value)
+
+
+def test_the_traceback_of_a_failed_exec_plugin_is_masked() -> None:
+    """What a kubeconfig's plugin printed may hold the token it was to give."""
+
+    class Settings:
+        host = "http://cluster"
+
+        def auth_settings(self) -> dict[str, dict[str, str]]:
+            msg = "exec: process returned 1. token=hunter2"
+            raise ValueError(msg)
+
+    with pytest.raises(Refusal) as refused:
+        server_of(SimpleNamespace(configuration=Settings())).headers()
+    assert SECRET not in told_by(refused.value)
+
+
+def test_the_traceback_of_a_value_that_the_model_refuses_does_not_show_it() -> None:
+    """A rendered variable of the wrong type may be a secret."""
+    rendered = {"main": "s3://code/a.py", "env": {"DB_PASSWORD": ["hunter2"]}}
+    with pytest.raises(SpecError) as refused:
+        read_rendered_job(rendered, SPARK, folder="/", source={}, platform={"type": "local"}, render=str)
+    assert SECRET not in told_by(refused.value)
+
+
+def test_the_traceback_of_a_store_that_refuses_is_masked() -> None:
+    """What S3 said stands in the error alone."""
+
+    class Client:
+        def put_object(self, **_: object) -> None:
+            raise ClientError({"Error": {"Code": "InvalidToken", "Message": "token=hunter2 is not valid"}}, "PutObject")
+
+    store = S3Store("s3://bucket/", "aws_default", client=Client())
+    with pytest.raises(OSError, match="InvalidToken") as refused:
+        store.write("x", b"")
+    assert SECRET not in told_by(refused.value)
