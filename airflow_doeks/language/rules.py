@@ -29,6 +29,7 @@ from airflow_doeks.language.leaf_rules import (
 
 HERE = Path(__file__).parent
 VARIABLE = {"$ref": "#/$defs/Variable"}
+_EMPTY: dict[str, Any] = {"array": (), "object": {}}  # defaults that the schema does not write
 
 
 @functools.lru_cache(maxsize=4)
@@ -52,10 +53,21 @@ def engines_of(platform: Mapping[str, Any]) -> list[str]:
 
 
 def with_defaults(name: str, definition: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Values that a definition of the schema ``name`` accepted, with its defaults for what is left out or null."""
+    """Values that a definition of the schema ``name`` accepted, with its defaults for what is left out or null.
+
+    Parts are filled, too: the same values as those of the model that the schema was written from.
+    """
     keys = schema(name)["$defs"][definition]["properties"]
-    filled = {key: values.get(key) for key in {**keys, **values}}
-    return {key: keys.get(key, {}).get("default") if value is None else value for key, value in filled.items()}
+    return {**values, **{key: _filled(name, node, values.get(key)) for key, node in keys.items()}}
+
+
+def _filled(name: str, node: Mapping[str, Any], value: Any) -> Any:
+    if "$ref" in node:
+        return with_defaults(name, node["$ref"].rpartition("/")[2], value or {})
+    if value is None:
+        return node.get("default", _EMPTY.get(node.get("type", "")))
+    items = node.get("items", {}) if isinstance(value, list) else {}
+    return [_filled(name, items, item) for item in value] if "$ref" in items else value
 
 
 class _Compiler:

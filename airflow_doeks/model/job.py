@@ -7,7 +7,6 @@ rendered it (validation context ``{"rendered": True}``, where text such as ``"3"
 from __future__ import annotations
 
 import re
-from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, WithJsonSchema
@@ -99,6 +98,10 @@ class JobPart(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
+    def plain(self) -> dict[str, Any]:
+        """Its values by YAML's names, defaults filled in: the shape that platforms' checks and presets read."""
+        return self.model_dump(by_alias=True)
+
 
 class Driver(JobPart):
     """The driver's pod."""
@@ -107,16 +110,6 @@ class Driver(JobPart):
     memory: Memory = Field(
         default="2Gi", description="Total memory of the driver's pod, overhead inside.", examples=["4Gi"]
     )
-
-    @property
-    def vcpu(self) -> Decimal:
-        """Virtual CPUs."""
-        return parse_cpu(self.cpu)
-
-    @property
-    def memory_bytes(self) -> int:
-        """Bytes of the whole pod."""
-        return parse_memory(self.memory)
 
 
 class Executors(Driver):
@@ -134,11 +127,6 @@ class Executors(Driver):
     capacity: Literal["on_demand", "spot", "fargate"] | None = Field(
         default=None, description="Capacity type the executors run on.", examples=["spot"]
     )
-
-    @property
-    def count_max(self) -> int:
-        """Most executors at one time."""
-        return int(self.min if self.max is None else self.max)
 
 
 class SecretRef(JobPart):

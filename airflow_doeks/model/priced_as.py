@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_doeks.model.telemetry import Node, Role
+if TYPE_CHECKING:
+    from airflow_doeks.model.telemetry import Role
 
 PricedAs = str | dict[Literal["driver", "executors"], str]
 _ROLES: dict[str, Role] = {"driver": "driver", "executors": "executor"}
@@ -18,6 +19,8 @@ def node_type(priced_as: PricedAs | None, pods: str) -> str | None:
 
 def assumed(priced_as: PricedAs | None) -> dict[str, Any]:
     """The fields of a job's telemetry that say so."""
+    from airflow_doeks.model.telemetry import Node  # `doeks lint` reads types here and builds no models
+
     if isinstance(priced_as, Mapping):
         nodes = {_ROLES[pods]: Node(uid=f"assumed {pods}", instance_type=kind) for pods, kind in priced_as.items()}
         return {"assumed_by_role": nodes}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 if TYPE_CHECKING:  # `doeks lint` reads `Finding` here and must not pay for building models
     from airflow_doeks.model.identity import JobIdentity
@@ -13,6 +13,11 @@ if TYPE_CHECKING:  # `doeks lint` reads `Finding` here and must not pay for buil
     from airflow_doeks.model.record import JobFailure
     from airflow_doeks.model.status import JobRef, JobStatus, Request, Scope
     from airflow_doeks.model.telemetry import Sighting, Telemetry
+
+# A job as plain values by YAML's names, with every key of its engine's schema: what a job leaves out has its default,
+# and a scalar may be a template until it is rendered. `doeks lint` fills it from the schema (`rules.with_defaults`),
+# since building models takes longer than linting a file; `JobPart.plain` gives the same of a model.
+JobValues: TypeAlias = Mapping[str, Any]
 
 
 @dataclass(frozen=True)

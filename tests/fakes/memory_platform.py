@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -15,11 +15,11 @@ from airflow_doeks.model.engine import SPARK
 from airflow_doeks.model.errors import PlatformError
 from airflow_doeks.model.identity import JobIdentity, digest, label_value
 from airflow_doeks.model.job import SparkJob
-from airflow_doeks.model.quantities import gib
+from airflow_doeks.model.quantities import gib, parse_cpu, parse_memory
 from airflow_doeks.model.record import JobFailure
 from airflow_doeks.model.status import JobRef, JobState, JobStatus, Request, Scope
 from airflow_doeks.model.telemetry import Node, Pod, Sighting, Telemetry
-from airflow_doeks.platforms.protocol import Finding
+from airflow_doeks.platforms.protocol import Finding, JobValues
 from airflow_doeks.platforms.registry import PlatformType
 from airflow_doeks.platforms.spark.root_cause import root_cause
 
@@ -148,7 +148,8 @@ class MemoryPlatform:
         status, job = self.observe(ref), self.sizes.get(ref)
         if job is None:
             return Telemetry(why=(status.reason,))
-        driver = Pod(uid="driver", role="driver", vcpu=job.driver.vcpu, memory_gib=gib(job.driver.memory_bytes))
+        size = job.driver
+        driver = Pod(uid="driver", role="driver", vcpu=parse_cpu(size.cpu), memory_gib=gib(parse_memory(size.memory)))
         node = Node(uid="assumed", instance_type="m7g.xlarge")
         times = {"submitted": status.submitted, "started": status.started, "ended": status.ended}
         return Telemetry(requested=(driver,), assumed_node=node, why=("memory keeps no event log",), **times)
@@ -199,10 +200,10 @@ MEMORY = PlatformType(  # its row of the registry, in tests
 )
 
 
-def check_job(config: object, job: Mapping[str, Any]) -> list[Finding]:
+def check_job(config: object, job: JobValues) -> list[Finding]:
     """Memory holds no secrets."""
     del config
-    return [Finding(f"secrets.{name}", "memory has no secrets", "use `env`") for name in job.get("secrets") or {}]
+    return [Finding(f"secrets.{name}", "memory has no secrets", "use `env`") for name in job["secrets"]]
 
 
 PLACES: dict[str, MemoryPlatform] = {}

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from airflow_doeks.language.rules import rule_of, schema
+from airflow_doeks.language.rules import rule_of, schema, with_defaults
 from airflow_doeks.model.job import SparkJob
 from tests.language.seeds import DOEKS_SEEDS, PIPELINE_SEEDS
 
@@ -93,6 +93,18 @@ def test_what_the_schema_takes_for_a_job_the_operator_can_read(job):
     document = {"tasks": {"t": {"spark": job}}}
     if not rule_of("pipeline")(document) and "{" not in json.dumps([str(value) for value in leaves_of(job)]):
         SparkJob.model_validate(without_nulls(job), context={"rendered": True})
+
+
+CONFIGURED = {"configuration": [{"classification": "core-site", "configurations": [{"classification": "spark-env"}]}]}
+
+
+@pytest.mark.parametrize(
+    "job", [{}, CONFIGURED, *(task["spark"] for task in PIPELINE_SEEDS[0]["tasks"].values() if "spark" in task)]
+)
+def test_platforms_read_a_job_alike_from_its_text_and_from_its_model(job):
+    """What `doeks lint` fills from the schema is what a rendered job hands over: whatever is added to it, too."""
+    of_model = json.loads(json.dumps(SparkJob.model_validate(job).plain()))
+    assert json.loads(json.dumps(with_defaults("pipeline", "SparkJob", job))) == of_model
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ def test_a_job_template_brings_its_own():
     """Beside one, classifications would be dropped without a word."""
     config = Config(type="emr_on_eks", region="us-east-1", virtual_cluster="abc", job_template="x")
     job = {"main": "s3://code/a.py", "configuration": [{"classification": "core-site"}]}
-    assert [one.message for one in check_job(config, job)] == ["a job template brings its own"]
+    assert [one.message for one in check_job(config, read_spark_job(job).plain())] == ["a job template brings its own"]
 
 
 def test_a_rendered_job_reads_its_classifications():

@@ -168,7 +168,7 @@ def test_a_preset_that_needs_a_template_needs_a_place_for_it():
 )
 def test_lint_tells_what_emr_would_refuse(job, entry, expected):
     """What EMR would refuse is a finding with the place in the job and the limit, before anything is sent."""
-    found = check_job(Config.model_validate(ENTRY | entry), job)
+    found = check_job(Config.model_validate(ENTRY | entry), SparkJob.model_validate(job).plain())
     assert [f"{finding.path}: {finding.message}" for finding in found] == expected
     assert all(finding.help for finding in found)
 
@@ -176,10 +176,10 @@ def test_lint_tells_what_emr_would_refuse(job, entry, expected):
 def test_pods_are_asked_for_in_one_namespace():
     """`kubernetes` without `namespace` is found by lint, and refused when a worker connects."""
     entry = ENTRY | {"kubernetes": "kubernetes_default"}
-    found = check_job(Config.model_construct(**entry), {"main": "s3://c/m.py"})
+    found = check_job(Config.model_construct(**entry), SparkJob(main=MAIN).plain())
     assert [(finding.path, finding.message) for finding in found] == [
         ("namespace", "`kubernetes` asks for the pods of one namespace")
     ]
     with pytest.raises(ValueError, match="set `namespace` beside it"):
         Config.model_validate(entry)
-    assert not check_job(Config.model_validate(entry | {"namespace": "sales"}), {"main": "s3://c/m.py"})
+    assert not check_job(Config.model_validate(entry | {"namespace": "sales"}), SparkJob(main=MAIN).plain())

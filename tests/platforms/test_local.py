@@ -393,7 +393,7 @@ def test_name_that_another_job_took(jobs):
 def test_secrets_are_refused():
     """Kubernetes secrets are refused at lint, and again before anything is sent."""
     job = {"main": "a.py", "secrets": {"PASSWORD": {"k8s": "db/password"}}}
-    (finding,) = check_job(Config(type="local"), job)
+    (finding,) = check_job(Config(type="local"), read_spark_job(job).plain())
     assert (finding.path, finding.help) == (
         "secrets.PASSWORD",
         "pass a value in `env`, or use a platform on Kubernetes",

@@ -11,7 +11,8 @@ import pytest
 from airflow_doeks.model.errors import SpecError
 from airflow_doeks.model.job import SparkJob
 from airflow_doeks.platforms.kubernetes.pod_template import merged, pod_template
-from airflow_doeks.platforms.spark.conf import sizing_conf, split_memory
+from airflow_doeks.platforms.protocol import JobValues
+from airflow_doeks.platforms.spark.conf import memory_bytes, sizing_conf, split_memory
 from airflow_doeks.platforms.spark.presets import (
     PRESETS,
     ROLES,
@@ -23,9 +24,9 @@ from airflow_doeks.platforms.spark.presets import (
 AROUND = Surroundings(queue="root.sales")
 
 
-def job(*presets, **fields) -> SparkJob:
+def job(*presets, **fields) -> JobValues:
     """A job with these presets."""
-    return SparkJob(main="s3://c/m.py", presets=presets, **fields)
+    return SparkJob(main="s3://c/m.py", presets=presets, **fields).plain()
 
 
 def test_spot_falls_back_and_leaves_its_node_in_time():
@@ -100,7 +101,7 @@ def test_gang_members_are_as_large_as_the_pods():
         {"name": "spark-driver", "minMember": 1, "minResource": {"cpu": "500m", "memory": "3072Mi"}},
         {"name": "spark-executor", "minMember": 2, "minResource": {"cpu": "4000m", "memory": "16384Mi"}},
     ]
-    split = split_memory(sized, "executor", sized.executors.memory_bytes)
+    split = split_memory(sized, "executor", memory_bytes(sized["executors"]))
     assert split.heap_mib + split.overhead_mib == 16384
     assert sizing_conf(sized)["spark.executor.instances"] == "2"
     assert effect.conf["spark.kubernetes.executor.label.queue"] == "root.sales"

@@ -14,6 +14,7 @@ from airflow_doeks.model.identity import JobIdentity
 from airflow_doeks.model.job import SparkJob
 from airflow_doeks.model.quantities import GIB, MIB
 from airflow_doeks.platforms.clients import Injection
+from airflow_doeks.platforms.protocol import JobValues
 from airflow_doeks.platforms.spark.conf import (
     MemorySplit,
     conf_findings,
@@ -35,6 +36,12 @@ IDENTITY = JobIdentity(
 )
 JVM = {"main": "s3://code/app.jar", "class": "com.acme.App"}
 PYTHON = {"main": "clean.py"}
+
+
+def plain(job: dict) -> JobValues:
+    """A job as checks and presets read it."""
+    return SparkJob.model_validate(job).plain()
+
 
 SPLITS = {  # name: (job, bytes) -> heap, overhead, pools in MiB; the arithmetic stands beside it
     "jvm": (JVM, 4 * GIB, MemorySplit(3712, 384)),  # 4096 - 384, because 3723 / 10 is below the minimum
@@ -60,13 +67,13 @@ SPLITS = {  # name: (job, bytes) -> heap, overhead, pools in MiB; the arithmetic
 def test_memory_split(case):
     """A pod's memory is its heap, its overhead and the pools the job asked for, by Spark's own rule."""
     job, total, expected = SPLITS[case]
-    assert split_memory(SparkJob.model_validate(job), "executor", total) == expected
+    assert split_memory(plain(job), "executor", total) == expected
 
 
 @given(mib=st.integers(min_value=900, max_value=1_000_000), python=st.booleans())
 def test_memory_is_never_more_than_asked(mib, python):
     """Whatever the size, heap and overhead sum to the pod's total, and the overhead is what Spark would take."""
-    split = split_memory(SparkJob.model_validate(PYTHON if python else JVM), "executor", mib * MIB)
+    split = split_memory(plain(PYTHON if python else JVM), "executor", mib * MIB)
     assert split.heap_mib + split.overhead_mib == mib
     assert split.overhead_mib >= max(int(split.heap_mib * (0.4 if python else 0.1)), 384)
 
@@ -74,8 +81,8 @@ def test_memory_is_never_more_than_asked(mib, python):
 def test_too_little_memory_says_how_much():
     """A pod too small for Spark's heap is refused with the least size that works."""
     with pytest.raises(SpecError, match=r"executors.memory: 512 MiB leave 128 MiB .* Write at least 834Mi"):
-        split_memory(SparkJob.model_validate(JVM), "executor", 512 * MIB)
-    split_memory(SparkJob.model_validate(JVM), "executor", 834 * MIB)
+        split_memory(plain(JVM), "executor", 512 * MIB)
+    split_memory(plain(JVM), "executor", 834 * MIB)
 
 
 @pytest.mark.parametrize("factor", ["-1", "-0.9", "0", "nan", "sNaN", "inf", "-Infinity", "much", ""])
@@ -91,15 +98,15 @@ def test_an_overhead_factor_is_a_number_above_0(key, factor):
     """Another one is a finding at lint and refused before anything is sent, by its name and with an example."""
     job = PYTHON | {"conf": {key: factor}}
     message = f"{factor!r} is not a number above 0; write for example 0.4"
-    findings = conf_findings(job)
+    findings = conf_findings(plain(job))
     assert {(finding.path, finding.message) for finding in findings} == {(f"conf.{key}", message)}
     with pytest.raises(SpecError, match=re.escape(f"conf.{key}: {message}")):
-        sizing_conf(SparkJob.model_validate(job))
+        sizing_conf(plain(job))
 
 
 def test_fixed_size():
     """Executors without a range are a fixed number, and cores below one still run one Spark task."""
-    job = SparkJob.model_validate(PYTHON | {"executors": {"min": 3, "cpu": "500m", "memory": "4Gi"}})
+    job = plain(PYTHON | {"executors": {"min": 3, "cpu": "500m", "memory": "4Gi"}})
     assert sizing_conf(job) == {
         "spark.driver.cores": "1",
         "spark.driver.memory": "1462m",
@@ -114,7 +121,7 @@ def test_fixed_size():
 
 def test_range_of_executors():
     """`min` below `max` turns dynamic allocation on."""
-    conf = sizing_conf(SparkJob.model_validate(JVM | {"executors": {"min": 2, "max": 20}}))
+    conf = sizing_conf(plain(JVM | {"executors": {"min": 2, "max": 20}}))
     assert {key: value for key, value in conf.items() if "dynamicAllocation" in key} == {
         "spark.dynamicAllocation.enabled": "true",
         "spark.dynamicAllocation.shuffleTracking.enabled": "true",
@@ -125,7 +132,7 @@ def test_range_of_executors():
 
 def test_added_properties():
     """Every job gets an event log, whole plan metadata and its identity; booleans are written as Spark reads them."""
-    job = SparkJob.model_validate(PYTHON | {"conf": {"spark.sql.adaptive.enabled": False}})
+    job = plain(PYTHON | {"conf": {"spark.sql.adaptive.enabled": False}})
     assert work_conf(job, Injection(), event_log_dir="s3://logs/x") == {
         "spark.sql.adaptive.enabled": "false",
         "spark.sql.maxMetadataStringLength": "100000",
@@ -149,7 +156,7 @@ def test_added_properties():
 def test_switches():
     """Each addition has its own switch, and a job's own plan metadata wins."""
     off = Injection(event_log=False, plan_metadata=False, identity=False)
-    job = SparkJob.model_validate(PYTHON | {"conf": {"spark.sql.maxMetadataStringLength": 50}})
+    job = plain(PYTHON | {"conf": {"spark.sql.maxMetadataStringLength": 50}})
     assert work_conf(job, off, event_log_dir="s3://logs/x") == {"spark.sql.maxMetadataStringLength": "50"}
     assert identity_conf(IDENTITY, off) == {}
     conf = work_conf(job, Injection(event_log=False), event_log_dir="s3://logs/x")
@@ -159,12 +166,13 @@ def test_switches():
 def test_findings():
     """A property that we own, and memory too small for Spark, are said at lint, each at its path."""
     conf = {"spark.executor.memory": "4g", "spark.doeks.dag": "x", "spark.sql.shuffle.partitions": "{{ params.n }}"}
-    findings = conf_findings(PYTHON | {"conf": conf, "driver": {"memory": "512Mi"}, "executors": {"memory": "{{ m }}"}})
+    job = PYTHON | {"conf": conf, "driver": {"memory": "512Mi"}, "executors": {"memory": "{{ m }}"}}
+    findings = conf_findings(plain(job))
     assert [(finding.path, finding.help) for finding in findings] == [
         ("conf.spark.executor.memory", "write executors.memory, the total of the pod"),
         ("conf.spark.doeks.dag", "these properties name the Airflow attempt; remove it"),
     ]
-    (finding,) = conf_findings(PYTHON | {"driver": {"memory": "512Mi"}})
+    (finding,) = conf_findings(plain(PYTHON | {"driver": {"memory": "512Mi"}}))
     assert (finding.path, finding.message.split(";")[0]) == (
         "driver.memory",
         "512 MiB leave 128 MiB for the JVM's heap after 384 MiB of overhead",

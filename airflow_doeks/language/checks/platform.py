@@ -11,8 +11,10 @@ from airflow_doeks.language.diagnostics import Finding
 from airflow_doeks.language.layers import steps_of
 from airflow_doeks.language.merging import Facts
 from airflow_doeks.language.rules import engines_of, with_defaults
+from airflow_doeks.model.engine import Engine
 from airflow_doeks.model.priced_as import node_type
 from airflow_doeks.model.quantities import GIB, parse_cpu, parse_memory
+from airflow_doeks.platforms.protocol import JobValues
 from airflow_doeks.platforms.registry import TYPES
 
 _INSTANCE = re.compile(r"([cmr])[5-8][a-z]*\.(large|(\d*)xlarge)")
@@ -43,7 +45,7 @@ def warnings(facts: Facts) -> list[Finding]:
     ask = getattr(TYPES[platform["type"]].load_checks(), "job_warnings", None)
     return [
         Finding("DK405", one.message, (kind, *_steps(one.path, job)), one.help)
-        for one in (ask(_config_of(platform), job) if ask else ())
+        for one in (ask(_config_of(platform), _values_of(facts.engine, job)) if ask else ())
     ]
 
 
@@ -106,6 +108,11 @@ def _steps(path: str, job: Mapping[str, Any]) -> tuple[Any, ...]:
     return ()
 
 
+def _values_of(engine: Engine, job: Mapping[str, Any]) -> JobValues:
+    """A job as platforms read it."""
+    return with_defaults("pipeline", engine.noun.rpartition(":")[2], job)
+
+
 def _config_of(platform: Mapping[str, Any]) -> SimpleNamespace:
     """An entry of doeks.yaml, which the schema accepted, behind the attributes of its type's Config."""
     return SimpleNamespace(**with_defaults("doeks", f"platform_{platform['type']}", platform))
@@ -123,7 +130,7 @@ def _check_of(facts: Facts) -> Callable[[Mapping[str, Any]], list[Any]]:
         def checked(job: Mapping[str, Any]) -> list[Any]:
             text = repr(job)
             if text not in seen:
-                seen[text] = module.check_job(config, job)
+                seen[text] = module.check_job(config, _values_of(facts.engine, job))
             return seen[text]
 
         cache[key] = checked

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from airflow_doeks.model.job_view import has_templated_pods, view
 from airflow_doeks.model.quantities import is_template
 from airflow_doeks.platforms.emr_on_eks.configuration import configuration_findings, misspelt, plain
 from airflow_doeks.platforms.emr_on_eks.request import (
@@ -16,9 +15,9 @@ from airflow_doeks.platforms.emr_on_eks.request import (
     TAGS_MAX,
     surroundings,
 )
-from airflow_doeks.platforms.protocol import Finding
+from airflow_doeks.platforms.protocol import Finding, JobValues
 from airflow_doeks.platforms.spark.checks import code_findings, pod_name_findings
-from airflow_doeks.platforms.spark.conf import conf_findings
+from airflow_doeks.platforms.spark.conf import conf_findings, has_templated_pods
 from airflow_doeks.platforms.spark.presets import ROLES, effect_of, fargate_findings, preset_findings
 
 if TYPE_CHECKING:
@@ -28,13 +27,13 @@ _STAGED = 64 + 2  # "/<sha256>/"
 _OWN_TAGS = 9  # JobIdentity.tags without cost tags
 
 
-def check_job(config: Config, job: Mapping[str, Any]) -> list[Finding]:
+def check_job(config: Config, job: JobValues) -> list[Finding]:
     """Everything EMR would refuse or that would break two runs at once; templates are left for later."""
     found = [*conf_findings(job), *_code_findings(config, job), *_conf_findings(job)]
-    found += configuration_findings(config.configuration or (), job.get("configuration") or ())
-    if config.job_template and (config.configuration or job.get("configuration")):
+    found += configuration_findings(config.configuration, job["configuration"])
+    if config.job_template and (config.configuration or job["configuration"]):
         found.append(Finding("configuration", "a job template brings its own", "write it in the template"))
-    for name, value in (("release", job.get("release") or config.release), ("execution_role", config.execution_role)):
+    for name, value in (("release", job["release"] or config.release), ("execution_role", config.execution_role)):
         if not value and not config.job_template:
             found.append(Finding(name, f"EMR needs a {name}", f"set `{name}` of the platform in doeks.yaml"))
     if config.kubernetes and not config.namespace:
@@ -42,17 +41,16 @@ def check_job(config: Config, job: Mapping[str, Any]) -> list[Finding]:
         found.append(Finding("namespace", text, "set `namespace` of the platform in doeks.yaml"))
     if has_templated_pods(job):
         return found
-    typed = view(job)
     around = surroundings(config, {})
-    found += preset_findings(typed, around)
-    if fargate_findings(typed, around):
+    found += preset_findings(job, around)
+    if fargate_findings(job, around):
         return found
-    pods = effect_of(typed, around).pods
+    pods = effect_of(job, around).pods
     for role in (role for role in ROLES if role in pods):
         if not config.code:
             help_text = "set `code` of the platform in doeks.yaml"
             found.append(Finding("presets", f"they need a pod template of the {role}, read from S3", help_text))
-        if f"spark.kubernetes.{role}.podTemplateFile" in typed.conf:
+        if f"spark.kubernetes.{role}.podTemplateFile" in job["conf"]:
             path = f"conf.spark.kubernetes.{role}.podTemplateFile"
             found.append(Finding(path, f"the presets bring a pod template of the {role} too", "keep one of them"))
     return found
@@ -74,11 +72,11 @@ def check_cost_tags(cost_tags: Mapping[str, str]) -> list[Finding]:
     return found
 
 
-def job_warnings(config: Config, job: Mapping[str, Any]) -> list[Finding]:
+def job_warnings(config: Config, job: JobValues) -> list[Finding]:
     """What EMR would take and most likely ignore."""
-    items = enumerate([*(config.configuration or ()), *(job.get("configuration") or ())])
+    items = enumerate([*(config.configuration), *(job["configuration"])])
     names = {str(plain(item).get("classification")): index for index, item in items}
-    start = len(config.configuration or ())
+    start = len(config.configuration)
     return [
         Finding(
             f"configuration[{names[name] - start}].classification" if names[name] >= start else "",
@@ -89,16 +87,16 @@ def job_warnings(config: Config, job: Mapping[str, Any]) -> list[Finding]:
     ]
 
 
-def _code_findings(config: Config, job: Mapping[str, Any]) -> list[Finding]:
+def _code_findings(config: Config, job: JobValues) -> list[Finding]:
     found = code_findings(job, config.code, "EMR cannot read a local file")
-    main = job.get("main")
+    main = job["main"]
     if isinstance(main, str) and not is_template(main):
         name = main.rsplit("/", 1)[-1]
         length = len(main) if "://" in main else len((config.code or "").rstrip("/")) + _STAGED + len(name)
         if length > ENTRY_POINT_LENGTH_MAX:
             text = f"{length} characters once staged; EMR takes {ENTRY_POINT_LENGTH_MAX}"
             found.append(Finding("main", text, "shorten the name or `code` of the platform"))
-    for number, argument in enumerate(job.get("args") or ()):
+    for number, argument in enumerate(job["args"]):
         text = str(argument)
         if not text.strip():
             found.append(Finding(f"args[{number}]", "EMR refuses a blank argument", "leave it out or name it: --x="))
@@ -109,10 +107,9 @@ def _code_findings(config: Config, job: Mapping[str, Any]) -> list[Finding]:
     return found
 
 
-def _conf_findings(job: Mapping[str, Any]) -> list[Finding]:
-    conf = job.get("conf") or {}
+def _conf_findings(job: JobValues) -> list[Finding]:
     found = pod_name_findings(job)
-    length = sum(len(str(key)) + len(str(value)) for key, value in conf.items())
+    length = sum(len(str(key)) + len(str(value)) for key, value in job["conf"].items())
     if length > PARAMETERS_LENGTH_MAX:
         found.append(
             Finding("conf", f"{length} characters of properties; EMR takes {PARAMETERS_LENGTH_MAX}", "use files")

@@ -97,13 +97,14 @@ class _Work:
         event_log: str | None,
     ) -> None:
         self.config, self.job = config, job
-        self.effect = effect_of(job, surroundings(config, labels))
+        values = job.plain()
+        self.effect = effect_of(values, surroundings(config, labels))
         self.uploads: dict[str, str] = {}
         self.conf = {
             **self.effect.conf,
-            **spark.work_conf(job, injection, event_log_dir=event_log),
-            **spark.sizing_conf(job),
-            **pod_conf(job),
+            **spark.work_conf(values, injection, event_log_dir=event_log),
+            **spark.sizing_conf(values),
+            **pod_conf(values),
             **_templates(config, self.effect, self.uploads),
         }
         image = job.image or config.image

@@ -37,9 +37,12 @@ from airflow_doeks.platforms.local.checks import NO_SECRETS, check_job
 from airflow_doeks.platforms.local.machine import refuse_short_lived
 from airflow_doeks.platforms.spark.conf import (
     event_log_conf,
+    executors_max,
     identity_conf,
+    memory_bytes,
     spec_hash,
     split_memory,
+    vcpu,
     work_conf,
 )
 from airflow_doeks.platforms.spark.root_cause import last_words, root_cause
@@ -101,8 +104,10 @@ class Platform:
         if job.secrets:
             msg = f"secrets.{next(iter(job.secrets))}: {NO_SECRETS}; pass a value in `env`"
             raise SpecError(msg)
-        memory_bytes = job.driver.memory_bytes + job.executors.count_max * job.executors.memory_bytes
-        conf = work_conf(job, self._injection, event_log_dir=None)
+        values = job.plain()
+        driver, executors, most = values["driver"], values["executors"], executors_max(values)
+        total_bytes = memory_bytes(driver) + most * memory_bytes(executors)
+        conf = work_conf(values, self._injection, event_log_dir=None)
         work = {
             "main": job.main,
             "class": job.class_,
@@ -113,9 +118,9 @@ class Platform:
             "env": dict(job.env),
             "conf": conf,
             "asked": {
-                "vcpu": str(job.driver.vcpu + job.executors.count_max * job.executors.vcpu),
-                "memory_mib": memory_bytes // MIB,
-                "heap_mib": split_memory(job, "driver", memory_bytes).heap_mib,
+                "vcpu": str(vcpu(driver) + most * vcpu(executors)),
+                "memory_mib": total_bytes // MIB,
+                "heap_mib": split_memory(values, "driver", total_bytes).heap_mib,
             },
         }
         run = self.local_dir / identity.name

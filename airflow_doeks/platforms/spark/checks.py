@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from airflow_doeks.model.quantities import is_template
-from airflow_doeks.platforms.protocol import Finding
+from airflow_doeks.platforms.protocol import Finding, JobValues
 
 _MANY = ("py_files", "files", "jars", "archives")
 _FIXED_NAMES = ("spark.kubernetes.driver.pod.name", "spark.kubernetes.executor.podNamePrefix")
 
 
-def code_findings(job: Mapping[str, Any], code: str | None, message: str) -> list[Finding]:
+def code_findings(job: JobValues, code: str | None, message: str) -> list[Finding]:
     """Files of this machine, where the platform has no place to stage them to."""
     help_ = "set `code` of the platform in doeks.yaml"
     return [
@@ -22,16 +22,15 @@ def code_findings(job: Mapping[str, Any], code: str | None, message: str) -> lis
     ]
 
 
-def pod_name_findings(job: Mapping[str, Any]) -> list[Finding]:
+def pod_name_findings(job: JobValues) -> list[Finding]:
     """Properties that give every run's pods the same names."""
-    conf = job.get("conf") or {}
     text = "a fixed pod name makes two runs at once collide"
-    return [Finding(f"conf.{key}", text, "remove it") for key in _FIXED_NAMES if key in conf]
+    return [Finding(f"conf.{key}", text, "remove it") for key in _FIXED_NAMES if key in job["conf"]]
 
 
-def _code(job: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def _code(job: JobValues) -> Iterator[tuple[str, Any]]:
     for field in ("main", "sql"):
-        yield field, job.get(field)
+        yield field, job[field]
     for field in _MANY:
-        for number, value in enumerate(job.get(field) or ()):
+        for number, value in enumerate(job[field]):
             yield f"{field}[{number}]", value

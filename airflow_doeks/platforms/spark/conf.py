@@ -13,12 +13,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_doeks.model.errors import SpecError
 from airflow_doeks.model.identity import JobIdentity, digest
-from airflow_doeks.model.job_view import view
-from airflow_doeks.model.quantities import MIB, is_template, parse_spark_memory
-from airflow_doeks.platforms.protocol import Finding
+from airflow_doeks.model.quantities import MIB, is_template, parse_cpu, parse_memory, parse_spark_memory
+from airflow_doeks.platforms.protocol import Finding, JobValues
 
 if TYPE_CHECKING:
-    from airflow_doeks.model.job import Driver, SparkJob
     from airflow_doeks.platforms.clients import Injection
 
 SQL_RUNNER_NAME = "sql_runner.py"
@@ -59,15 +57,36 @@ class MemorySplit:
     pools_mib: int = 0
 
 
-def uses_python(job: SparkJob) -> bool:
+def vcpu(pod: Mapping[str, Any]) -> Decimal:
+    """Virtual CPUs of a job's driver or of one executor; ValueError while they are a template."""
+    return parse_cpu(pod["cpu"])
+
+
+def memory_bytes(pod: Mapping[str, Any]) -> int:
+    """Bytes of the whole pod of a job's driver or of one executor; ValueError while they are a template."""
+    return parse_memory(pod["memory"])
+
+
+def executors_max(job: JobValues) -> int:
+    """Most executors at one time."""
+    executors = job["executors"]
+    return int(executors["min"] if executors["max"] is None else executors["max"])
+
+
+def has_templated_pods(job: JobValues) -> bool:
+    """True if a pod's size is known only after rendering."""
+    return any(is_template(value) for _, pod in _pods(job) for value in pod.values())
+
+
+def uses_python(job: JobValues) -> bool:
     """True if executors may run Python workers; the SQL runner's Python only drives."""
-    main = job.main or ""
+    main = job["main"] or ""
     return main.endswith(".py") and not main.endswith(SQL_RUNNER_NAME)
 
 
-def cores(vcpu: Decimal) -> int:
+def cores(asked: Decimal) -> int:
     """Spark tasks at a time in a pod with this CPU request; at least one, also for ``500m``."""
-    return max(int(vcpu), 1)
+    return max(int(asked), 1)
 
 
 def conf_text(value: str | float | bool) -> str:
@@ -75,13 +94,13 @@ def conf_text(value: str | float | bool) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def split_memory(job: SparkJob, role: Literal["driver", "executor"], total_bytes: int) -> MemorySplit:
+def split_memory(job: JobValues, role: Literal["driver", "executor"], total_bytes: int) -> MemorySplit:
     """How the memory of a driver's or an executor's pod is used, so that Spark's sum is not above ``total_bytes``.
 
     Overhead is the job's ``spark.<role>.memoryOverhead`` or factor, else Spark's own rule on Kubernetes. Raises
     SpecError when too little is left for a heap.
     """
-    conf = {key: conf_text(value) for key, value in job.conf.items()}
+    conf = {key: conf_text(value) for key, value in job["conf"].items()}
     total = total_bytes // MIB
     pools = _pools_mib(conf, role, uses_python(job))
     explicit = conf.get(f"spark.{role}.memoryOverhead")
@@ -102,15 +121,15 @@ def split_memory(job: SparkJob, role: Literal["driver", "executor"], total_bytes
     return MemorySplit(heap, overhead, pools)
 
 
-def sizing_conf(job: SparkJob) -> dict[str, str]:
+def sizing_conf(job: JobValues) -> dict[str, str]:
     """Cores, memory and number of executors as Spark properties; a pod's sum is exactly what the job asked for."""
     conf: dict[str, str] = {}
     for role, pod in _pods(job):
-        split = split_memory(job, role, pod.memory_bytes)
-        conf[f"spark.{role}.cores"] = str(cores(pod.vcpu))
+        split = split_memory(job, role, memory_bytes(pod))
+        conf[f"spark.{role}.cores"] = str(cores(vcpu(pod)))
         conf[f"spark.{role}.memory"] = f"{split.heap_mib}m"
         conf[f"spark.{role}.memoryOverhead"] = f"{split.overhead_mib}m"
-    least, most = int(job.executors.min), job.executors.count_max
+    least, most = int(job["executors"]["min"]), executors_max(job)
     if least == most:
         return conf | {"spark.executor.instances": str(most), "spark.dynamicAllocation.enabled": "false"}
     return conf | {
@@ -121,12 +140,12 @@ def sizing_conf(job: SparkJob) -> dict[str, str]:
     }
 
 
-def work_conf(job: SparkJob, injection: Injection, *, event_log_dir: str | None) -> dict[str, str]:
+def work_conf(job: JobValues, injection: Injection, *, event_log_dir: str | None) -> dict[str, str]:
     """The job's own properties and what is added to every job, without identity: equal for equal work.
 
     What the job says about plan metadata wins; what we own (``OWNED``) does not.
     """
-    conf = {key: conf_text(value) for key, value in job.conf.items()}
+    conf = {key: conf_text(value) for key, value in job["conf"].items()}
     if injection.plan_metadata:
         conf = PLAN_METADATA | conf
     return conf | event_log_conf(event_log_dir, injection)
@@ -165,26 +184,25 @@ def spec_hash(work: object) -> str:
     return digest(work)
 
 
-def conf_findings(job: Mapping[str, Any]) -> list[Finding]:
-    """Properties of a job (plain, templates allowed) that we own, and memory too small for Spark."""
+def conf_findings(job: JobValues) -> list[Finding]:
+    """Properties of a job that we own, and memory too small for Spark."""
     found = []
-    for key in job.get("conf") or {}:
+    for key in job["conf"]:
         owner = next((own for own in OWNED if key == own or (own.endswith(".") and key.startswith(own))), None)
         if owner is not None:
             found.append(Finding(f"conf.{key}", f"{key} is not set by a job", OWNED[owner]))
-    typed = view(job)
-    for role, pod in _pods(typed):
-        if not is_template(pod.memory) and not any(map(is_template, typed.conf.values())):
+    for role, pod in _pods(job):
+        if not is_template(pod["memory"]) and not any(map(is_template, job["conf"].values())):
             try:
-                split_memory(typed, role, pod.memory_bytes)
+                split_memory(job, role, memory_bytes(pod))
             except SpecError as error:
                 path, message = str(error).split(": ", 1)
                 found.append(Finding(path, message))
     return found
 
 
-def _pods(job: SparkJob) -> tuple[tuple[Literal["driver", "executor"], Driver], ...]:
-    return ("driver", job.driver), ("executor", job.executors)
+def _pods(job: JobValues) -> tuple[tuple[Literal["driver", "executor"], Mapping[str, Any]], ...]:
+    return ("driver", job["driver"]), ("executor", job["executors"])
 
 
 def _overhead_factor(conf: Mapping[str, str], role: str, *, python: bool) -> Decimal:

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 from airflow_doeks.model.quantities import gib, parse_cpu, parse_memory, parse_spark_memory
 from airflow_doeks.platforms.kubernetes.labels import full_values, label_forms
+from airflow_doeks.platforms.protocol import JobValues
+from airflow_doeks.platforms.spark.conf import vcpu
 from airflow_doeks.platforms.spark.presets import CAPACITY, FARGATE_LABEL, ROLES
 
 if TYPE_CHECKING:  # `doeks lint` reads names here and must not pay for building models
-    from airflow_doeks.model.job import SparkJob
     from airflow_doeks.model.telemetry import CapacityType, Pod, Role
 
 T = TypeVar("T")
@@ -25,19 +26,20 @@ EXECUTOR_PREFIX = "spark.kubernetes.executor.podNamePrefix"
 TEMPLATE_FILE = "spark.kubernetes.{}.podTemplateFile"
 
 
-def pod_conf(job: SparkJob) -> dict[str, str]:
+def pod_conf(job: JobValues) -> dict[str, str]:
     """CPU requests, GPUs, environment and secrets, which Spark writes into the pods."""
+    driver, executors = job["driver"], job["executors"]
     conf = {
-        "spark.kubernetes.driver.request.cores": f"{int(job.driver.vcpu * 1000)}m",
-        "spark.kubernetes.executor.request.cores": f"{int(job.executors.vcpu * 1000)}m",
+        "spark.kubernetes.driver.request.cores": f"{int(vcpu(driver) * 1000)}m",
+        "spark.kubernetes.executor.request.cores": f"{int(vcpu(executors) * 1000)}m",
     }
-    if int(job.executors.gpu):
-        conf["spark.executor.resource.gpu.amount"] = str(job.executors.gpu)
+    if int(executors["gpu"]):
+        conf["spark.executor.resource.gpu.amount"] = str(executors["gpu"])
         conf["spark.executor.resource.gpu.vendor"] = "nvidia.com"
-    for name, value in job.env.items():
+    for name, value in job["env"].items():
         conf |= {f"spark.kubernetes.driverEnv.{name}": value, f"spark.executorEnv.{name}": value}
-    for name, secret in job.secrets.items():
-        where = secret.k8s.replace("/", ":", 1)
+    for name, secret in job["secrets"].items():
+        where = secret["k8s"].replace("/", ":", 1)
         conf |= {f"spark.kubernetes.{role}.secretKeyRef.{name}": where for role in ROLES}
     return conf
 

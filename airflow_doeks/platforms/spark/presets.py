@@ -9,15 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from airflow_doeks.model.errors import SpecError
 from airflow_doeks.model.quantities import MIB
 from airflow_doeks.platforms.kubernetes.pod_template import PodPatch
-from airflow_doeks.platforms.protocol import Finding
-
-if TYPE_CHECKING:
-    from airflow_doeks.model.job import SparkJob
+from airflow_doeks.platforms.protocol import Finding, JobValues
+from airflow_doeks.platforms.spark.conf import memory_bytes, vcpu
 
 ROLES = ("driver", "executor")
 ARCH, ZONE = "kubernetes.io/arch", "topology.kubernetes.io/zone"
@@ -60,7 +58,7 @@ class Effect:
     pods: Mapping[str, tuple[PodPatch, ...]] = field(default_factory=dict)
 
 
-Preset: TypeAlias = "Callable[[SparkJob, Surroundings], Effect]"
+Preset: TypeAlias = Callable[[JobValues, Surroundings], Effect]
 
 
 def _in(key: str, *values: str, operator: str = "In") -> dict[str, Any]:
@@ -88,13 +86,13 @@ DECOMMISSION = Effect(
 )
 
 
-def _spot(_job: SparkJob, around: Surroundings) -> Effect:
+def _spot(_job: JobValues, around: Surroundings) -> Effect:
     label, *words = CAPACITY[around.nodes]
     either = PodPatch(require=(_in(label, words[1], words[0]),))
     return together(_capacity(around, "on_demand", None), Effect(pods={"executor": (either,)}), DECOMMISSION)
 
 
-def _graviton_preferred(_job: SparkJob, around: Surroundings) -> Effect:
+def _graviton_preferred(_job: JobValues, around: Surroundings) -> Effect:
     label, *words = CAPACITY[around.nodes]
     arm, spot = _in(ARCH, "arm64"), _in(label, words[1])
     # Order: arm64 Spot, x86 Spot, arm64 on-demand, x86 on-demand.
@@ -102,7 +100,7 @@ def _graviton_preferred(_job: SparkJob, around: Surroundings) -> Effect:
     return Effect(pods={"driver": (PodPatch(prefer=(second,)),), "executor": (PodPatch(prefer=(first, second)),)})
 
 
-def _nvme(_job: SparkJob, around: Surroundings) -> Effect:
+def _nvme(_job: JobValues, around: Surroundings) -> Effect:
     # Spark uses a volume as local disk only if its name starts with spark-local-dir-.
     volume = "spark.kubernetes.executor.volumes.hostPath.spark-local-dir-1"
     conf = {f"{volume}.options.path": "/mnt/k8s-disks/0", f"{volume}.mount.path": "/data1"}
@@ -117,7 +115,7 @@ def _nvme(_job: SparkJob, around: Surroundings) -> Effect:
     return Effect(conf | {f"{volume}.mount.readOnly": "false"}, pods={"executor": (patch,)})
 
 
-def _pvc_reuse(_job: SparkJob, around: Surroundings) -> Effect:
+def _pvc_reuse(_job: JobValues, around: Surroundings) -> Effect:
     volume = "spark.kubernetes.executor.volumes.persistentVolumeClaim.spark-local-dir-1"
     return Effect(
         {
@@ -134,18 +132,19 @@ def _pvc_reuse(_job: SparkJob, around: Surroundings) -> Effect:
     )
 
 
-def _yunikorn(job: SparkJob, around: Surroundings) -> Effect:
+def _yunikorn(job: JobValues, around: Surroundings) -> Effect:
     """Queue and gang: the groups' resources are the pods' own, so that placeholders are as large as what follows."""
     conf = {"spark.kubernetes.scheduler.name": "yunikorn"}
     patches: dict[str, tuple[PodPatch, ...]] = {}
     groups = []
-    for role, pod, members in (("driver", job.driver, 1), ("executor", job.executors, int(job.executors.min))):
+    executors = job["executors"]
+    for role, pod, members in (("driver", job["driver"], 1), ("executor", executors, int(executors["min"]))):
         prefix = "yunikorn.apache.org/"
         if around.queue:
             conf[f"spark.kubernetes.{role}.label.queue"] = around.queue
         conf[f"spark.kubernetes.{role}.annotation.{prefix}app-id"] = "{{APP_ID}}"  # Spark fills it in
         if members:  # 0 members is invalid
-            resources = {"cpu": f"{int(pod.vcpu * 1000)}m", "memory": f"{pod.memory_bytes // MIB}Mi"}
+            resources = {"cpu": f"{int(vcpu(pod) * 1000)}m", "memory": f"{memory_bytes(pod) // MIB}Mi"}
             groups.append({"name": f"spark-{role}", "minMember": members, "minResource": resources})
             patches[role] = (PodPatch(annotations={f"{prefix}task-group-name": f"spark-{role}"}),)
     text = json.dumps(groups, separators=(",", ":"))
@@ -153,7 +152,7 @@ def _yunikorn(job: SparkJob, around: Surroundings) -> Effect:
     return Effect(conf, pods=patches)
 
 
-def _same_zone(_job: SparkJob, around: Surroundings) -> Effect:
+def _same_zone(_job: JobValues, around: Surroundings) -> Effect:
     term = {"topologyKey": ZONE, "labelSelector": {"matchLabels": {"spark-role": "driver", **around.labels}}}
     affinity = {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
     return Effect(pods={"executor": (PodPatch(spec={"affinity": affinity}),)})
@@ -232,14 +231,14 @@ def together(*effects: Effect) -> Effect:
     return Effect(conf, nodes, pods)
 
 
-def effect_of(job: SparkJob, around: Surroundings) -> Effect:
+def effect_of(job: JobValues, around: Surroundings) -> Effect:
     """What the job's built-in presets and ``executors.capacity`` add; names of doeks.yaml's own presets are skipped."""
-    names = [name for name in job.presets if name in PRESETS]
-    of_capacity = {"spot": "spot_only", "on_demand": "on_demand"}.get(job.executors.capacity or "")
+    names = [name for name in job["presets"] if name in PRESETS]
+    of_capacity = {"spot": "spot_only", "on_demand": "on_demand"}.get(job["executors"]["capacity"] or "")
     if of_capacity and not _EXCLUSIVE[0] & set(names):
         names.append(of_capacity)
     effects = [PRESETS[name](job, around) for name in names]
-    if job.executors.capacity == "fargate":
+    if job["executors"]["capacity"] == "fargate":
         faults = fargate_findings(job, around)
         if faults:
             msg = f"{faults[0].path}: {faults[0].message}; {faults[0].help}."
@@ -248,26 +247,26 @@ def effect_of(job: SparkJob, around: Surroundings) -> Effect:
     return together(*effects)
 
 
-def fargate_findings(job: SparkJob, around: Surroundings) -> list[Finding]:
+def fargate_findings(job: JobValues, around: Surroundings) -> list[Finding]:
     """Why the executors cannot run on Fargate, if they ask for it."""
-    if job.executors.capacity != "fargate":
+    if job["executors"]["capacity"] != "fargate":
         return []
     found = [
         Finding("presets", f"{name} is nothing that Fargate has", f"leave out {name}, or `executors.capacity`")
-        for name in job.presets
+        for name in job["presets"]
         if name in _NOT_ON_FARGATE
     ]
     if not around.fargate_profile:
         help_ = "set `fargate_profile` of the platform in doeks.yaml, or choose spot or on_demand"
         found.insert(0, Finding("executors.capacity", "the platform names no Fargate profile", help_))
-    if job.executors.gpu:
+    if job["executors"]["gpu"]:
         found.append(Finding("executors.gpu", "Fargate has no GPUs", "leave out `executors.capacity`"))
     return found
 
 
-def preset_findings(job: SparkJob, around: Surroundings) -> list[Finding]:
+def preset_findings(job: JobValues, around: Surroundings) -> list[Finding]:
     """Presets of one job that exclude each other or set one property to two values."""
-    names = [name for name in dict.fromkeys(job.presets) if name in PRESETS]
+    names = [name for name in dict.fromkeys(job["presets"]) if name in PRESETS]
     found = fargate_findings(job, around)
     groups = [[name for name in names if name in group] for group in _EXCLUSIVE]
     found += [

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow_doeks.model.errors import SpecError
-from airflow_doeks.model.job_view import has_templated_pods, view
 from airflow_doeks.model.quantities import is_template
-from airflow_doeks.platforms.protocol import Finding
+from airflow_doeks.platforms.protocol import Finding, JobValues
 from airflow_doeks.platforms.spark.checks import code_findings, pod_name_findings
-from airflow_doeks.platforms.spark.conf import conf_findings
+from airflow_doeks.platforms.spark.conf import conf_findings, has_templated_pods
 from airflow_doeks.platforms.spark.pods import TEMPLATE_FILE
 from airflow_doeks.platforms.spark.presets import ROLES, preset_findings
 from airflow_doeks.platforms.spark.resource.work import spark_version, surroundings
@@ -21,27 +19,25 @@ if TYPE_CHECKING:
 _LOCAL = "pods cannot read a file of this machine"
 
 
-def check_spark_job(config: KubernetesConfig, job: Mapping[str, Any]) -> list[Finding]:
+def check_spark_job(config: KubernetesConfig, job: JobValues) -> list[Finding]:
     """Everything that would be refused or that would break two runs at once; templates are left for later."""
     found = [*conf_findings(job), *code_findings(job, config.code, _LOCAL), *pod_name_findings(job)]
     found += _image_findings(config, job)
     for role in ROLES:
         key = TEMPLATE_FILE.format(role)
-        if key in (job.get("conf") or {}):
+        if key in job["conf"]:
             found.append(Finding(f"conf.{key}", f"the resource brings a pod template of the {role}", "use presets"))
-    if job.get("configuration"):
+    if job["configuration"]:
         found.append(Finding("configuration", "classifications are EMR's", "write `conf`, or `files`"))
-    if job.get("release"):
+    if job["release"]:
         found.append(Finding("release", "releases are EMR's; here the image says what runs", "write `image`"))
     if has_templated_pods(job):
         return found
-    typed = view(job)
-    around = surroundings(config, {})
-    return found + preset_findings(typed, around)
+    return found + preset_findings(job, surroundings(config, {}))
 
 
-def _image_findings(config: KubernetesConfig, job: Mapping[str, Any]) -> list[Finding]:
-    image = job.get("image") or config.image
+def _image_findings(config: KubernetesConfig, job: JobValues) -> list[Finding]:
+    image = job["image"] or config.image
     if not image:
         return [
             Finding("image", "neither job nor platform names an image", "set `image` of the platform in doeks.yaml")

@@ -65,7 +65,8 @@ def spark_work(
     Raises SpecError where neither job nor platform names an image, or nobody knows its Spark version.
     """
     mine = {key: labels[key] for key in ("airflow-doeks/task-key", "airflow-doeks/try") if key in labels}
-    effect = effect_of(job, surroundings(config, mine))
+    values = job.plain()
+    effect = effect_of(values, surroundings(config, mine))
     image = job.image or config.image
     if not image:
         msg = "image: neither the job nor the platform names an image; set `image` of the platform in doeks.yaml."
@@ -74,9 +75,9 @@ def spark_work(
     conf = {
         **(_S3_FILES if _uses_s3(config, job) else {}),
         **effect.conf,
-        **spark.work_conf(job, injection, event_log_dir=log),
-        **spark.sizing_conf(job),
-        **pod_conf(job),
+        **spark.work_conf(values, injection, event_log_dir=log),
+        **spark.sizing_conf(values),
+        **pod_conf(values),
     }
     if identity is not None:
         conf |= {**spark.identity_conf(identity, injection), EXECUTOR_PREFIX: identity.name}
