@@ -11,7 +11,7 @@ from airflow_doeks.platforms.kubeflow_spark.states import OPERATOR as KUBEFLOW
 def test_a_word_that_an_operator_invents_is_no_end(operator, caplog):
     """It is still running, warned about once; every word that is known has its row."""
     assert {operator.state("Teleporting"), operator.state("Teleporting")} == {JobState.RUNNING}
-    assert [record.message for record in caplog.records if "'Teleporting'" in record.message] == [
-        f"the {operator.title} gives state 'Teleporting', which this version does not know; it is taken as still running"
-    ]
+    (warning,) = [record.message for record in caplog.records if "'Teleporting'" in record.message]
+    assert warning.startswith(f"the {operator.title} gives state 'Teleporting'")
+    assert warning.endswith("it is taken as still running")
     assert {word: operator.state(word) for word in operator.states} == dict(operator.states)
