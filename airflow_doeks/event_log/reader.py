@@ -124,14 +124,14 @@ class EventLogReading:
 
     def _other(self, line: bytes) -> None:
         name = line[10 : line.find(b'"', 10)].rpartition(b".")[2]
-        if name not in self.plans.unparsed:  # plans of megabytes without a time
-            self._look_at_time(line)
         if name in self.handlers or name in self.unparsed:
             self.waiting.append((name, line))
             self.waiting_bytes += len(line)
             if self.waiting_bytes > _WAITING_BYTES:
                 self._handle_waiting()
-        elif not line.startswith(_START) and line.strip():
+        elif line.startswith(_START):
+            self._look_at_time(line)
+        elif line.strip():
             self.first = self.first or line[:100]
             text = as_spark_writes(line)
             if text is None:
@@ -148,7 +148,7 @@ class EventLogReading:
                 continue
             try:
                 event = json.loads(line)
-                self._seen(event.get("time"))  # of an execution it stands behind its plan
+                self._seen(event.get("Timestamp", event.get("time")))
                 self.handlers[name](event)
             except FAULTS:
                 self.broken += 1
