@@ -36,7 +36,7 @@ _SUBMITTED = re.compile(rb'"Submission Time":(\d{1,14})')
 _TIME = re.compile(
     rb'"(?:Timestamp|time|Submission Time|Completion Time)":(\d{1,14})[,}]|"timestamp":"([0-9T:.+-]{19,32})Z?"'
 )
-_RECENT = 8  # stretches of lines; what was a Spark task's time before them is older than other events' times in them
+_RECENT = 2  # stretches of lines: what is held longer leaves a core's cache; older Spark tasks have older times
 _TIME_WITHIN = 4096  # an event tells its time early, if at all
 _SECRET = re.compile(r"secret|password|token|access[.]?key|credential|redacted", re.IGNORECASE)
 _MAX_WHY = 20
@@ -120,7 +120,8 @@ class EventLogReading:
         if begin < end and text[begin:end].strip():  # too short for an event
             self.first = self.first or text[begin:end][:100]
             self.broken += 1
-        self.recent.append((text, first, end))
+        if end > first:
+            self.recent.append((text, first, end))
 
     def _other(self, line: bytes) -> None:
         name = line[10 : line.find(b'"', 10)].rpartition(b".")[2]
