@@ -36,7 +36,7 @@ def read_rendered_job(
         job = read_spark_job(dict(rendered))
     except ValidationError as error:
         refused = [(item["loc"], item["msg"]) for item in error.errors(include_input=False, include_url=False)]
-        raise SpecError(_in_words(refused, engine, source)) from error
+        raise SpecError(_in_words(refused, engine, source)) from None  # a traceback would tell the values
     faults = job_faults(engine, job.model_dump(by_alias=True, exclude_unset=True))
     if faults:
         raise SpecError(_in_words([(fault.path, fault.message) for fault in faults], engine, source))

@@ -14,7 +14,7 @@ from decimal import Decimal
 from airflow_doeks.cost.fargate import fargate_size
 from airflow_doeks.cost.rates import RateCard
 from airflow_doeks.model.bill import LONGEST_LIFE, Line, Step, seconds
-from airflow_doeks.model.telemetry import CapacityType, Node, Pod
+from airflow_doeks.model.telemetry import CapacityType, Node, Pod, Role
 
 _NEVER = datetime.max.replace(tzinfo=timezone.utc)
 Prices = tuple[tuple[datetime, datetime, Decimal], ...]  # since, until, USD per hour
@@ -31,7 +31,7 @@ def itemize(
     card: RateCard,
     *,
     assumed_node: Node | None = None,
-    assumed_by_role: Mapping[str, Node] | None = None,
+    assumed_by_role: Mapping[Role, Node] | None = None,
     started: datetime | None = None,
     ended: datetime | None = None,
     now: datetime | None = None,

@@ -59,7 +59,7 @@ class _Output(_Known):
         inside = [] if write.mode == "append" else [part for part in self.parts if _is_within(part, region)]
         wider = [] if write.mode == "append" else [p for p in self.parts if p != region and _is_within(region, p)]
         doubtful = [part for part in wider if self.parts[part].rows != 0 and part not in self.flat]
-        if write.mode == "dynamic":
+        if write.mode in ("dynamic", "unsure"):
             doubtful += [part for part in inside if self.parts[part].rows != 0]
         else:
             for part in inside:

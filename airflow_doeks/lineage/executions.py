@@ -19,7 +19,7 @@ from airflow_doeks.lineage.counts import Counts
 from airflow_doeks.lineage.datasets import Datasets
 from airflow_doeks.lineage.names import Name
 from airflow_doeks.lineage.plan_reading import read_plan
-from airflow_doeks.lineage.plans import Metrics, PlanFacts, Scan, Write
+from airflow_doeks.lineage.plans import OVERWRITE_MODE, Metrics, PlanFacts, Scan, Write
 from airflow_doeks.lineage.rdds import StageRdds
 from airflow_doeks.lineage.roots import Execution, Root
 from airflow_doeks.lineage.streams import Streams
@@ -59,6 +59,8 @@ class Executions:
         if root is None or number in root.executions:
             return
         conf = {**self.conf, **(event.get("modifiedConfigs") or {})}
+        if "modifiedConfigs" not in event:  # before Spark 3.3: what the session was set to is not in the log
+            conf = {OVERWRITE_MODE: "unknown", **conf}
         root.executions[number] = Execution(
             number, event["sparkPlanInfo"], str(event.get("physicalPlanDescription", "")), conf
         )

@@ -11,7 +11,8 @@ from airflow_doeks.lineage.printed import parse_struct
 from airflow_doeks.lineage.slices import WHOLE, Slice
 
 Node = Mapping[str, Any]
-Mode = Literal["append", "overwrite", "dynamic", "partition", "rewrite"]
+Mode = Literal["append", "overwrite", "dynamic", "partition", "unsure", "rewrite"]
+OVERWRITE_MODE = "spark.sql.sources.partitionOverwriteMode"
 _OPENS = re.compile(r"[(\[{@#\n]")
 
 
@@ -60,7 +61,8 @@ class Write(NamedTuple):
 
     Attributes:
         mode: ``append``, ``overwrite`` (what was there is gone), ``dynamic`` (partitions it touches are replaced),
-            ``partition`` (the same where ``part`` is the only one it can touch) or ``rewrite`` (rows in place: what it
+            ``partition`` (the same where ``part`` is the only one it can touch), ``unsure`` (one of the two overwrites,
+            and the log does not tell which) or ``rewrite`` (rows in place: what it
             holds now is unknown).
         part: the partition that it replaces, by a static clause or the folders of its path; "" for the whole.
         within: the partition below ``part`` that all of it goes into, where the plan proves that there is one.
@@ -162,7 +164,8 @@ class Shown(NamedTuple):
     @property
     def written(self) -> Metrics:
         """What a file write counts."""
-        return self.metrics("number of output rows", "written output", "number of written files")
+        sizes = ("written output", "bytes of written output")  # the latter: Spark 2.4
+        return self.first_metrics(("number of output rows",), sizes, ("number of written files",))
 
     @property
     def schema(self) -> tuple[tuple[str, str], ...]:

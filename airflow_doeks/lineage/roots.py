@@ -65,7 +65,8 @@ class Root:
     def counts(self, metrics: Metrics) -> Counts:
         """What a node counted. An accumulator that never moved is 0 where the node did its work."""
         rows, size, files = (None if key is None else self.accumulators.get(key) for key in metrics)
-        if rows is None and metrics.rows is not None and files is not None and (files == 0 or self.is_done):
+        has_run = files is not None or (metrics.files is None and metrics.bytes is None)
+        if rows is None and metrics.rows is not None and has_run and (files == 0 or self.is_done):
             rows = 0
         return Counts(None if metrics.rows in self.retried else rows, size, files)
 

@@ -25,7 +25,7 @@ _TABLE = re.compile(r"[Ss]can\w* \w+ ([\w`$-]+\.[\w`.$-]+)")  # the table in a n
 _CATALOG_TABLE = re.compile(r"BatchScan\w* ([\w`$-]+\.[\w`.$-]+)")
 ROWS = ("number of output rows", "output rows", "number of raw input rows")  # Spark's, RAPIDS', Gluten's
 _SIZES = ("size of files read", "number of raw input bytes", "total data file size (bytes)")
-_FILES = ("number of files read", "number of result data files")
+_FILES = ("number of files read", "number of result data files", "number of files")  # the last: Spark 2.4
 
 
 def location_of(at: Shown) -> str:

@@ -8,11 +8,11 @@ from urllib.parse import unquote
 
 from airflow_doeks.lineage.names import SPARK_CATALOG, Name, name_and_part, session_table, table_name, unquoted
 from airflow_doeks.lineage.partitions import constant_partitions
-from airflow_doeks.lineage.plans import Mode, PlanFacts, Shown, Write
+from airflow_doeks.lineage.plans import OVERWRITE_MODE, Mode, PlanFacts, Shown, Write
 from airflow_doeks.lineage.printed import split_list
 
 _FILES_WRITE = re.compile(
-    r"Execute \w*InsertIntoHadoopFsRelationCommand (?P<path>.+?)"
+    r"Execute \w*InsertIntoHadoopFsRelationCommand (?:InsertIntoHadoopFsRelationCommand )?(?P<path>.+?)"  # 2.4: twice
     r"(?:, (?:\[(?P<static>\w+=[^\]]*)\]|Map\((?P<static_map>\w+ -> .*?)\)))?, (?P<skips>true|false), "
     r"(?:\[(?P<partitions>[^\]]*#\d[^\]]*)\], )?(?:(?:Some\()?\d+ buckets.*?\)?, |BucketSpec\(.*?\), )?"
     r"(?P<format>[^,\[]+), (?:(?:\[(?P<options>.*?)\]|Map\((?P<map>.*?)\)), )?"
@@ -35,11 +35,11 @@ def files_write(at: Shown, facts: PlanFacts) -> None:
     columns = re.search(r"\[([^\[\]]*)\]$", rest)
     mode: Mode = "append" if match["mode"] == "Append" else "overwrite"  # where something is, the others fail or skip
     options = match["options"] or (match["map"] or "").replace(" -> ", "=")
-    is_dynamic = "partitionOverwriteMode=dynamic" in options or (
-        at.conf.get("spark.sql.sources.partitionOverwriteMode", "").lower() == "dynamic"
-    )
-    if match["mode"] == "Overwrite" and match["partitions"] and is_dynamic:
-        mode = "dynamic"
+    chosen = at.conf.get(OVERWRITE_MODE, "static").lower()
+    if "partitionOverwriteMode=" in options:
+        chosen = "dynamic" if "partitionOverwriteMode=dynamic" in options else "static"
+    if match["mode"] == "Overwrite" and match["partitions"] and chosen != "static":
+        mode = "dynamic" if chosen == "dynamic" else "unsure"
     names = tuple(columns[1].split(", ")) if columns and columns[1] and "more fields" not in columns[1] else ()
     name, folders = name_and_part(match["path"])
     static = (match["static"] or (match["static_map"] or "").replace(" -> ", "=")).replace(", ", "/")
@@ -77,7 +77,8 @@ def _table_of(rest: str, at: Shown) -> Name | None:
 def hive_write(at: Shown, facts: PlanFacts) -> None:
     """``InsertIntoHiveTable `cat`.`db`.`t`, <serde>, [p=..]?, <overwrite>, <ifNotExists>, [cols], ...``."""
     match = re.match(
-        r"Execute \w*InsertIntoHiveTable (`[^,]*`), ([^,]+), (?:Map\((.*?)\), |\[(\w+=?.*?)\], )?(true|false), "
+        r"Execute \w*InsertIntoHiveTable (?:InsertIntoHiveTable )?(`[^,]*`), ([^,]+), "
+        r"(?:Map\((.*?)\), |\[(\w+=?.*?)\], )?(true|false), "
         r"(true|false), .*?\[([^\]]*)\]",
         at.line,
     )

@@ -65,7 +65,7 @@ def static_file(name: str) -> Path | None:
 
 def render(page: Page, query: Mapping[str, str]) -> str:
     """The page as Airflow serves it: ``query`` is its URL's, with the order and the page of each table."""
-    head = '<link rel="stylesheet" href="static/doeks.css">'
+    head = '<link rel="stylesheet" href="static/doeks.css"><link rel="icon" href="static/costs.svg">'
     scripts = ["static/plotly.min.js"] if _has_chart(page) and chart_script() else []
     foot = "".join(f'<script src="{path}"></script>' for path in (*scripts, "static/doeks.js"))
     return _render(page, [_view(block, query) for block in page.blocks], head, foot, is_served=True)

@@ -111,10 +111,13 @@ def check(told: Any, truth: Sequence[int]) -> None:
         assert told.why_unknown
 
 
-@given(st.lists(WRITES, min_size=1, max_size=7), st.booleans())
-def test_what_writes_left_is_told_exactly_or_not_at_all(writes, is_old):
+AGES = st.sampled_from([(False, False), (True, False), (True, True)])  # Spark 3.5, 3.0, 2.4
+
+
+@given(st.lists(WRITES, min_size=1, max_size=7), AGES)
+def test_what_writes_left_is_told_exactly_or_not_at_all(writes, age):
     """Appends, overwrites of all, of one and of some partitions, refused and skipped writes, in any order."""
-    log, disk = WrittenLog(is_old=is_old), {}
+    log, disk = WrittenLog(*age), {}
     for how, what in writes:
         write(log, disk, how, what)
     summary = lineage_of(log)
@@ -126,10 +129,10 @@ def test_what_writes_left_is_told_exactly_or_not_at_all(writes, is_old):
         assert (told.rows, told.bytes, told.files) == truth
 
 
-@given(st.lists(READS, min_size=1, max_size=6), st.booleans())
-def test_what_reads_took_is_told_exactly_or_not_at_all(reads, is_old):
+@given(st.lists(READS, min_size=1, max_size=6), AGES)
+def test_what_reads_took_is_told_exactly_or_not_at_all(reads, age):
     """Whole, by equality, lists, ranges, run-time filters, by folders, together with others, and by unknown nodes."""
-    log = WrittenLog(is_old=is_old)
+    log = WrittenLog(*age)
     taken: set[int] = set()
     for how, what in reads:
         taken |= read(log, how, what)

@@ -13,9 +13,10 @@ SQL = "org.apache.spark.sql.execution.ui."
 
 @dataclass
 class WrittenLog:
-    """A log that grows by executions; ``is_old`` writes plans as Spark 3.0 does."""
+    """A log that grows by executions; ``is_old`` writes plans as Spark 3.0 does, ``is_ancient`` too, as 2.4."""
 
     is_old: bool = False
+    is_ancient: bool = False
     lines: list[dict[str, Any]] = field(default_factory=list)
     number: int = 0
     accumulator: int = 0
@@ -41,7 +42,8 @@ class WrittenLog:
 
     def scan(self, paths: Sequence[str], filters: str, rows: int, size: int, files: int) -> dict[str, Any]:
         """A node that reads Parquet; its counts are told when the execution runs."""
-        ids = self._ids("number of output rows", "number of files read", "size of files read")
+        files_name = "number of files" if self.is_ancient else "number of files read"
+        ids = self._ids("number of output rows", files_name, "size of files read")
         location = f"InMemoryFileIndex({len(paths)} paths)[{', '.join(paths)}]"
         if self.is_old:
             location = f"InMemoryFileIndex[{', '.join(paths)}]"
@@ -69,13 +71,18 @@ class WrittenLog:
         conf: Mapping[str, str] | None = None,
     ) -> None:
         """An execution that writes files: (rows, bytes, files), or None where it found something and wrote nothing."""
-        ids = self._ids("number of written files", "written output", "number of output rows", "number of dynamic part")
+        size = "bytes of written output" if self.is_ancient else "written output"
+        ids = self._ids("number of written files", size, "number of output rows", "number of dynamic part")
         options = f"Map(path -> {path})" if self.is_old else f"[path={path}]"
         parts = [path, f"[{static}]" if static and not self.is_old else "", "false", f"[{by}]" if by else "", "Parquet"]
         if static and self.is_old:
             parts[1] = f"Map({static.replace('=', ' -> ')})"
         parts += [options, mode, "[id, p]"]
-        line = "Execute InsertIntoHadoopFsRelationCommand " + ", ".join(part for part in parts if part)
+        line = (
+            "Execute InsertIntoHadoopFsRelationCommand "
+            + "InsertIntoHadoopFsRelationCommand " * self.is_ancient
+            + ", ".join(part for part in parts if part)
+        )
         counts = (
             {} if written is None else dict(zip(ids.values(), (written[2], written[1], written[0], 0), strict=True))
         )
@@ -104,7 +111,7 @@ class WrittenLog:
                 "physicalPlanDescription": "",
                 "sparkPlanInfo": _bare(plan),
                 "time": at,
-                "modifiedConfigs": dict(conf or {}),
+                **({} if self.is_old else {"modifiedConfigs": dict(conf or {})}),  # logged since Spark 3.3
             }
         )
         if is_run:

@@ -127,7 +127,7 @@ def test_denied_names_the_caller(aws):
 
 def test_an_expired_token_is_renewed_once(aws):
     """When credentials expire the client is made anew from the connection: one refused call, no failure."""
-    tokens = iter(["old", "old", "new", "new"])
+    tokens = iter(["old", "new", "new"])
     platform = aws.platform(tokens=tokens)
     ref = submit(platform, aws)
     aws.emr.dead_tokens.add("old")

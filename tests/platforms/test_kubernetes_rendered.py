@@ -17,6 +17,7 @@ from airflow_doeks.model.identity import JobIdentity
 from airflow_doeks.model.job import read_spark_job
 from airflow_doeks.platforms.clients import Clients
 from airflow_doeks.platforms.registry import TYPES
+from airflow_doeks.platforms.spark.presets import PRESETS
 from tests.fakes.definitions import folder, violations
 
 FOLDER = Path(__file__).parent / "rendered"
@@ -61,6 +62,13 @@ def test_every_request_fits_the_definition(case):
     if folder() is None:
         pytest.skip("DOEKS_SHARED names no folder with definitions (crds/)")
     assert violations(rendered(case)["resource"]) == []
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_every_preset_is_rendered(operator):
+    """No preset is left out of the cases, so that each is held against the operator's definition."""
+    jobs = [yaml.safe_load(case.read_text())["job"] for case in CASES if case.parent.name == operator]
+    assert {name for job in jobs for name in job.get("presets", ())} == set(PRESETS)
 
 
 class _Dumper(yaml.SafeDumper):
