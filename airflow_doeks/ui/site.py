@@ -18,8 +18,9 @@ from airflow_doeks.ui.html import HEADERS, render, whole_number
 from airflow_doeks.ui.pages.costs import STEPS, Filters, costs_page
 from airflow_doeks.ui.pages.dag import dag_page
 from airflow_doeks.ui.pages.dataset import dataset_page
-from airflow_doeks.ui.pages.run import HISTORY, RunTimes, TaskTimes, run_page
+from airflow_doeks.ui.pages.run import HISTORY, RunTimes, run_page
 from airflow_doeks.ui.pages.task import TaskPlace, shown_record, task_page
+from airflow_doeks.ui.pages.tasks_of_run import TaskTimes
 
 Query = Mapping[str, str]
 Readable = Callable[[set[str]], set[str]]  # which of some DAGs the person may read

@@ -112,9 +112,8 @@ class Watch:
             async for block in answer.content.iter_any():
                 *whole, rest = (rest + block).split(b"\n")
                 for line in whole:
-                    for change in self._told(
-                        object_of(line, f"watch {self.kind.plural}", self.calls.server), self.calls.server
-                    ):
+                    event = object_of(line, f"watch {self.kind.plural}", self.calls.server)
+                    for change in self._told(event, self.calls.server):
                         yield change
                     lines += 1
                     if lines % TURN_LINES == 0:
