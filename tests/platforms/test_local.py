@@ -268,7 +268,8 @@ def test_a_job_is_given_named_variables_only(jobs, monkeypatch):
         ref = platform.submit(platform.render(jobs.job(), jobs.identity(task_id=task)))
         jobs.until_running(ref)
         seen.append((jobs.run(ref) / "environment").read_text())
-        assert {oct((jobs.run(ref) / "request.json").stat().st_mode & 0o777)} == {"0o600"}
+        assert oct((jobs.run(ref) / "request.json").stat().st_mode & 0o777) == "0o600"
+        assert oct(jobs.run(ref).stat().st_mode & 0o777) == "0o700"  # its log and its data are nobody else's
     for environment in seen:
         assert {"SPARK_CONF_DIR=/etc/spark", "LC_TIME=C", f"HOME={os.environ['HOME']}"} <= set(environment.splitlines())
         assert "hunter3" not in environment

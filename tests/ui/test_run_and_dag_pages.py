@@ -8,7 +8,8 @@ from airflow_doeks.model.status import JobState
 from airflow_doeks.report.entry import entry_of
 from airflow_doeks.ui.blocks import Chart
 from airflow_doeks.ui.pages.dag import dag_page
-from airflow_doeks.ui.pages.run import RunTimes, TaskTimes, run_page
+from airflow_doeks.ui.pages.run import RunTimes, run_page
+from airflow_doeks.ui.pages.tasks_of_run import TaskTimes
 from tests.ui.conftest import NOON
 from tests.ui.test_task_page import facts, notices, texts
 
