@@ -6,6 +6,8 @@ from typing import Any
 
 from airflow_doeks import __version__
 
+PAGES = "/doeks"  # where the pages of `ui` stand, below Airflow's web server
+
 
 def _option(description: str, default: str, *, kind: str = "string", example: str | None = None) -> dict[str, Any]:
     return {

@@ -17,7 +17,8 @@ from airflow_doeks.hooks.stores import LocalStore
 from airflow_doeks.ledger import Ledger
 from airflow_doeks.ledger.changes import Changes
 from airflow_doeks.report.shelf import Shelf
-from airflow_doeks.ui.pages.run import RunTimes, TaskTimes
+from airflow_doeks.ui.pages.run import RunTimes
+from airflow_doeks.ui.pages.tasks_of_run import TaskTimes
 from airflow_doeks.ui.site import Site
 
 RECORDS = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 from airflow_doeks import compat
 from airflow_doeks.ui.metadata import tries_of
-from airflow_doeks.ui.pages.run import TaskTimes
+from airflow_doeks.ui.pages.tasks_of_run import TaskTimes
 
 _STAMP = re.compile(r"\[?(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?)(Z|[+-]\d\d:?\d\d)\]?")
 # What the API server and `DAG.test` say in the same process and no worker would; Airflow 3 names loggers in brackets.
@@ -61,4 +61,4 @@ def _name(dag_id: str, run_id: str, one: TaskTimes) -> str:
         dag_id=dag_id, run_id=run_id, task_id=one.task_id, map_index=one.map_index, try_number=one.try_number
     )
     template = Template(compat.conf.get("logging", "log_filename_template"))
-    return template.render(ti=ti, try_number=one.try_number)
+    return str(template.render(ti=ti, try_number=one.try_number))

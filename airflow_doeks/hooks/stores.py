@@ -152,21 +152,23 @@ class S3Store:
     def _translated(self, name: str) -> Iterator[None]:
         from botocore.exceptions import BotoCoreError, ClientError
 
+        from airflow_doeks.model.redaction import redacted
+
         where = f"{self.url}/{name}"
         try:
             yield
         except ClientError as error:
             code = str(error.response.get("Error", {}).get("Code", ""))
             if code in _MISSING:
-                raise FileNotFoundError(where) from error
+                raise FileNotFoundError(where) from None
             if code in _FORBIDDEN:
-                msg = f"{where}: access denied with connection {self._connection!r}: {error}"
-                raise PermissionError(msg) from error
-            msg = f"{where}: {error}"
-            raise OSError(msg) from error
+                msg = f"{where}: access denied with connection {self._connection!r}: {redacted(str(error))}"
+                raise PermissionError(msg) from None
+            msg = f"{where}: {redacted(str(error))}"
+            raise OSError(msg) from None
         except BotoCoreError as error:
-            msg = f"{where}: {error}"
-            raise OSError(msg) from error
+            msg = f"{where}: {redacted(str(error))}"
+            raise OSError(msg) from None
 
 
 class _Body(io.RawIOBase):

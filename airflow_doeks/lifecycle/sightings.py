@@ -73,7 +73,8 @@ class Keeper:
         finally:
             writing.cancel()
             await asyncio.gather(writing, return_exceptions=True)
-            await self._write(ref, kept)
+            # Airflow cancels a trigger again and again until it is gone: what was seen is written all the same.
+            await asyncio.shield(asyncio.ensure_future(self._write(ref, kept)))
             self._jobs.pop(ref, None)
 
     async def _write_now_and_then(self, ref: str, kept: _Kept) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from airflow_doeks.model.redaction import without_userinfo
+from airflow_doeks.model.redaction import public_uri
 
 _SCHEMES = {  # how storage connectors spell a scheme -> how OpenLineage spells it
     "s3a": "s3",  # Hadoop's S3 connector
@@ -39,7 +39,7 @@ def dataset_name(uri: str) -> Name:
 
     ``s3a://raw/orders/`` is ``("s3://raw", "orders")``; ``file:/data/x`` and ``/data/x`` are ``("file", "/data/x")``.
     """
-    match = _URI.match(without_userinfo(uri))
+    match = _URI.match(public_uri(uri))
     if match is None:
         return Name("file", str(Path(uri).absolute()))
     scheme, rest = match[1].lower(), match[2]

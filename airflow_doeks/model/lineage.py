@@ -31,7 +31,7 @@ class Dataset(OpenNoun):
     """
 
     namespace: Uri
-    name: str
+    name: Uri
     rows: int | None = None
     bytes: int | None = None
     files: int | None = None

@@ -18,7 +18,7 @@ from pydantic import (
     WrapValidator,
 )
 
-from airflow_doeks.model.redaction import redacted, without_userinfo
+from airflow_doeks.model.redaction import public_uri, redacted
 
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,40}")
 
@@ -36,7 +36,7 @@ def _word(value: Any, known: ValidatorFunctionWrapHandler) -> Any:
 OrNewer = WrapValidator(_word)  # on a Literal of a record, which would else vanish from readers that are older
 Amount = Annotated[Decimal, PlainSerializer(lambda value: format(value, "f"), return_type=str, when_used="json")]
 Told = Annotated[str, AfterValidator(redacted)]  # somebody else's words
-Uri = Annotated[str, AfterValidator(without_userinfo)]
+Uri = Annotated[str, AfterValidator(public_uri)]
 UtcTime = Annotated[AwareDatetime, PlainSerializer(datetime.isoformat, return_type=str, when_used="json")]
 
 

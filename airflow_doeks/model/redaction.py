@@ -13,10 +13,11 @@ MASK = "***"
 
 # Each repetition is bounded or cannot fail once begun, so that a line of megabytes costs no more than its length.
 _NAME = (
-    r"(?:pass(?:word|wd|phrase)|secret|token|credential|(?:access|api|private|account)[._-]?key|x-amz-signature)"
+    r"(?:(?:pass(?:word|wd|phrase)|secret|token|credential|(?:access|api|private|account)[._-]?key|x-(?:amz|goog)-sig)"
     r"[\w.-]{0,60}"
+    r"|(?:(?<![a-z])(?:pass|pwd)|(?<=[?&;])sig(?:nature)?)(?![\w.-]))"  # sig: of Azure's shared access signatures
 )
-_IS = r"\\?[\"']?\]?\s{0,40}(?:=>|->|[=:])\s{0,40}"
+_IS = r"\\?[\"'`]?\]?\s{0,40}(?:=>|->|[=:])\s{0,40}"
 # Quoted, also with a quote that is itself escaped and, cut off, up to the end of the text.
 _QUOTED = r"[bru]{0,2}(?P<quote>\\?[\"'])(?:[^\\\"']+|(?!(?P=quote))(?:\\.|.))*(?P<end>(?P=quote)|\Z)"
 _VALUE = rf"(?!\*\*\*[\"'])(?:{_QUOTED}|\S+)"  # not what the first row has masked
@@ -46,6 +47,11 @@ _ROWS = tuple(
             rf"(?P<before>(?<![\w.-])--?[\w.-]{{0,60}}?{_NAME}\s{{1,4}}){_NOT_A_FLAG}{_VALUE}",
             rf"\g<before>\g<quote>{MASK}\g<end>",
         ),
+        # password 'x' of Spark's OPTIONS, IDENTIFIED BY 'x' of a database
+        (
+            rf"(?P<before>(?:password|\bidentified\s{{1,4}}by)`?\s{{1,4}}){_QUOTED}",
+            rf"\g<before>\g<quote>{MASK}\g<end>",
+        ),
         # Authorization: Bearer x
         (
             rf"(?P<before>\bauthorization{_IS})(?:{_QUOTED}|{_SCHEME}\S+)",
@@ -56,12 +62,21 @@ _ROWS = tuple(
         (r"(?P<before>://)(?-i:AKIA|ASIA)[0-9A-Z]{16}:[^\s@]{1,200}@", rf"\g<before>{MASK}:{MASK}@"),
         (r"\b(?-i:AKIA|ASIA)[0-9A-Z]{16}\b", MASK),  # ids of AWS access keys
         (r"(?P<before>://[^/\s:@]*:)[^\s/]+@", rf"\g<before>{MASK}@"),
+        (r"(?P<before>\bhttps?://)[^/\s:@]+@", rf"\g<before>{MASK}@"),  # elsewhere it is a container
+        # tokens known by their looks: JSON web tokens, EKS, GitHub
+        (r"(?-i:\beyJ[\w-]{8,2000}\.[\w-]{8,4000}(?:\.[\w-]{0,2000})?)", MASK),
+        (r"(?-i:\bk8s-aws-v1\.[\w-]{8,}|\bgh[pousr]_[A-Za-z0-9]{20,})", MASK),
     )
 )
 
 
-_MAY_HOLD_ONE = re.compile(rf"{_NAME}|authorization|bearer|AKIA|ASIA|://[^/\s@]*:", re.IGNORECASE)
-_USERINFO = re.compile(r"//(?:(?:AKIA|ASIA)[0-9A-Z]{16}:[^\s@]{1,200}|[^/\s:@]*:[^\s/@]*)@")
+_MAY_HOLD_ONE = re.compile(
+    rf"{_NAME}|authorization|bearer|identified|AKIA|ASIA|eyJ|k8s-aws-v1|gh[pousr]_|://[^/\s@]*:|https?://[^/\s@]*@",
+    re.IGNORECASE,
+)
+_USERINFO = re.compile(
+    r"//(?:(?:AKIA|ASIA)[0-9A-Z]{16}:[^\s@]{1,200}|[^/\s:@]*:[^\s/]*)@|(?<=http:)//[^/\s@]*@|(?<=https:)//[^/\s@]*@"
+)
 
 
 def redacted(text: str) -> str:
@@ -73,6 +88,10 @@ def redacted(text: str) -> str:
     return text
 
 
-def without_userinfo(uri: str) -> str:
-    """A URI without ``user:password@``, which is nobody's name; the container of ``abfss://container@host`` is one."""
-    return _USERINFO.sub("//", uri)
+def public_uri(uri: str) -> str:
+    """A URI that lets nobody in: without ``user:password@``, signatures and tokens of its query masked.
+
+    The container of ``abfss://container@host`` is a part of a name and stays.
+    """
+    place, mark, query = uri.partition("?")
+    return _USERINFO.sub("//", place) + redacted(mark + query)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 from airflow_doeks.attempt.announcement import JOB_KEY
-from airflow_doeks.compat import BaseOperatorLink, xcom_page
+from airflow_doeks.compat import HAS_EXTERNAL_VIEWS, HAS_FLASK_VIEWS, BaseOperatorLink, web_root, xcom_page
+from airflow_doeks.provider_info import PAGES
 
 
 class _JobLink(BaseOperatorLink):
@@ -39,13 +41,16 @@ class ConsoleLink(_JobLink):
 
 
 class CostLink(BaseOperatorLink):
-    """The record of this task, in Airflow's own XCom page."""
+    """The page of this task's cost and data; its record in Airflow's XCom page where this Airflow shows no pages."""
 
     name = "Cost and lineage"
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:  # noqa: ARG002 - Airflow's signature
-        """The path of the XCom page below the web server's root."""
-        return xcom_page(ti_key.dag_id, ti_key.run_id, ti_key.task_id, ti_key.map_index)
+        """The path of the page on the web server's host."""
+        place = {"dag_id": ti_key.dag_id, "run_id": ti_key.run_id, "task_id": ti_key.task_id}
+        if HAS_EXTERNAL_VIEWS or HAS_FLASK_VIEWS:
+            return f"{web_root()}{PAGES}/task?{urlencode({**place, 'map_index': ti_key.map_index})}"
+        return xcom_page(**place, map_index=ti_key.map_index)
 
 
 LINKS = (SparkUILink, DriverLogLink, ConsoleLink, CostLink)

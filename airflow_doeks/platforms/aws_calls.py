@@ -67,7 +67,7 @@ class AwsCalls:
         for is_last in (False, True):
             try:
                 answer: dict[str, Any] = getattr(self._connected(), action)(**parameters)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, raised as a Refusal
                 code = error_code(error)
                 if code in RENEWED and not is_last:
                     self._client = None
@@ -75,7 +75,7 @@ class AwsCalls:
                 refusal = self._refusal(action, error, code)
                 if refusal.kind == "no_credentials":
                     self._client = None  # a client looks for them only when it is made
-                raise refusal from error
+                raise refusal from None  # a traceback would tell what AWS said unmasked
             return answer
         raise AssertionError  # pragma: no cover - the loop returns or raises
 

@@ -48,7 +48,7 @@ EMBEDDED = "local"  # the type, and the platform's name, that there is without a
 TYPES: dict[str, PlatformType] = {
     "apache_spark": PlatformType(
         module="airflow_doeks.platforms.apache_spark.platform",
-        checks="airflow_doeks.platforms.apache_spark.checks",
+        checks="airflow_doeks.platforms.spark.resource.checks",
         engines=frozenset({SPARK}),
         ref="apache_spark://<api-server>/<namespace>/<name>/<uid>",
         storage="aws_connection",
@@ -63,7 +63,7 @@ TYPES: dict[str, PlatformType] = {
     ),
     "kubeflow_spark": PlatformType(
         module="airflow_doeks.platforms.kubeflow_spark.platform",
-        checks="airflow_doeks.platforms.kubeflow_spark.checks",
+        checks="airflow_doeks.platforms.spark.resource.checks",
         engines=frozenset({SPARK}),
         ref="kubeflow_spark://<api-server>/<namespace>/<name>/<uid>",
         storage="aws_connection",

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from airflow_doeks import compat
+from airflow_doeks.provider_info import PAGES
 from airflow_doeks.ui.html import HEADERS, static_file
 from airflow_doeks.ui.opening import site
 
@@ -27,7 +28,7 @@ def views() -> list[dict[str, Any]]:
     """The view with its entry in the menu, as a plugin gives it to Airflow 2; needs Airflow's web server."""
     from flask_appbuilder import BaseView
 
-    members: dict[str, Any] = {"route_base": "/doeks", "default_view": "costs"}
+    members: dict[str, Any] = {"route_base": PAGES, "default_view": "costs"}
     for name, entity in _ROUTES.items():
         members[name] = _route(f"/{name}", name, partial(_answer, name), entity)
     members["static"] = _route("/static/<name>", "static", _static, None)

@@ -9,7 +9,8 @@ from typing import Any
 
 from airflow_doeks import compat
 from airflow_doeks.attempt.announcement import JOB_KEY
-from airflow_doeks.ui.pages.run import RunTimes, TaskTimes
+from airflow_doeks.ui.pages.run import RunTimes
+from airflow_doeks.ui.pages.tasks_of_run import TaskTimes
 
 
 def run_times(dag_id: str, run_id: str) -> RunTimes | None:

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from airflow_doeks.compat import HAS_EXTERNAL_VIEWS, HAS_FLASK_VIEWS, AirflowPlugin, web_root
+from airflow_doeks.provider_info import PAGES
 
-PREFIX = "/doeks"
 _Scope = MutableMapping[str, Any]
 _Receive = Callable[[], Awaitable[_Scope]]
 _Send = Callable[[_Scope], Awaitable[None]]
@@ -32,7 +32,7 @@ def _views() -> list[dict[str, str]]:
         ("Cost and data", "dag", "doeks-dag", "dag?dag_id={DAG_ID}"),
         ("Data costs", "nav", "doeks-costs", "costs"),
     )
-    root = f"{web_root()}{PREFIX}"
+    root = f"{web_root()}{PAGES}"
     return [
         {
             "name": name,
@@ -53,7 +53,7 @@ class DoeksPlugin(AirflowPlugin):
     """
 
     name = "doeks"
-    fastapi_apps = [{"app": LazyApp(), "url_prefix": PREFIX, "name": "doeks"}] if HAS_EXTERNAL_VIEWS else []
+    fastapi_apps = [{"app": LazyApp(), "url_prefix": PAGES, "name": "doeks"}] if HAS_EXTERNAL_VIEWS else []
     external_views = _views() if HAS_EXTERNAL_VIEWS else []
 
     @property

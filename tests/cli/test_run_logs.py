@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timezone
 
 from airflow_doeks.cli.run_logs import lines_by_try
-from airflow_doeks.ui.pages.run import TaskTimes
+from airflow_doeks.ui.pages.tasks_of_run import TaskTimes
 
 LOG_OF_3 = """\
 2026-11-29T12:59:39.700000Z [info     ] Created dag run. [airflow.models.dagrun] loc=dagrun.py:2464

@@ -80,7 +80,8 @@ class FakeS3:
             names = [name for name, (_, mark, _) in zip(names, inner, strict=True) if not mark]
         rows = "".join(
             f"<Contents><Key>{quote(name)}</Key><Size>{(root / name).stat().st_size}</Size>"
-            f"<ETag>x</ETag><LastModified>2026-11-20T12:00:00.000Z</LastModified></Contents>"
+            f"<ETag>{escape(_etag((root / name).read_bytes()))}</ETag>"
+            "<LastModified>2026-11-20T12:00:00.000Z</LastModified></Contents>"
             for name in names[:most]
         )
         rows += "".join(f"<CommonPrefixes><Prefix>{quote(name)}</Prefix></CommonPrefixes>" for name in folders)

@@ -60,6 +60,17 @@ def test_write_read_list_delete(store):
     assert list(store.list("v2")) == []
 
 
+def test_an_object_that_was_written_anew_has_another_stamp(store):
+    """Names come with stamps; the one of an object that nobody touched stays."""
+    store.write("v1/a", b"1")
+    store.write("v1/b", b"1")
+    before = dict(store.stamped("v1/"))
+    store.write("v1/a", b"2")
+    after = dict(store.stamped("v1/"))
+    assert sorted(before) == list(store.list("v1/"))
+    assert (before["v1/a"] == after["v1/a"], before["v1/b"] == after["v1/b"]) == (False, True)
+
+
 def test_missing_name(store):
     """A name that is not there is FileNotFoundError, and the message holds it."""
     with pytest.raises(FileNotFoundError, match=r"no/such\.json"):

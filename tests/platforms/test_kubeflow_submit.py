@@ -141,3 +141,14 @@ def test_a_resource_of_the_same_name_made_anew_is_another_job(kubeflow):
     assert kubeflow.platform().observe(ref).state is JobState.LOST
     kubeflow.platform().cancel(ref)
     assert (KUBEFLOW, NAMESPACE, ref.path[1]) in kubeflow.cluster.objects
+
+
+def test_every_page_of_a_list_is_read(kubeflow, monkeypatch):
+    """The jobs of earlier tries and all that live are found, however many objects a page holds."""
+    monkeypatch.setattr("airflow_doeks.platforms.kubernetes.calls.PAGE_ITEMS", 1)
+    refs = {submit(kubeflow, attempt_id=f"try-{number}") for number in range(3)}
+    kubeflow.server.calls.clear()
+    platform, identity = kubeflow.platform(), kubeflow.identity()
+    assert {status.ref for status in platform.find(identity)} == refs
+    assert {status.ref for status in platform.living(identity.instance)} == refs
+    assert kubeflow.server.calls == {"list sparkapplications": 6}

@@ -14,9 +14,10 @@ import pytest
 import yaml
 
 from airflow_doeks.model.identity import JobIdentity
-from airflow_doeks.model.job import read_spark_job
+from airflow_doeks.model.job import SparkJob
 from airflow_doeks.platforms.clients import Clients
 from airflow_doeks.platforms.registry import TYPES
+from airflow_doeks.platforms.spark.presets import PRESETS
 from tests.fakes.definitions import folder, violations
 
 FOLDER = Path(__file__).parent / "rendered"
@@ -45,7 +46,7 @@ def rendered(case: Path) -> dict[str, Any]:
     text = yaml.safe_load(case.read_text())
     module = TYPES[case.parent.name].load()
     config = module.Config.model_validate({"type": case.parent.name} | ENTRY | text["platform"])
-    request = module.Platform(config, "sales_k8s", Clients()).render(read_spark_job(text["job"]), IDENTITY)
+    request = module.Platform(config, "sales_k8s", Clients()).render(SparkJob.of_rendered(text["job"]), IDENTITY)
     return {"name": request.name, "spec_hash": request.spec_hash, **request.body}
 
 
@@ -61,6 +62,13 @@ def test_every_request_fits_the_definition(case):
     if folder() is None:
         pytest.skip("DOEKS_SHARED names no folder with definitions (crds/)")
     assert violations(rendered(case)["resource"]) == []
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_every_preset_is_rendered(operator):
+    """No preset is left out of the cases, so that each is held against the operator's definition."""
+    jobs = [yaml.safe_load(case.read_text())["job"] for case in CASES if case.parent.name == operator]
+    assert {name for job in jobs for name in job.get("presets", ())} == set(PRESETS)
 
 
 class _Dumper(yaml.SafeDumper):

@@ -37,6 +37,23 @@ CASES = [  # the text of a log, what may be repeated of it
     ("('spark.hadoop.fs.s3a.secret.key', 'hunter2')", "('spark.hadoop.fs.s3a.secret.key', '***')"),
     ("aws_secret_access_key = wJalrXUtnFEMI/K7MDENG", "aws_secret_access_key = ***"),
     ("https://b.s3/x?X-Amz-Signature=0a1b2c", "https://b.s3/x?X-Amz-Signature=***"),
+    (
+        "https://storage.googleapis.com/b/x?X-Goog-Signature=0a1b",
+        "https://storage.googleapis.com/b/x?X-Goog-Signature=***",
+    ),
+    ("wasbs://c@acme.net/x?sv=2020&sig=a%2Fb&se=1 denied", "wasbs://c@acme.net/x?sv=2020&sig=*** denied"),
+    ("https://b.s3/x?Expires=1&Signature=0a1b", "https://b.s3/x?Expires=1&Signature=***"),
+    ("jdbc:sqlserver://db;user=bob;Pwd=hunter2", "jdbc:sqlserver://db;user=bob;Pwd=***"),
+    ("DB_PASS=hunter2 MYSQL_PWD: hunter2", "DB_PASS=*** MYSQL_PWD: ***"),
+    ("spark-submit --pass hunter2 --x", "spark-submit --pass *** --x"),
+    ("OPTIONS (user 'bob', password 'hunter 2')", "OPTIONS (user 'bob', password '***')"),
+    ("OPTIONS (`password` 'hunter2', `x` 'y')", "OPTIONS (`password` '***', `x` 'y')"),
+    ("SET `spark.acme.password`='hunter2'", "SET `spark.acme.password`='***'"),
+    ("CREATE USER bob IDENTIFIED BY 'hunter2'", "CREATE USER bob IDENTIFIED BY '***'"),
+    ("clone https://ghs0a1b@github.com/acme/x", "clone https://***@github.com/acme/x"),
+    ("sent k8s-aws-v1.aHR0cHM6Ly9zdHM as is", "sent *** as is"),
+    ("got eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln twice", "got *** twice"),
+    ("with ghp_0123456789abcdefghijABCDEFGHIJ012345", "with ***"),
 ]
 STAYS = [
     "tokenizer took 5 s",
@@ -45,6 +62,10 @@ STAYS = [
     "HTTP 401: Bearer authentication failed",
     "see https://spark.apache.org:443/docs and write to s3://acme-code/x",
     "ValueError: no flights in 2013-13",
+    "passed: 5, bypass=1, pass-through: on",
+    "[PARSE_SYNTAX_ERROR] Syntax error at or near 'FROM', token 'FROM'",
+    "abfss://lake@acme.dfs.core.windows.net/orders?version=3",
+    "signature of f: (x)",
     "",
 ]
 HOSTILE = (
@@ -57,6 +78,9 @@ HOSTILE = (
     '"password=',
     "-",
     '\\"',
+    "eyJhbGciOiJ",
+    "https://a",
+    "?sig=",
     "token :",
     "://a:",
 )

@@ -69,7 +69,7 @@ def test_a_served_page_loads_only_what_stands_beside_it(page):
     tags = Tags()
     tags.feed(html.render(page, {}))
     loaded = [attrs.get("src") or attrs.get("href") for tag, attrs in tags.seen if tag in {"script", "link", "img"}]
-    assert set(loaded) == {"static/doeks.css", "static/plotly.min.js", "static/doeks.js"}
+    assert set(loaded) == {f"static/{name}" for name in ("doeks.css", "costs.svg", "plotly.min.js", "doeks.js")}
     assert all(tag != "script" or "src" in attrs for tag, attrs in tags.seen)
     assert [attrs for _, attrs in tags.seen if any(name.startswith("on") for name in attrs)] == []
     assert "default-src 'none'" in html.HEADERS["Content-Security-Policy"]

@@ -92,6 +92,7 @@ OPERATOR = Operator(
     conf=lambda resource: (resource.get("spec") or {}).get("sparkConf") or {},
     column="Current State",
     must_look=ENDED,
+    verdicts=VERDICTS,
     job_label="spark.operator/spark-app-name",
     driver_status=driver_status,
 )

@@ -10,15 +10,15 @@ from airflow_doeks.platforms.emr_on_eks.configuration import configuration_findi
 from airflow_doeks.platforms.emr_on_eks.request import (
     ARGUMENT_LENGTH_MAX,
     ENTRY_POINT_LENGTH_MAX,
+    IMAGE_OWNER,
     PARAMETERS_LENGTH_MAX,
     TAG_VALUE_LENGTH_MAX,
     TAGS_MAX,
-    surroundings,
 )
 from airflow_doeks.platforms.protocol import Finding, JobValues
-from airflow_doeks.platforms.spark.checks import code_findings, pod_name_findings
+from airflow_doeks.platforms.spark.checks import code_findings, pod_name_findings, submitter_file_findings
 from airflow_doeks.platforms.spark.conf import conf_findings, has_templated_pods
-from airflow_doeks.platforms.spark.presets import ROLES, effect_of, fargate_findings, preset_findings
+from airflow_doeks.platforms.spark.presets import ROLES, effect_of, fargate_findings, preset_findings, surroundings
 
 if TYPE_CHECKING:
     from airflow_doeks.platforms.emr_on_eks.config import Config
@@ -41,7 +41,7 @@ def check_job(config: Config, job: JobValues) -> list[Finding]:
         found.append(Finding("namespace", text, "set `namespace` of the platform in doeks.yaml"))
     if has_templated_pods(job):
         return found
-    around = surroundings(config, {})
+    around = surroundings(config, IMAGE_OWNER, {})
     found += preset_findings(job, around)
     if fargate_findings(job, around):
         return found
@@ -108,7 +108,7 @@ def _code_findings(config: Config, job: JobValues) -> list[Finding]:
 
 
 def _conf_findings(job: JobValues) -> list[Finding]:
-    found = pod_name_findings(job)
+    found = [*pod_name_findings(job), *submitter_file_findings(job)]
     length = sum(len(str(key)) + len(str(value)) for key, value in job["conf"].items())
     if length > PARAMETERS_LENGTH_MAX:
         found.append(

@@ -19,7 +19,7 @@ from airflow_doeks.platforms.clients import Clients
 from airflow_doeks.platforms.emr_on_eks.config import Config
 from airflow_doeks.platforms.emr_on_eks.logs import CALL_SECONDS, CONTAINERS, job_links, no_log, read_logs
 from airflow_doeks.platforms.emr_on_eks.request import all_conf
-from airflow_doeks.platforms.kubernetes.pods import WORDS, PodFact, pod_facts
+from airflow_doeks.platforms.kubernetes.pods import WORDS, PodFact, pod_facts, told
 from airflow_doeks.platforms.reading import read_within
 from airflow_doeks.platforms.spark.pods import EXECUTOR_PREFIX
 from airflow_doeks.platforms.spark.root_cause import root_cause
@@ -27,7 +27,6 @@ from airflow_doeks.platforms.spark.verdict import Cause, verdict
 
 SECONDS = 20.0  # for all; what was not read by then is told
 EVENTS_MAX = 5000  # a kilobyte each; they come sorted by name, so a cut list may lack ours
-EVIDENCE_MAX = 10  # lines about pods
 JOB_LABEL = "emr-containers.amazonaws.com/job.id"  # on every pod of a job run
 TAIL_LINES = 200
 # What stateDetails says -> category; the first match holds. Words of EMR beside those of Kubernetes, November 2026.
@@ -129,9 +128,7 @@ def _read_pods(ref: JobRef, sources: Sources, found: _Found) -> None:
 
     ours = [event for event in events["items"] if is_ours(event["involvedObject"].get("name") or "")]
     found.pods += pod_facts(pods, ours)
-    found.evidence += [f"Kubernetes: {fact.text}" for fact in found.pods[:EVIDENCE_MAX]]
-    if len(found.pods) > EVIDENCE_MAX:
-        found.evidence.append(f"Kubernetes: {len(found.pods) - EVIDENCE_MAX} more")
+    found.evidence += told(found.pods)
 
 
 def _verdict(found: _Found) -> Cause:
@@ -140,5 +137,5 @@ def _verdict(found: _Found) -> Cause:
     if found.run.get("state") == "CANCELLED":
         return "cancelled", details or "the job was cancelled"
     said = next((category for pattern, category in _DETAILS if re.search(pattern, details)), None)
-    told = verdict(found.pods, found.logged, (said, details) if said else None, found.evidence)
-    return told or (_REASONS.get(reason, "unknown"), details or reason or "neither EMR nor a log tells why")
+    cause = verdict(found.pods, found.logged, (said, details) if said else None, found.evidence)
+    return cause or (_REASONS.get(reason, "unknown"), details or reason or "neither EMR nor a log tells why")

@@ -22,8 +22,9 @@ from airflow_doeks.platforms.emr_on_eks.configuration import merged
 from airflow_doeks.platforms.kubernetes.labels import label_forms
 from airflow_doeks.platforms.kubernetes.pod_template import pod_template
 from airflow_doeks.platforms.spark import conf as spark
+from airflow_doeks.platforms.spark.checks import refuse_submitter_files
 from airflow_doeks.platforms.spark.pods import EXECUTOR_PREFIX, TEMPLATE_FILE, key_conf, pod_conf
-from airflow_doeks.platforms.spark.presets import ROLES, Effect, Surroundings, effect_of
+from airflow_doeks.platforms.spark.presets import ROLES, Effect, effect_of, surroundings
 
 if TYPE_CHECKING:
     from airflow_doeks.model.job import SparkJob
@@ -98,7 +99,8 @@ class _Work:
     ) -> None:
         self.config, self.job = config, job
         values = job.plain()
-        self.effect = effect_of(values, surroundings(config, labels))
+        refuse_submitter_files(values)
+        self.effect = effect_of(values, surroundings(config, IMAGE_OWNER, labels))
         self.uploads: dict[str, str] = {}
         self.conf = {
             **self.effect.conf,
@@ -153,18 +155,6 @@ class _Work:
             {"monitoringConfiguration": monitoring} if monitoring else {}
         )
         return request | {"configurationOverrides": overrides}
-
-
-def surroundings(config: Config, labels: Mapping[str, str]) -> Surroundings:
-    """What presets may know of this platform."""
-    return Surroundings(
-        queue=config.queue,
-        fargate_profile=config.fargate_profile,
-        storage_class=config.storage_class,
-        nodes=config.node_labels,
-        owner=IMAGE_OWNER,
-        labels=labels,
-    )
 
 
 def within_limits(conf: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:

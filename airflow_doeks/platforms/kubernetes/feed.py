@@ -52,6 +52,7 @@ class Feed:
     rows: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     refs: dict[str, JobRef] = field(default_factory=dict)  # by name, of the wanted jobs that are known here
     told: dict[JobRef, JobStatus] = field(default_factory=dict)
+    verdicts: dict[str, str] = field(default_factory=dict)  # by name: the outcome that an operator told before its end
     silent_since: dict[JobRef, float] = field(default_factory=dict)
     stalled: dict[JobRef, str] = field(default_factory=dict)  # the operator's word that it has not left since
     looks: dict[JobRef, asyncio.Task[JobStatus]] = field(default_factory=dict)
@@ -142,7 +143,8 @@ class Feed:
         if known is not None and known.state.is_terminal:
             return []
         row = self.rows.get(ref.path[1])
-        status = self.operator.status_of_row(ref, row) if row is not None else None
+        verdict = self.verdicts.get(ref.path[1], "")
+        status = self.operator.status_of_row(ref, row, verdict) if row is not None else None
         if status is None:
             self._look(ref)
             return []
@@ -224,17 +226,28 @@ class Feed:
             self._present = set()
         elif change.what == "synced":
             for gone in self.rows.keys() - self._present:
-                del self.rows[gone]
+                self._drop(gone)
                 self._news.append(gone)
             self.is_synced = True
         elif change.what == "deleted":
-            self.rows.pop(name, None)
+            self._drop(name)
             self._news.append(name)
         else:
             self._present.add(name)
             if self.rows.get(name) != change.item:
                 self.rows[name] = {key: value for key, value in change.item.items() if key != "Age"}
+                self._note_verdict(name, self.operator.word(change.item))
                 self._news.append(name)
+
+    def _note_verdict(self, name: str, word: str) -> None:
+        if word in self.operator.verdicts:
+            self.verdicts[name] = word
+        elif word not in self.operator.must_look:
+            self.verdicts.pop(name, None)  # it goes on: that was an earlier attempt's
+
+    def _drop(self, name: str) -> None:
+        self.rows.pop(name, None)
+        self.verdicts.pop(name, None)
 
     def _now(self) -> float:
         return self.calls.patience.clock.monotonic()

@@ -18,6 +18,7 @@ from airflow_doeks.platforms.kubernetes.server import Kind
 log = logging.getLogger(__name__)
 
 Json = Mapping[str, Any]
+TOKEN = f"{PREFIX}token"  # annotation of a resource; no label holds 64 characters
 _warned: set[tuple[str, str]] = set()
 
 
@@ -41,7 +42,8 @@ class Operator:
         states: its words -> ours; a word that is not here is still running, with one warning.
         read: what a resource's status says.
         column: the printed column that holds the state's word; ``ended_column``: the one of the end, if any.
-        must_look: words whose verdict stands in the resource only, not in the printed columns.
+        must_look: last words that carry no outcome; it stands in the resource, and in the verdict seen before them.
+        verdicts: words that tell the outcome before the last one does.
         job_label: label of a job's pods that holds the resource's name.
         conf: the Spark properties that a resource asks for, its own fields among them.
         driver_status: what a resource keeps of its driver's pod, whose status it is; None where nothing is kept.
@@ -59,6 +61,7 @@ class Operator:
     ended_column: str = ""
     attempts_column: str = ""
     must_look: frozenset[str] = frozenset()
+    verdicts: Mapping[str, JobState] = field(default_factory=dict)
     driver_status: Callable[[Json], Json | None] | None = None
     end_events: Mapping[str, JobState] = field(default_factory=dict)
 
@@ -92,13 +95,23 @@ class Operator:
             submitted=moment(metadata.get("creationTimestamp")),
             ended=told.ended,
             attempts=told.attempts,
+            name=metadata["name"],
+            token=full.get(TOKEN, ""),
         )
 
-    def status_of_row(self, ref: JobRef, row: Json) -> JobStatus | None:
-        """The status behind the printed columns of a resource; None where the resource itself must be looked at."""
-        word = text_of(row.get(self.column))
+    def word(self, row: Json) -> str:
+        """The operator's word in the printed columns."""
+        return text_of(row.get(self.column))
+
+    def status_of_row(self, ref: JobRef, row: Json, verdict: str = "") -> JobStatus | None:
+        """The status behind the printed columns of a resource; None where the resource itself must be looked at.
+
+        ``verdict`` is the last word seen of it that told an outcome.
+        """
+        word = self.word(row)
         if word in self.must_look:
-            return None
+            state = self.verdicts.get(verdict)
+            return JobStatus(ref, state, word, verdict) if state else None
         attempts = text_of(row.get(self.attempts_column))
         return JobStatus(
             ref=ref,

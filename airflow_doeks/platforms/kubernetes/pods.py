@@ -15,6 +15,7 @@ from airflow_doeks.model.record import FailureCategory
 
 Json = Mapping[str, Any]
 PodRole = Literal["driver", "executor", "other"]
+EVIDENCE_MAX = 10  # lines about pods
 
 # What is told of a pod -> category; the first match holds, and of two facts the one that stands higher.
 WORDS: tuple[tuple[str, FailureCategory], ...] = (
@@ -53,6 +54,12 @@ class PodFact(NamedTuple):
 def category_of(text: str) -> FailureCategory | None:
     """The category of what is told of a driver."""
     return next((category for pattern, category in WORDS if re.search(pattern, text)), None)
+
+
+def told(facts: Sequence[PodFact]) -> list[str]:
+    """Facts as lines of evidence, the first ten."""
+    more = [f"Kubernetes: {len(facts) - EVIDENCE_MAX} more"] if len(facts) > EVIDENCE_MAX else []
+    return [*(f"Kubernetes: {fact.text}" for fact in facts[:EVIDENCE_MAX]), *more]
 
 
 def pod_facts(pods: Sequence[Json], events: Sequence[Json]) -> list[PodFact]:

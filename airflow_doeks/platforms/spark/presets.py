@@ -49,6 +49,18 @@ class Surroundings:
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
+def surroundings(config: Any, owner: str, labels: Mapping[str, str]) -> Surroundings:
+    """What presets may know of a platform on Kubernetes, from its entry of doeks.yaml."""
+    return Surroundings(
+        queue=config.queue,
+        fargate_profile=config.fargate_profile,
+        storage_class=config.storage_class,
+        nodes=config.node_labels,
+        owner=owner,
+        labels=labels,
+    )
+
+
 @dataclass(frozen=True)
 class Effect:
     """What presets add: Spark properties, node labels of EMR's submitter pod, patches of the pod templates."""

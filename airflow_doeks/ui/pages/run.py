@@ -5,32 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 
 from airflow_doeks.report.entry import Entry
 from airflow_doeks.report.spending import total_by
 from airflow_doeks.ui import cells
 from airflow_doeks.ui.blocks import Block, Cell, Chart, Column, Notice, Page, Series, Table
-from airflow_doeks.ui.pages.rows import WASTE, rows_of, sum_facts
+from airflow_doeks.ui.pages.rows import sum_facts
+from airflow_doeks.ui.pages.tasks_of_run import TaskTimes, tasks_table
 
 HISTORY = 30  # runs that a run is shown beside
-
-
-@dataclass(frozen=True)
-class TaskTimes:
-    """One try of a task as Airflow has it; times are UTC."""
-
-    task_id: str
-    map_index: int
-    try_number: int
-    state: str | None
-    started: datetime | None = None
-    ended: datetime | None = None
-
-    @property
-    def name(self) -> str:
-        """The task with its map index."""
-        return cells.task_name(self.task_id, self.map_index)
 
 
 @dataclass(frozen=True)
@@ -57,7 +40,7 @@ def run_page(
     spans = list(_spans(tries, entries))
     if spans:
         blocks += [_timeline(spans)]
-    blocks += [_tasks(dag_id, run.run_id, tries, entries), _span_table(spans), *_history(dag_id, run, history)]
+    blocks += [tasks_table(dag_id, run.run_id, tries, entries), _span_table(spans), *_history(dag_id, run, history)]
     is_over = run.state in {"success", "failed"}
     return Page(
         run.run_id,
@@ -134,72 +117,6 @@ def _span_table(spans: Sequence[_Span]) -> Table:
         "to the task's, when its record was made."
     )
     return Table("phases", "Phases", heads, rows, hint=hint, is_folded=True)
-
-
-def _tasks(dag_id: str, run_id: str, tries: Sequence[TaskTimes], entries: Sequence[Entry]) -> Table:
-    """A row a task instance with all its tries together."""
-    jobs: dict[tuple[str, int], list[Entry]] = {}
-    for entry in entries:
-        jobs.setdefault((entry.task_id, entry.map_index), []).append(entry)
-    last: dict[tuple[str, int], TaskTimes] = {}
-    for one in sorted(tries, key=lambda one: one.try_number):
-        last[one.task_id, one.map_index] = one
-    whole = sum((entry.usd or Decimal(0) for entry in entries), Decimal(0))
-    begun = {key: min((e.at for e in found if e.at), default=None) for key, found in jobs.items()}
-    keys = sorted(
-        {*jobs, *last}, key=lambda key: (str(begun.get(key) or (last[key].started if key in last else "~") or "~"), key)
-    )
-    rows = []
-    for key in keys:
-        found, airflow = jobs.get(key, []), last.get(key)
-        name = cells.task_name(*key)
-        newest = max(found, key=lambda entry: (entry.try_number, str(entry.submitted)), default=None)
-        total = total_by(found, lambda _: "").whole
-        usd = total.spent if found else None
-        rows.append(
-            (
-                Cell(name, href=cells.link("task", dag_id=dag_id, run_id=run_id, task_id=key[0], map_index=key[1])),
-                cells.state(newest.state) if newest else Cell((airflow.state if airflow else None) or "", tone="soft"),
-                cells.count(len(found)) if found else Cell(""),
-                cells.duration(cells.seconds_between(newest.started, newest.ended))
-                if newest
-                else cells.duration(cells.seconds_between(airflow.started, airflow.ended) if airflow else None),
-                _rows(found, "inputs"),
-                _rows(found, "outputs"),
-                cells.usd(total.waste) if found else Cell(""),
-                cells.usd(usd) if found else Cell(""),
-                cells.share(usd / whole if whole and usd is not None else None) if found else Cell(""),
-            )
-        )
-    heads = (
-        Column("Task"),
-        Column("State"),
-        Column("Jobs", is_number=True, hint="One for every try that submitted one."),
-        Column("Ran for", is_number=True, hint="The newest try's job; a task without a job: the task."),
-        Column("Rows read", is_number=True),
-        Column("Rows written", is_number=True),
-        Column("Waste, USD", is_number=True, hint=WASTE),
-        Column("USD", is_number=True, hint="All tries."),
-        Column("Share of the run", is_number=True),
-    )
-    all_jobs = total_by(entries, lambda _: "").whole
-    foot = (
-        Cell("total"),
-        Cell(""),
-        cells.count(len(entries)),
-        Cell(""),
-        cells.count(rows_of(entries, "inputs")),
-        cells.count(rows_of(entries, "outputs")),
-        cells.usd(all_jobs.waste),
-        cells.usd(all_jobs.spent),
-        Cell(""),
-    )
-    return Table("tasks", "Tasks", heads, rows, total=foot if entries else (), empty="Airflow has no task of this run.")
-
-
-def _rows(jobs: Sequence[Entry], name: str) -> Cell:
-    """Rows of what jobs read or wrote; nothing where they touched no dataset."""
-    return cells.count(rows_of(jobs, name)) if any(getattr(entry, name) for entry in jobs) else Cell("")
 
 
 def _history(dag_id: str, run: RunTimes, history: Sequence[tuple[RunTimes, Sequence[Entry]]]) -> Sequence[Block]:

@@ -112,7 +112,7 @@ def test_the_links_of_a_deferred_task_lead_to_its_job(place: Place) -> None:
     assert job_run in links["Driver log"]
     assert CLUSTER in links["Job console"]
     assert CLUSTER in links["Spark UI"]
-    assert links["Cost and lineage"].startswith("/dags/overdue/runs/")
+    assert links["Cost and lineage"].startswith(("/doeks/task?dag_id=overdue&run_id=", "/dags/overdue/runs/"))
 
 
 @pytest.mark.parametrize(("dag_id", "state"), [("marked", "failed"), ("marked_success", "success")])

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from airflow_doeks.model.errors import SpecError
 from airflow_doeks.model.quantities import is_template
 from airflow_doeks.platforms.protocol import Finding, JobValues
-from airflow_doeks.platforms.spark.checks import code_findings, pod_name_findings
+from airflow_doeks.platforms.spark.checks import code_findings, pod_name_findings, submitter_file_findings
 from airflow_doeks.platforms.spark.conf import conf_findings, has_templated_pods
 from airflow_doeks.platforms.spark.pods import TEMPLATE_FILE
-from airflow_doeks.platforms.spark.presets import ROLES, preset_findings
-from airflow_doeks.platforms.spark.resource.work import spark_version, surroundings
+from airflow_doeks.platforms.spark.presets import ROLES, preset_findings, surroundings
+from airflow_doeks.platforms.spark.resource.work import IMAGE_OWNER, spark_version
 
 if TYPE_CHECKING:
     from airflow_doeks.platforms.kubernetes.config import KubernetesConfig
@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 _LOCAL = "pods cannot read a file of this machine"
 
 
-def check_spark_job(config: KubernetesConfig, job: JobValues) -> list[Finding]:
+def check_job(config: KubernetesConfig, job: JobValues) -> list[Finding]:
     """Everything that would be refused or that would break two runs at once; templates are left for later."""
     found = [*conf_findings(job), *code_findings(job, config.code, _LOCAL), *pod_name_findings(job)]
+    found += submitter_file_findings(job)
     found += _image_findings(config, job)
     for role in ROLES:
         key = TEMPLATE_FILE.format(role)
@@ -33,7 +34,7 @@ def check_spark_job(config: KubernetesConfig, job: JobValues) -> list[Finding]:
         found.append(Finding("release", "releases are EMR's; here the image says what runs", "write `image`"))
     if has_templated_pods(job):
         return found
-    return found + preset_findings(job, surroundings(config, {}))
+    return found + preset_findings(job, surroundings(config, IMAGE_OWNER, {}))
 
 
 def _image_findings(config: KubernetesConfig, job: JobValues) -> list[Finding]:

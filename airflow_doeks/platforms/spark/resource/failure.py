@@ -6,27 +6,24 @@ where the resource is gone.
 
 from __future__ import annotations
 
-import logging
 import re
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from airflow_doeks.model.record import FailureCategory, JobFailure
 from airflow_doeks.model.status import JobRef, JobState, JobStatus
-from airflow_doeks.platforms.kubernetes.pods import WORDS, PodFact, pod_facts
+from airflow_doeks.platforms.kubernetes.pods import WORDS, PodFact, pod_facts, told
 from airflow_doeks.platforms.kubernetes.resources import Resources
 from airflow_doeks.platforms.kubernetes.server import EVENTS, PODS
 from airflow_doeks.platforms.kubernetes.sightings import CONTAINERS
+from airflow_doeks.platforms.reading import read_within
 from airflow_doeks.platforms.spark.root_cause import root_cause
 from airflow_doeks.platforms.spark.verdict import Cause, verdict
 
-log = logging.getLogger(__name__)
-
 SECONDS = 20.0  # for all; what was not read by then is told
 CALL_SECONDS = 6.0
-EVIDENCE_MAX = 10  # lines about pods
 TAIL_LINES = 200
 # What the operator's own error says -> category; the first match holds. Words of both Spark operators, November 2026.
 SAID: tuple[tuple[str, FailureCategory], ...] = (
@@ -58,13 +55,11 @@ class _Found:
 def explain(ref: JobRef, resources: Resources, links: Mapping[str, str]) -> JobFailure:
     """Category, root cause, evidence and the log's tail; never raises, what could not be read is in the evidence."""
     found = _Found()
-    # A thread, because a call that hangs cannot be interrupted; a daemon, so that it never holds up the worker.
-    reader = threading.Thread(target=_read, args=(ref, resources, found), name="doeks explain", daemon=True)
-    reader.start()
-    reader.join(SECONDS)
-    found = replace(found, pods=list(found.pods), evidence=list(found.evidence))
-    if reader.is_alive():
-        found.evidence.append(f"not everything could be read within {SECONDS:.0f} s")
+    steps = {"the resource": _read_resource, "pods and events": _read_pods, "the log": _read_log}
+    evidence = read_within(
+        SECONDS, {what: partial(step, ref, resources, found) for what, step in steps.items()}, found.evidence
+    )
+    found = replace(found, pods=list(found.pods), evidence=evidence)
     category, message = _verdict(found, resources.operator.title)
     return JobFailure(
         category=category,
@@ -73,21 +68,6 @@ def explain(ref: JobRef, resources: Resources, links: Mapping[str, str]) -> JobF
         links=dict(links),
         log_tail=tuple(found.tail[-TAIL_LINES:]),
     )
-
-
-def _read(ref: JobRef, resources: Resources, found: _Found) -> None:
-    for what, step in (("the resource", _read_resource), ("pods and events", _read_pods), ("the log", _read_log)):
-        _attempt(what, step, ref, resources, found)
-
-
-def _attempt(
-    what: str, step: Callable[[JobRef, Resources, _Found], None], ref: JobRef, resources: Resources, found: _Found
-) -> None:
-    try:
-        step(ref, resources, found)
-    except Exception as error:  # a border: to explain never raises
-        found.evidence.append(f"{what} could not be read: {str(error).splitlines()[0] if str(error) else error!r}")
-        log.debug("%s of %s could not be read", what, ref, exc_info=True)
 
 
 def _read_resource(ref: JobRef, resources: Resources, found: _Found) -> None:
@@ -108,9 +88,7 @@ def _read_pods(ref: JobRef, resources: Resources, found: _Found) -> None:
     ours = [event for event in events if _is_about(event, name, names)]
     kept = [found.kept] if found.kept and not found.drivers else []
     found.pods += pod_facts([*pods, *kept], ours)
-    found.evidence += [f"Kubernetes: {fact.text}" for fact in found.pods[:EVIDENCE_MAX]]
-    if len(found.pods) > EVIDENCE_MAX:
-        found.evidence.append(f"Kubernetes: {len(found.pods) - EVIDENCE_MAX} more")
+    found.evidence += told(found.pods)
 
 
 def _is_about(event: Mapping[str, Any], name: str, names: set[str]) -> bool:

@@ -1,11 +1,12 @@
-"""What all platform types share whose Spark jobs are custom resources of an operator: everything but `render`."""
+"""What all platform types share whose Spark jobs are custom resources of an operator: everything but the `spec`."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import unquote, urlsplit
 
 from airflow_doeks.model.identity import JobIdentity
@@ -17,27 +18,42 @@ from airflow_doeks.platforms.clients import Clients
 from airflow_doeks.platforms.kubernetes.calls import KubeCalls
 from airflow_doeks.platforms.kubernetes.config import KubernetesConfig
 from airflow_doeks.platforms.kubernetes.eks import eks_server
-from airflow_doeks.platforms.kubernetes.operator import Operator
+from airflow_doeks.platforms.kubernetes.labels import full_values, label_forms
+from airflow_doeks.platforms.kubernetes.operator import TOKEN, Operator
 from airflow_doeks.platforms.kubernetes.resources import Resources
 from airflow_doeks.platforms.kubernetes.server import NODES, Server, server_of
 from airflow_doeks.platforms.kubernetes.sightings import life_of, node_of
 from airflow_doeks.platforms.patience import Patience, Refusal, shared_pace
+from airflow_doeks.platforms.spark.conf import spec_hash
 from airflow_doeks.platforms.spark.pods import Requested, requested_pods
 from airflow_doeks.platforms.spark.resource.failure import explain
-from airflow_doeks.platforms.spark.resource.work import event_log_of
+from airflow_doeks.platforms.spark.resource.work import SparkWork, event_log_of, spark_work
+
+if TYPE_CHECKING:
+    from airflow_doeks.model.job import SparkJob
 
 NODES_MAX = 200  # that are asked for by one telemetry
 
 
-class SparkPlatform:
-    """A namespace that an operator watches. Nothing is called before a method needs it."""
+class SparkPlatform(ABC):
+    """A namespace that an operator watches. Nothing is called before a method needs it.
 
-    def __init__(self, config: KubernetesConfig, name: str, clients: Clients, operator: Operator) -> None:
+    A platform type gives ``operator``, what its operator calls things, and ``spec``.
+    """
+
+    operator: ClassVar[Operator]
+
+    @staticmethod
+    @abstractmethod
+    def spec(config: KubernetesConfig, job: SparkJob, work: SparkWork, tags: Mapping[str, str]) -> dict[str, Any]:
+        """The ``spec`` of a job's resource; without tags, the work alone, whoever asks for it."""
+
+    def __init__(self, config: KubernetesConfig, name: str, clients: Clients) -> None:
         self.config, self.name, self.clients = config, name, clients
         pace = shared_pace(f"kubernetes {self._credentials}", config.calls_per_second, clients.time)
         self.calls = KubeCalls(self._connect, Patience(pace, clients.time, clients.in_thread), clients.in_thread)
         self.resources = Resources(
-            operator, self.calls, config.namespace, no_progress_seconds=config.no_progress_seconds
+            self.operator, self.calls, config.namespace, no_progress_seconds=config.no_progress_seconds
         )
 
     @property
@@ -50,6 +66,30 @@ class SparkPlatform:
         if config.eks is not None:
             return eks_server(config.eks, clients.aws, config.aws_connection, clients.time)
         return server_of(clients.kubernetes(config.connection))
+
+    def render(self, job: SparkJob, identity: JobIdentity) -> Request:
+        """The resource of an attempt: the body is ``{"resource": object, "event_log": URL or None}``.
+
+        Raises SpecError for a job that the operator cannot run.
+        """
+        config, inject, kind = self.config, self.clients.inject, self.operator.kind
+        work_hash = spec_hash(self.spec(config, job, spark_work(config, job, inject, None, {}), {}))
+        tags = identity.tags(work_hash)
+        labels = label_forms(tags)
+        resource = {
+            "apiVersion": kind.api_version,
+            "kind": kind.name,
+            "metadata": {
+                "name": identity.name,
+                "namespace": config.namespace,
+                "labels": labels,
+                "annotations": {**full_values(tags), TOKEN: identity.token},
+            },
+            "spec": self.spec(config, job, spark_work(config, job, inject, identity, labels), tags),
+        }
+        event_log = event_log_of(config, identity.name) if inject.event_log else None
+        body = {"resource": resource, "event_log": event_log}
+        return Request(self.name, self.operator.type, identity.name, identity.token, work_hash, body)
 
     def submit(self, request: Request) -> JobRef:
         """Make the folder of the event log, then the resource; the token makes any number of calls one job."""

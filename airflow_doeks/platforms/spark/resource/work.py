@@ -6,7 +6,7 @@ Sizes, presets, labels and the event log come from the floor that EMR on EKS sta
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -15,8 +15,9 @@ from airflow_doeks.model.errors import SpecError
 from airflow_doeks.model.identity import JobIdentity
 from airflow_doeks.platforms.kubernetes.pod_template import PodPatch, pod_template
 from airflow_doeks.platforms.spark import conf as spark
+from airflow_doeks.platforms.spark.checks import refuse_submitter_files
 from airflow_doeks.platforms.spark.pods import EXECUTOR_PREFIX, pod_conf
-from airflow_doeks.platforms.spark.presets import ROLES, Surroundings, effect_of
+from airflow_doeks.platforms.spark.presets import ROLES, effect_of, surroundings
 
 if TYPE_CHECKING:
     from airflow_doeks.model.job import SparkJob
@@ -66,7 +67,8 @@ def spark_work(
     """
     mine = {key: labels[key] for key in ("airflow-doeks/task-key", "airflow-doeks/try") if key in labels}
     values = job.plain()
-    effect = effect_of(values, surroundings(config, mine))
+    refuse_submitter_files(values)
+    effect = effect_of(values, surroundings(config, IMAGE_OWNER, mine))
     image = job.image or config.image
     if not image:
         msg = "image: neither the job nor the platform names an image; set `image` of the platform in doeks.yaml."
@@ -81,7 +83,7 @@ def spark_work(
     }
     if identity is not None:
         conf |= {**spark.identity_conf(identity, injection), EXECUTOR_PREFIX: identity.name}
-    templates = {role: pod_template(role, (_ALWAYS[role], *effect.pods.get(role, ()))) or {} for role in ROLES}
+    templates = {role: _template(role, (_ALWAYS[role], *effect.pods.get(role, ()))) for role in ROLES}
     many = {"jars": job.jars, "pyFiles": job.py_files, "files": job.files, "archives": job.archives}
     deps = {field: [in_pod(url) for url in urls] for field, urls in many.items() if urls}
     return SparkWork(
@@ -95,16 +97,10 @@ def spark_work(
     )
 
 
-def surroundings(config: KubernetesConfig, labels: Mapping[str, str]) -> Surroundings:
-    """What presets may know of this platform."""
-    return Surroundings(
-        queue=config.queue,
-        fargate_profile=config.fargate_profile,
-        storage_class=config.storage_class,
-        nodes=config.node_labels,
-        owner=IMAGE_OWNER,
-        labels=labels,
-    )
+def _template(role: str, patches: Sequence[PodPatch]) -> dict[str, Any]:
+    """A pod template as a resource holds it: without the kind, which the resource's definition does not know."""
+    whole = pod_template(role, patches) or {}
+    return {key: whole[key] for key in ("metadata", "spec") if key in whole}
 
 
 def spark_version(config: KubernetesConfig, image: str) -> str:
