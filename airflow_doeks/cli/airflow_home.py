@@ -17,7 +17,7 @@ def home_of(file: Path, project: Path) -> Path:
 
 def settle_home(home: Path, dags: Path) -> None:
     """Point Airflow, not yet imported, at its home and the DAG folder."""
-    home.mkdir(parents=True, exist_ok=True)
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)  # Airflow's keys, its database and its logs
     os.environ["AIRFLOW_HOME"] = str(home)
     os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(dags)
     os.environ.setdefault("AIRFLOW__CORE__LOAD_EXAMPLES", "False")

@@ -16,7 +16,11 @@ _OF_THIS_MACHINE = re.compile(r"file:", re.IGNORECASE)
 
 def is_url(value: str) -> bool:
     """True for what a platform fetches itself: no file of the project, nor of the machine that reads it."""
-    return _URL.match(value) is not None and not _OF_THIS_MACHINE.match(value)
+    return _URL.match(value) is not None and not _OF_THIS_MACHINE.match(value) and not _hides_a_file(value)
+
+
+def _hides_a_file(value: str) -> bool:
+    return "," in value and not all(map(is_url, value.split(",")))
 
 
 def project_file(folder: str, is_file: Callable[[str], bool]) -> str | None:
@@ -50,6 +54,8 @@ def refusal(value: str, folder: str, root: str, real: Callable[[str], str]) -> s
         return f'"{value}" names a file of the machine that reads it'
     if is_url(value):
         return None
+    if _URL.match(value):
+        return f'"{value}" holds a comma, where Spark begins another file; write each of them by itself'
     name = value.partition("#")[0]
     if "\0" in value or not name.strip():
         return f"{value!r} is no path"

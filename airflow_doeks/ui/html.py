@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _HERE = Path(__file__).parent
 _FILES = {"doeks.css", "doeks.js", "costs.svg", "costs-dark.svg"}
+_NUMBER = re.compile(r"[0-9]{1,9}")
 ROWS_A_PAGE = 50
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
@@ -120,7 +122,7 @@ def _table_view(table: Table, query: Mapping[str, str]) -> View:
     rows = ordered(table, query.get(f"{table.key}.order", ""))
     pages = max(1, -(-len(rows) // ROWS_A_PAGE))
     asked = query.get(f"{table.key}.page", "1")
-    page = min(max(1, int(asked)), pages) if asked.isdecimal() else 1
+    page = min(max(1, whole_number(asked) or 1), pages)
 
     def here(**changes: object) -> str:
         found = {**query, **{f"{table.key}.{name}": str(value) for name, value in changes.items()}}
@@ -162,4 +164,9 @@ def _key(cell: Cell) -> Any:
 
 def _order(text: str) -> tuple[int | None, bool]:
     number, _, way = text.partition("-")
-    return (int(number), way == "down") if number.isdecimal() else (None, False)
+    return whole_number(number), way == "down"
+
+
+def whole_number(text: str) -> int | None:
+    """The number of a URL's query; None for what is none, or larger than any that we write."""
+    return int(text) if _NUMBER.fullmatch(text) else None

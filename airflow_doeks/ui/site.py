@@ -14,7 +14,7 @@ from airflow_doeks.report.entry import Entry
 from airflow_doeks.report.shelf import Seen, Shelf
 from airflow_doeks.ui.blocks import Choice, Notice, Page
 from airflow_doeks.ui.csv_file import csv_text
-from airflow_doeks.ui.html import HEADERS, render
+from airflow_doeks.ui.html import HEADERS, render, whole_number
 from airflow_doeks.ui.pages.costs import STEPS, Filters, costs_page
 from airflow_doeks.ui.pages.dag import dag_page
 from airflow_doeks.ui.pages.dataset import dataset_page
@@ -33,6 +33,7 @@ _JOB_WAIT_SECONDS = 2.0  # for what a page is about
 _HISTORY_WAIT_SECONDS = 0.2  # for what stands beside it
 _COSTS_WAIT_SECONDS = 1.5
 _RELOAD_SECONDS = 3
+_FIRST_YEAR = 1970
 _KEPT_PAGES = 16
 _DAY_IN_RUN_ID = re.compile(r"\d{4}-\d\d-\d\d")
 
@@ -107,10 +108,8 @@ class Site:
 
     def _task(self, query: Query, _readable: Readable) -> Page:
         dag_id, run_id, task_id = _needed(query, "dag_id", "run_id", "task_id")
-        index = query.get("map_index", "")
-        map_index = int(index) if index.isdecimal() else -1  # Airflow leaves {MAP_INDEX} as it is where there is none
-        tried = query.get("try_number", "")
-        chosen = int(tried) if tried.isdecimal() else None
+        index, chosen = whole_number(query.get("map_index", "")), whole_number(query.get("try_number", ""))
+        map_index = -1 if index is None else index  # Airflow leaves {MAP_INDEX} as it is where there is none
         run, tries = self._metadata.run_times(dag_id, run_id), self._metadata.tries_of(dag_id, run_id)
         own = [one for one in tries if (one.task_id, one.map_index) == (task_id, map_index)]
         seen = self._shelf.look(_days(run_id, run, own), wait_seconds=_JOB_WAIT_SECONDS)
@@ -207,11 +206,20 @@ def _date(query: Query, name: str) -> date | None:
     text = query.get(name)
     if not text:
         return None
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
+    day = _day(text)
+    if day is None:
         msg = f"{name}={text}: expected a day such as 2026-11-20"
-        raise BadQuery(msg) from error
+        raise BadQuery(msg)
+    return day
+
+
+def _day(text: str) -> date | None:
+    """A day on which jobs may have run; None for another, whose neighbours may not be on the calendar."""
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        return None
+    return day if _FIRST_YEAR <= day.year < date.max.year else None
 
 
 def _range(since: date, until: date) -> Iterable[date]:
@@ -224,7 +232,7 @@ def _days(run_id: str, run: RunTimes | None, tries: Sequence[TaskTimes]) -> set[
     moments = [at for one in spans for at in (one.started, one.ended)]
     days = {at.astimezone(timezone.utc).date() for at in moments if at is not None}
     if not days:
-        named = [_date({"day": text}, "day") for text in _DAY_IN_RUN_ID.findall(run_id)]
+        named = map(_day, _DAY_IN_RUN_ID.findall(run_id))
         days = {day + more * _ONE_DAY for day in named if day for more in (0, 1)}
     elif (max(days) - min(days)).days <= _LONG_RUN_DAYS:
         days = set(_range(min(days), max(days)))

@@ -111,6 +111,15 @@ def test_nothing_outside_the_project_is_read(folder, path):
         stage(SparkJob(main=path), str(folder), MemoryStore())
 
 
+@pytest.mark.parametrize("rest", ["file:///etc/passwd", "/etc/passwd", " file:/etc/passwd", "passwd"])
+def test_no_second_file_hides_behind_a_url(folder, rest):
+    """Spark begins another file at a comma: what follows a URL there must be one, too."""
+    with pytest.raises(SpecError, match=r"files\[0\]: .* holds a comma, where Spark begins another file"):
+        stage(SparkJob(main="s3://code/a.py", files=(f"s3://code/b.txt,{rest}",)), str(folder), MemoryStore())
+    both = SparkJob(main="s3://code/a.py", files=("s3://code/b.txt,s3://code/c.txt",))
+    assert stage(both, str(folder), MemoryStore()) == both
+
+
 def test_a_missing_file_is_named_with_where_it_was_looked_for(folder):
     """The error of a missing file says where relative paths start."""
     with pytest.raises(SpecError, match=rf'py_files\[0\]: "nope.py" does not exist\n.*{folder}'):

@@ -13,8 +13,9 @@ from airflow_doeks.model.errors import SpecError
 from airflow_doeks.model.identity import JobIdentity
 from airflow_doeks.model.job import SparkJob
 from airflow_doeks.model.quantities import GIB, MIB
-from airflow_doeks.platforms.clients import Injection
+from airflow_doeks.platforms.clients import Clients, Injection
 from airflow_doeks.platforms.protocol import JobValues
+from airflow_doeks.platforms.registry import TYPES
 from airflow_doeks.platforms.spark.conf import (
     MemorySplit,
     conf_findings,
@@ -23,6 +24,7 @@ from airflow_doeks.platforms.spark.conf import (
     split_memory,
     work_conf,
 )
+from tests.platforms.harness_emr_on_eks import ENTRY as EMR
 
 IDENTITY = JobIdentity(
     instance="prod",
@@ -177,3 +179,27 @@ def test_findings():
         "driver.memory",
         "512 MiB leave 128 MiB for the JVM's heap after 384 MiB of overhead",
     )
+
+
+@pytest.mark.parametrize("type_", ["emr_on_eks", "kubeflow_spark", "apache_spark"])
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("spark.files", "file:///var/run/secrets/kubernetes.io/serviceaccount/token"),
+        ("spark.jars", "s3://code/a.jar,/opt/keys.jar"),
+        ("spark.submit.pyFiles", "lib.zip"),
+    ],
+)
+def test_no_property_names_a_file_of_whoever_submits(type_, key, value):
+    """spark-submit would upload it from the pod that submits, whose files are no job's: told by lint and refused."""
+    entry = {"emr_on_eks": EMR}.get(type_, {"type": type_, "namespace": "sales", "image": "acme/spark:3.5.9"})
+    row = TYPES[type_]
+    module, config = row.load(), row.load().Config.model_validate(entry)
+    job = SparkJob(main="s3://code/a.py", conf={key: value})
+    found = row.load_checks().check_job(config, job.plain())
+    assert [one.path for one in found if "spark-submit" in one.message] == [f"conf.{key}"]
+    with pytest.raises(SpecError, match=f"conf.{key}: .* file of the pod that runs spark-submit"):
+        module.Platform(config, "p", Clients()).render(job, IDENTITY)
+    well = {"spark.files": "local:///opt/app/a.txt,s3://code/b.txt,{{ params.more }}"}
+    lint = row.load_checks().check_job(config, SparkJob(main="s3://code/a.py", conf=well).plain())
+    assert not [one for one in lint if "spark-submit" in one.message]

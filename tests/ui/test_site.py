@@ -120,6 +120,30 @@ def test_an_address_that_lacks_something_says_what(site):
     assert "the address lacks run_id and task_id" in answer.body
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"since": "0001-01-01", "until": "0001-01-01"},
+        {"until": "0001-01-01"},
+        {"until": "9999-12-31"},
+        {"run_id": "manual__0001-01-01"},
+        {"run_id": "manual__9999-12-31"},
+        {
+            "map_index": "9" * 5000,
+            "try_number": "9" * 5000,
+            "tries.page": "9" * 5000,
+            "tries.order": "9" * 5000 + "-up",
+        },
+        {"map_index": "\u00b2"},
+    ],
+)
+def test_no_number_or_day_of_an_address_breaks_a_page(site, ledger, record, query):
+    """Days at the ends of the calendar and endless numbers are answered with a page."""
+    ledger.write(record("a", "1.25"))
+    for name in ("task", "run", "dag", "costs"):
+        assert site.answer(name, TASK | query, everything).status in {200, 400}, name
+
+
 def test_what_the_bill_said_stands_beside_the_cost(site, ledger, record):
     """Once the bill is in the ledger, the task's page has its dollars and by how much the record was off."""
     ledger.write(record("a", "1.50"))
@@ -135,7 +159,7 @@ def test_a_table_is_a_csv_file(site, ledger, record):
     answer = site.answer("costs", {"csv": "pipelines"}, everything)
     assert answer.media_type == "text/csv; charset=utf-8"
     assert answer.headers["Content-Disposition"] == 'attachment; filename="costs-pipelines.csv"'
-    assert answer.body.splitlines()[1] == "sales,1,0,0,90,2,,1.2345,1.0"
+    assert answer.body.splitlines()[1] == "sales,1.2345,1.0,,1,0,0,90,2"
     assert site.answer("costs", {"csv": "../etc"}, everything).status == 404
 
 

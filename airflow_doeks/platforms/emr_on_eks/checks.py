@@ -16,7 +16,7 @@ from airflow_doeks.platforms.emr_on_eks.request import (
     TAGS_MAX,
 )
 from airflow_doeks.platforms.protocol import Finding, JobValues
-from airflow_doeks.platforms.spark.checks import code_findings, pod_name_findings
+from airflow_doeks.platforms.spark.checks import code_findings, pod_name_findings, submitter_file_findings
 from airflow_doeks.platforms.spark.conf import conf_findings, has_templated_pods
 from airflow_doeks.platforms.spark.presets import ROLES, effect_of, fargate_findings, preset_findings, surroundings
 
@@ -108,7 +108,7 @@ def _code_findings(config: Config, job: JobValues) -> list[Finding]:
 
 
 def _conf_findings(job: JobValues) -> list[Finding]:
-    found = pod_name_findings(job)
+    found = [*pod_name_findings(job), *submitter_file_findings(job)]
     length = sum(len(str(key)) + len(str(value)) for key, value in job["conf"].items())
     if length > PARAMETERS_LENGTH_MAX:
         found.append(

@@ -22,6 +22,7 @@ from airflow_doeks.platforms.emr_on_eks.configuration import merged
 from airflow_doeks.platforms.kubernetes.labels import label_forms
 from airflow_doeks.platforms.kubernetes.pod_template import pod_template
 from airflow_doeks.platforms.spark import conf as spark
+from airflow_doeks.platforms.spark.checks import refuse_submitter_files
 from airflow_doeks.platforms.spark.pods import EXECUTOR_PREFIX, TEMPLATE_FILE, key_conf, pod_conf
 from airflow_doeks.platforms.spark.presets import ROLES, Effect, effect_of, surroundings
 
@@ -98,6 +99,7 @@ class _Work:
     ) -> None:
         self.config, self.job = config, job
         values = job.plain()
+        refuse_submitter_files(values)
         self.effect = effect_of(values, surroundings(config, IMAGE_OWNER, labels))
         self.uploads: dict[str, str] = {}
         self.conf = {

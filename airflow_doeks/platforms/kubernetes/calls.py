@@ -104,7 +104,11 @@ class KubeCalls:
         seconds: float = 60.0,
     ) -> dict[str, Any]:
         """One call, repeated while the server is away or throttles, for about ``seconds``."""
-        return self.patience.call(lambda: dict(json.loads(self.once(method, target(path, query), body))), seconds)
+
+        def ask() -> dict[str, Any]:
+            return object_of(self.once(method, target(path, query), body), f"{method} {path}", self.server)
+
+        return self.patience.call(ask, seconds)
 
     def text(self, path: str, query: Mapping[str, object], seconds: float) -> str:
         """The same for what is not JSON, such as a log."""
@@ -161,6 +165,19 @@ def refusal_of(status: int, content: bytes, what: str, server: Server) -> Refusa
     who = f" (as {server.who})" if server.who and row[2] == "denied" else ""
     text = f"{what} at {server.host} was refused with {status}{who}: {said}"
     return Refusal(row[2], f"{text} {row[3]}".strip())
+
+
+def object_of(content: bytes, what: str, server: Server) -> dict[str, Any]:
+    """The JSON object of an answer; Refusal for anything else, such as the login page of a proxy."""
+    try:
+        answer = json.loads(content)
+    except ValueError:
+        answer = None
+    if isinstance(answer, dict):
+        return answer
+    start = content[:80].decode(errors="replace")
+    msg = f"{server.host} answered {what} with no object but {start!r}; look at the address of the connection."
+    raise Refusal(kind="unavailable", message=msg)
 
 
 def message_of(content: bytes) -> str:

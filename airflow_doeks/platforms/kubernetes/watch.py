@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from airflow_doeks.platforms.kubernetes.calls import UNAUTHORIZED, KubeCalls, refusal_of
+from airflow_doeks.platforms.kubernetes.calls import UNAUTHORIZED, KubeCalls, object_of, refusal_of
 from airflow_doeks.platforms.kubernetes.server import Kind, Server, target
 from airflow_doeks.platforms.patience import Refusal
 
@@ -94,7 +94,8 @@ class Watch:
         limit = PAGE_ROWS if self.as_table else PAGE_OBJECTS
         yield Change("begins")
         while True:
-            page = json.loads(await self._read(session, {"limit": limit, "continue": token}))
+            content = await self._read(session, {"limit": limit, "continue": token})
+            page = object_of(content, f"list {self.kind.plural}", self.calls.server)
             for item in self._items(page):
                 yield Change("present", item)
             token = page["metadata"].get("continue")
@@ -111,7 +112,8 @@ class Watch:
             async for block in answer.content.iter_any():
                 *whole, rest = (rest + block).split(b"\n")
                 for line in whole:
-                    for change in self._told(json.loads(line), self.calls.server):
+                    event = object_of(line, f"watch {self.kind.plural}", self.calls.server)
+                    for change in self._told(event, self.calls.server):
                         yield change
                     lines += 1
                     if lines % TURN_LINES == 0:

@@ -38,7 +38,9 @@ def create(run: Path, request: Request, launch: Mapping[str, Any], now: datetime
         "launch": launch,
     }
     try:
-        (new / EVENTS).mkdir(parents=True)
+        new.parent.mkdir(parents=True, exist_ok=True)
+        new.mkdir(mode=0o700)  # the log and the data of a job are its owner's
+        (new / EVENTS).mkdir()
         (new / "tmp").mkdir()
         if request.body["sql_text"] is not None:
             _write_for_us(new / "query.sql", request.body["sql_text"])

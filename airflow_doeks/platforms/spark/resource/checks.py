@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from airflow_doeks.model.errors import SpecError
 from airflow_doeks.model.quantities import is_template
 from airflow_doeks.platforms.protocol import Finding, JobValues
-from airflow_doeks.platforms.spark.checks import code_findings, pod_name_findings
+from airflow_doeks.platforms.spark.checks import code_findings, pod_name_findings, submitter_file_findings
 from airflow_doeks.platforms.spark.conf import conf_findings, has_templated_pods
 from airflow_doeks.platforms.spark.pods import TEMPLATE_FILE
 from airflow_doeks.platforms.spark.presets import ROLES, preset_findings, surroundings
@@ -22,6 +22,7 @@ _LOCAL = "pods cannot read a file of this machine"
 def check_job(config: KubernetesConfig, job: JobValues) -> list[Finding]:
     """Everything that would be refused or that would break two runs at once; templates are left for later."""
     found = [*conf_findings(job), *code_findings(job, config.code, _LOCAL), *pod_name_findings(job)]
+    found += submitter_file_findings(job)
     found += _image_findings(config, job)
     for role in ROLES:
         key = TEMPLATE_FILE.format(role)

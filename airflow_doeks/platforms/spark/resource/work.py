@@ -15,6 +15,7 @@ from airflow_doeks.model.errors import SpecError
 from airflow_doeks.model.identity import JobIdentity
 from airflow_doeks.platforms.kubernetes.pod_template import PodPatch, pod_template
 from airflow_doeks.platforms.spark import conf as spark
+from airflow_doeks.platforms.spark.checks import refuse_submitter_files
 from airflow_doeks.platforms.spark.pods import EXECUTOR_PREFIX, pod_conf
 from airflow_doeks.platforms.spark.presets import ROLES, effect_of, surroundings
 
@@ -66,6 +67,7 @@ def spark_work(
     """
     mine = {key: labels[key] for key in ("airflow-doeks/task-key", "airflow-doeks/try") if key in labels}
     values = job.plain()
+    refuse_submitter_files(values)
     effect = effect_of(values, surroundings(config, IMAGE_OWNER, mine))
     image = job.image or config.image
     if not image:
