@@ -171,7 +171,7 @@ class TaskAttempt:
     def _close_replaced(self, books: Books, platform: Platform, status: JobStatus) -> None:
         """The record of an earlier try's job that was ended for this attempt's; in the ledger alone."""
         name = str(self.operator.platform.get("name", ""))
-        submission = submission_of(status, books.identity, platform=name)
+        submission = submission_of(status, books.identity, engine=self.operator.engine, platform=name)
         if submission is not None:
             job = JobInHand(books, platform, replace(submission, adopted=True))
             close(job, Ending.REPLACED, status, why=str(books.identity.try_number))

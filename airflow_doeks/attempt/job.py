@@ -11,9 +11,9 @@ from pydantic import ValidationError
 from airflow_doeks.hooks.stores import open_store
 from airflow_doeks.lifecycle.staging import CodeRefused, code_file, stage
 from airflow_doeks.model.code_path import is_url
-from airflow_doeks.model.engine import Engine
+from airflow_doeks.model.engine import Engine, load
 from airflow_doeks.model.errors import PlatformError, SpecError
-from airflow_doeks.model.job import SparkJob, read_spark_job
+from airflow_doeks.model.job import SparkJob
 from airflow_doeks.model.job_rules import job_faults
 from airflow_doeks.platforms.registry import storage_connection
 
@@ -33,7 +33,7 @@ def read_rendered_job(
     code cannot be staged.
     """
     try:
-        job = read_spark_job(dict(rendered))
+        job: SparkJob = load(engine.noun).of_rendered(rendered)
     except ValidationError as error:
         refused = [(item["loc"], item["msg"]) for item in error.errors(include_input=False, include_url=False)]
         raise SpecError(_in_words(refused, engine, source)) from None  # a traceback would tell the values

@@ -50,7 +50,7 @@ def _settle_unsettled(context: Mapping[str, Any], task: JobTask, books: Books) -
     ledger, error = open_ledger(books.settings), context.get("exception")
     is_timeout = is_task_timeout(error)
     is_over = is_timeout or isinstance(error, AirflowFailException) or is_last_try(context["ti"])  # nobody will adopt
-    for job, status, known in _unsettled(context, books, task.platform, ledger):
+    for job, status, known in _unsettled(context, books, task, ledger):
         if status.state.is_terminal:
             ending = Ending.TASK_TIMED_OUT if is_timeout else of_itself(status)
         elif is_over:
@@ -64,7 +64,7 @@ def _settle_unsettled(context: Mapping[str, Any], task: JobTask, books: Books) -
 
 
 def _unsettled(
-    context: Mapping[str, Any], books: Books, entry: Mapping[str, Any], ledger: Ledger
+    context: Mapping[str, Any], books: Books, task: JobTask, ledger: Ledger
 ) -> Iterator[tuple[JobInHand, JobStatus, JobRecord | None]]:
     """Jobs without a settled record: that of the XCom where it can be read, else those that the platform finds by tags.
 
@@ -76,19 +76,20 @@ def _unsettled(
         submission = Submission.from_json(carried["submission"])
         known = _find(ledger, submission)
         if not _is_settled(known):
-            platform = connect(entry, books.settings)
+            platform = connect(task.platform, books.settings)
             yield JobInHand(books, platform, submission), platform.observe(submission.ref), known
         return
-    platform = connect(entry, books.settings)
-    for submission, status in _found(platform, books, str(entry.get("name", ""))):
+    platform = connect(task.platform, books.settings)
+    for submission, status in _found(platform, books, task):
         known = _find(ledger, submission)
         if not _is_settled(known):
             yield JobInHand(books, platform, submission), status, known
 
 
-def _found(platform: Platform, books: Books, platform_name: str) -> Iterator[tuple[Submission, JobStatus]]:
+def _found(platform: Platform, books: Books, task: JobTask) -> Iterator[tuple[Submission, JobStatus]]:
+    name = str(task.platform.get("name", ""))
     for status in platform.find(books.identity):
-        submission = submission_of(status, books.identity, platform=platform_name or status.ref.type)
+        submission = submission_of(status, books.identity, engine=task.engine, platform=name or status.ref.type)
         if submission is not None and submission.try_number <= books.identity.try_number:
             yield submission, status
 

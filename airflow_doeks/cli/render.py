@@ -32,9 +32,9 @@ def _rendered(plan: Plan, task: TaskPlan) -> dict[str, Any]:
     if task.job is None or task.platform is None:
         return {"operator": task.operator, "arguments": dict(task.arguments), "expand": task.expand}
     from airflow_doeks.lifecycle.staging import plan_staging
+    from airflow_doeks.model.engine import ENGINES, load
     from airflow_doeks.model.errors import SpecError
     from airflow_doeks.model.identity import JobIdentity
-    from airflow_doeks.model.job import SparkJob
     from airflow_doeks.platforms.clients import Clients
     from airflow_doeks.platforms.registry import TYPES
 
@@ -53,7 +53,7 @@ def _rendered(plan: Plan, task: TaskPlan) -> dict[str, Any]:
     config = module.Config.model_validate({key: value for key, value in task.platform.items() if key != "name"})
     platform = module.Platform(config, task.platform["name"], Clients(local_dir=".doeks"))
     try:
-        job = SparkJob.model_validate(dict(task.job))
+        job = load(ENGINES[task.kind].noun).model_validate(dict(task.job))
         staged = plan_staging(job, plan.folder, task.platform.get("code")).job
         request = platform.render(staged, identity)
     except (SpecError, ValueError) as error:

@@ -6,7 +6,7 @@ Facts are taken in this order: pods that somebody saw, the pods of the event log
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from airflow_doeks.advice import Advice, advise
@@ -21,6 +21,7 @@ from airflow_doeks.model.telemetry import Basis, Node, Pod, Telemetry
 
 # From an executor's request to its registration where a node had room: 8 to 14 s on Spark 4.3, measured November 2026.
 EXECUTOR_START = timedelta(seconds=14)
+_LATEST = datetime.max.replace(tzinfo=timezone.utc)
 
 
 class Account(Noun):
@@ -99,16 +100,9 @@ def best_pods(facts: Telemetry, summary: EventLogSummary) -> tuple[Basis, Sequen
     logged = [_completed(pod, facts) for pod in summary.pods]
     if not facts.pods:
         return "event_log", logged, ()
-    left = list(facts.pods)
-    merged, unseen = [], 0
-    for pod in logged:
-        seen = next((one for one in left if _is_same(one, pod)), None)
-        if seen is None:
-            unseen += 1
-            merged.append(pod)
-        else:
-            left.remove(seen)
-            merged.append(_as_seen(pod, seen))
+    pairs, left = _paired(logged, facts.pods)
+    merged = [pod if seen is None else _as_seen(pod, seen) for pod, seen in pairs]
+    unseen = sum(seen is None for _, seen in pairs)
     pods = [*merged, *left]
     if not unseen:
         return "pods", pods, ()
@@ -116,11 +110,29 @@ def best_pods(facts: Telemetry, summary: EventLogSummary) -> tuple[Basis, Sequen
     return "event_log", pods, (f"{unseen} of {len(logged)} {what}",)
 
 
-def _is_same(seen: Pod, logged: Pod) -> bool:
-    """An executor by Spark's number for it; there is one driver."""
-    if seen.role != logged.role:
-        return False
-    return seen.role == "driver" or seen.executor_id == logged.uid
+def _paired(logged: Sequence[Pod], seen: Sequence[Pod]) -> tuple[list[tuple[Pod, Pod | None]], list[Pod]]:
+    """Each pod of the log with the one that was seen of it, and the seen ones that the log does not know.
+
+    An executor is known by Spark's number; who was seen without one (a telemetry file) is taken in order of start, so
+    that no pod is counted as two.
+    """
+    left = sorted(seen, key=lambda pod: (pod.started or _LATEST, pod.uid))
+    found: dict[int, Pod] = {}
+    for is_same in (_is_by_number, _is_by_role):
+        for index, pod in enumerate(logged):
+            match = None if index in found else next((one for one in left if is_same(one, pod)), None)
+            if match is not None:
+                found[index] = match
+                left.remove(match)
+    return [(pod, found.get(index)) for index, pod in enumerate(logged)], left
+
+
+def _is_by_number(seen: Pod, logged: Pod) -> bool:
+    return seen.role == logged.role and (seen.role == "driver" or seen.executor_id == logged.uid)
+
+
+def _is_by_role(seen: Pod, logged: Pod) -> bool:
+    return seen.role == logged.role and seen.executor_id is None
 
 
 def _as_seen(logged: Pod, seen: Pod) -> Pod:

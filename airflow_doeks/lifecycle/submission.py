@@ -71,7 +71,7 @@ class Submission:
         return cls(**known, unknown=unknown)
 
 
-def submission_of(status: JobStatus, identity: JobIdentity, *, platform: str) -> Submission | None:
+def submission_of(status: JobStatus, identity: JobIdentity, *, engine: Engine, platform: str) -> Submission | None:
     """The submission behind a job that was found on its platform; None for one that no try of a task submitted.
 
     ``identity`` is that of the attempt that looks; it stands in for what the platform does not tell.
@@ -87,6 +87,7 @@ def submission_of(status: JobStatus, identity: JobIdentity, *, platform: str) ->
         spec_hash=status.tags.get(f"{PREFIX}spec", ""),
         try_number=number,
         submitted=status.submitted or identity.run_started,
+        engine=engine.name,
         tags=dict(status.tags),
     )
 
@@ -111,14 +112,14 @@ def submit(
     clock = clock or Clock()
     request = platform.render(job, identity)
     if identity.try_number > 1:
-        adopted, living = _earlier_jobs(platform, job, identity, spec_hash=request.spec_hash, base_try=base_try)
+        adopted, living = _earlier_jobs(
+            platform, job, identity, engine=engine, spec_hash=request.spec_hash, base_try=base_try
+        )
         for status in living:
             on_replaced(_end(platform, status, cancel_seconds, clock))
         if adopted is not None:
             log.info("Adopted %s of try %s: it is not submitted again", adopted.ref, adopted.try_number)
-            return replace(
-                adopted, platform=request.platform, spec_hash=request.spec_hash, engine=engine.name, adopted=True
-            )
+            return replace(adopted, platform=request.platform, spec_hash=request.spec_hash, adopted=True)
     ref = platform.submit(request)
     log.info("Submitted %s", ref)
     return Submission(
@@ -135,7 +136,7 @@ def submit(
 
 
 def _earlier_jobs(
-    platform: Platform, job: SparkJob, identity: JobIdentity, *, spec_hash: str, base_try: int
+    platform: Platform, job: SparkJob, identity: JobIdentity, *, engine: Engine, spec_hash: str, base_try: int
 ) -> tuple[Submission | None, list[JobStatus]]:
     """The job to adopt, and every other living job of this task's earlier tries, which must end first.
 
@@ -150,7 +151,7 @@ def _earlier_jobs(
             continue
         is_same_life = 0 <= base_try < number and _is_of_this_start(status, identity)
         if adopted is None and is_same_life and _may_adopt(status, job, spec_hash):
-            adopted = submission_of(status, identity, platform=status.ref.type)
+            adopted = submission_of(status, identity, engine=engine, platform=status.ref.type)
         elif not status.state.is_terminal:
             living.append(status)
     return adopted, living

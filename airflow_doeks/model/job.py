@@ -7,11 +7,15 @@ rendered it (validation context ``{"rendered": True}``, where text such as ``"3"
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, WithJsonSchema
 
 from airflow_doeks.model.quantities import is_template, parse_cpu, parse_memory
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 TEMPLATE = {"type": "string", "pattern": r"\{\{|\{%"}
 
@@ -97,6 +101,11 @@ class JobPart(BaseModel):
     """Base of everything a job is made of: frozen, unknown keys refused, YAML names accepted."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    @classmethod
+    def of_rendered(cls, values: Mapping[str, Any]) -> Self:
+        """The part as Airflow rendered it; raises pydantic's ValidationError whose paths are those of the YAML."""
+        return cls.model_validate(dict(values), context={"rendered": True})
 
     def plain(self) -> dict[str, Any]:
         """Its values by YAML's names, defaults filled in: the shape that platforms' checks and presets read."""
@@ -207,8 +216,3 @@ class SparkJob(JobPart):
         default="adopt", description="What a retry does with a job of an earlier try that still lives."
     )
     sql_text: str | None = Field(default=None, exclude=True, repr=False)
-
-
-def read_spark_job(rendered: dict[str, Any]) -> SparkJob:
-    """The job of a rendered task; raises pydantic's ValidationError whose paths are those of the YAML."""
-    return SparkJob.model_validate(rendered, context={"rendered": True})

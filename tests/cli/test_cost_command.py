@@ -120,3 +120,4 @@ def test_the_best_facts_win_and_the_log_shares_the_cost():
     node = Node(uid="n", instance_type="m7g.xlarge", zone="a")
     result = account(Telemetry(pods=(seen,), nodes=(node,)), summary, card, assumed_node=assumed)
     assert (result.cost.basis, result.cost.usd_compute, result.cost.priced_as) == ("pods", Decimal("0.1632"), None)
+    assert result.usage.vcpu_seconds == 4 * 3600  # what was seen without a number is the log's executor, not one more

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from airflow_doeks.model.engine import Engine
 from airflow_doeks.model.job import Driver, JobPart
+from airflow_doeks.platforms.protocol import Finding, JobValues
 
 
 class TrialJob(JobPart):
@@ -27,6 +28,13 @@ class TrialOperator:
 def fault(key: str) -> tuple[str, str, str] | None:
     """Every property but ``mode`` is ignored."""
     return None if key == "mode" else ("DK217", f"{key} is not a property of trials", "write mode")
+
+
+def check_job(config: object, job: JobValues) -> list[Finding]:
+    """A platform that tries takes every trial, and reads all of its values."""
+    del config
+    assert set(job) == {*TrialJob.model_fields}
+    return []
 
 
 PRESETS: dict[str, Any] = {"careful": None}

@@ -16,7 +16,7 @@ from airflow_doeks.cli import main
 from airflow_doeks.language import check_file, compile_file, rules
 from airflow_doeks.model.engine import ENGINES
 from airflow_doeks.platforms.registry import EMBEDDED, TYPES
-from tests.fakes.trial_engine import TRIAL, TrialOperator
+from tests.fakes.trial_engine import TRIAL, TrialOperator, check_job
 
 TOOLS = Path(__file__).parents[2] / "tools"
 GOOD = """\
@@ -30,10 +30,10 @@ tasks:
 
 @pytest.fixture
 def tools(tmp_path, monkeypatch):
-    """The generators as `make` runs them, with the row of a trial engine that platform type local runs."""
+    """The generators as `make` runs them, with the row of a trial engine that platform type local runs and checks."""
     monkeypatch.setitem(ENGINES, TRIAL.name, TRIAL)
     row = TYPES[EMBEDDED]
-    monkeypatch.setitem(TYPES, EMBEDDED, replace(row, engines=row.engines | {TRIAL}))
+    monkeypatch.setitem(TYPES, EMBEDDED, replace(row, engines=row.engines | {TRIAL}, checks=check_job.__module__))
     monkeypatch.syspath_prepend(str(TOOLS))
     names = ("language", "project_language", "write_schema", "write_reference")
     for name in names:

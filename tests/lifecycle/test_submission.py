@@ -7,7 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from airflow_doeks.lifecycle import Clock, Submission, submit
+from airflow_doeks.lifecycle import Clock, Submission, submission_of, submit
+from airflow_doeks.model.engine import FLINK
 from airflow_doeks.model.errors import PlatformError
 from airflow_doeks.model.identity import JobIdentity
 from airflow_doeks.model.job import SparkJob
@@ -213,3 +214,13 @@ def test_an_adopted_job_is_itself() -> None:
     first = run(platform, FIRST)
     platform.tick(30)
     assert run(platform, later_try(2)) == replace(first, adopted=True)
+
+
+def test_a_job_that_is_found_is_of_the_engine_of_its_task() -> None:
+    """An orphan's record names the engine that ran it, whichever that is."""
+    platform = MemoryPlatform(script=FOR_EVER)
+    run(platform, FIRST)
+    (status,) = platform.find(FIRST)
+    found = submission_of(status, FIRST, engine=FLINK, platform="memory")
+    assert found is not None
+    assert found.engine == "flink"

@@ -107,6 +107,15 @@ def test_find_by_task(harness):
     assert platform.find(harness.identity(run_id="never")) == []
 
 
+def test_a_job_tells_under_what_it_was_submitted(harness):
+    """Who finds a job of an earlier try, or looks at it, is told the name and token of its own."""
+    platform = harness.platform()
+    request = platform.render(harness.job(), harness.identity())
+    ref = platform.submit(request)
+    for status in (*platform.find(harness.identity(try_number=2)), platform.observe(ref)):
+        assert (status.name, status.token) == (request.name, request.token)
+
+
 def test_life_of_a_job(harness):
     """A job runs and succeeds, with the times its platform tells in order; nothing changes it afterwards."""
     ref = submit(harness)

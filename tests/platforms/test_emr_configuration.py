@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_doeks.model.job import read_spark_job
+from airflow_doeks.model.job import SparkJob
 from airflow_doeks.platforms.emr_on_eks.checks import check_job
 from airflow_doeks.platforms.emr_on_eks.config import Config
 from airflow_doeks.platforms.emr_on_eks.configuration import configuration_findings, merged
@@ -54,13 +54,15 @@ def test_a_job_template_brings_its_own():
     """Beside one, classifications would be dropped without a word."""
     config = Config(type="emr_on_eks", region="us-east-1", virtual_cluster="abc", job_template="x")
     job = {"main": "s3://code/a.py", "configuration": [{"classification": "core-site"}]}
-    assert [one.message for one in check_job(config, read_spark_job(job).plain())] == ["a job template brings its own"]
+    assert [one.message for one in check_job(config, SparkJob.of_rendered(job).plain())] == [
+        "a job template brings its own"
+    ]
 
 
 def test_a_rendered_job_reads_its_classifications():
     """The same model checks YAML and reads what Airflow rendered."""
     given_ = [{"classification": "core-site", "properties": {"a": 1}, "configurations": [{"classification": "x"}]}]
-    job = read_spark_job({"main": "a.py", "configuration": given_})
+    job = SparkJob.of_rendered({"main": "a.py", "configuration": given_})
     assert merged(job.configuration) == [
         {"classification": "core-site", "properties": {"a": "1"}, "configurations": [{"classification": "x"}]}
     ]

@@ -161,9 +161,9 @@ def test_an_unheard_state_is_no_end(aws):
     """Least of all a success: one look says so, without waiting for anything."""
     platform = aws.platform()
     ref = submit(platform, aws)
-    aws.emr.odd_state = "HIBERNATING"
+    aws.emr.odd_state = "NAPPING"
     status = platform.observe(ref)
-    assert (status.state, status.native_state) == (JobState.RUNNING, "HIBERNATING")
+    assert (status.state, status.native_state) == (JobState.RUNNING, "NAPPING")
 
 
 async def test_an_unheard_state_is_still_running_with_one_warning(aws, caplog):

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from airflow_doeks.model.identity import JobIdentity
-from airflow_doeks.model.job import read_spark_job
+from airflow_doeks.model.job import SparkJob
 from airflow_doeks.platforms.clients import Clients
 from airflow_doeks.platforms.emr_on_eks.platform import Config, Platform
 from tests.fakes.emr_containers import MODEL
@@ -38,7 +38,7 @@ def rendered(case: Path) -> dict[str, Any]:
     """The request of a case, as plain data."""
     text = yaml.safe_load(case.read_text())
     config = Config.model_validate(ENTRY | text["platform"])
-    request = Platform(config, "lake", Clients()).render(read_spark_job(text["job"]), IDENTITY)
+    request = Platform(config, "lake", Clients()).render(SparkJob.of_rendered(text["job"]), IDENTITY)
     return {"name": request.name, "spec_hash": request.spec_hash, **request.body}
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from airflow_doeks.model.job import SparkJob
 from airflow_doeks.platforms.registry import TYPES
 
 OPERATORS = ("apache_spark", "kubeflow_spark")
@@ -12,7 +13,8 @@ def findings(operator, job, **entry):
     """Path and message of each finding."""
     row = TYPES[operator]
     config = row.load().Config.model_validate(ENTRY | {"type": operator} | entry)
-    return [(one.path, one.message) for one in row.load_checks().check_job(config, {"main": "a.py"} | job)]
+    values = SparkJob.model_validate({"main": "a.py"} | job).plain()
+    return [(one.path, one.message) for one in row.load_checks().check_job(config, values)]
 
 
 @pytest.mark.parametrize("operator", OPERATORS)

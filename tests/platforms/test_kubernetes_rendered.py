@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from airflow_doeks.model.identity import JobIdentity
-from airflow_doeks.model.job import read_spark_job
+from airflow_doeks.model.job import SparkJob
 from airflow_doeks.platforms.clients import Clients
 from airflow_doeks.platforms.registry import TYPES
 from airflow_doeks.platforms.spark.presets import PRESETS
@@ -46,7 +46,7 @@ def rendered(case: Path) -> dict[str, Any]:
     text = yaml.safe_load(case.read_text())
     module = TYPES[case.parent.name].load()
     config = module.Config.model_validate({"type": case.parent.name} | ENTRY | text["platform"])
-    request = module.Platform(config, "sales_k8s", Clients()).render(read_spark_job(text["job"]), IDENTITY)
+    request = module.Platform(config, "sales_k8s", Clients()).render(SparkJob.of_rendered(text["job"]), IDENTITY)
     return {"name": request.name, "spec_hash": request.spec_hash, **request.body}
 
 

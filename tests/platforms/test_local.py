@@ -19,7 +19,7 @@ import yaml
 
 from airflow_doeks.model.errors import PlatformError, SpecError
 from airflow_doeks.model.identity import JobIdentity
-from airflow_doeks.model.job import read_spark_job
+from airflow_doeks.model.job import SparkJob
 from airflow_doeks.model.status import JobRef, JobState
 from airflow_doeks.platforms.clients import Clients
 from airflow_doeks.platforms.local import supervisor as local_supervisor
@@ -63,7 +63,7 @@ def test_a_job_renders_to_exactly_this_request(case):
     """A job and an attempt give the same request, to the letter, on every machine."""
     text = yaml.safe_load(case.read_text())
     platform = Platform(Config(type="local"), "laptop", Clients(local_dir="/opt/airflow/doeks"))
-    job = read_spark_job(text["job"])
+    job = SparkJob.of_rendered(text["job"])
     request = platform.render(job.model_copy(update={"sql_text": text.get("sql_text")}), IDENTITY)
     assert {"name": request.name, "spec_hash": request.spec_hash, **request.body} == text["request"]
 
@@ -394,13 +394,13 @@ def test_name_that_another_job_took(jobs):
 def test_secrets_are_refused():
     """Kubernetes secrets are refused at lint, and again before anything is sent."""
     job = {"main": "a.py", "secrets": {"PASSWORD": {"k8s": "db/password"}}}
-    (finding,) = check_job(Config(type="local"), read_spark_job(job).plain())
+    (finding,) = check_job(Config(type="local"), SparkJob.of_rendered(job).plain())
     assert (finding.path, finding.help) == (
         "secrets.PASSWORD",
         "pass a value in `env`, or use a platform on Kubernetes",
     )
     with pytest.raises(SpecError, match=r"secrets\.PASSWORD: secrets are Kubernetes secrets"):
-        Platform(Config(type="local"), "laptop", Clients(local_dir="/x")).render(read_spark_job(job), IDENTITY)
+        Platform(Config(type="local"), "laptop", Clients(local_dir="/x")).render(SparkJob.of_rendered(job), IDENTITY)
 
 
 @pytest.mark.parametrize(

@@ -159,7 +159,7 @@ def test_a_table_is_a_csv_file(site, ledger, record):
     answer = site.answer("costs", {"csv": "pipelines"}, everything)
     assert answer.media_type == "text/csv; charset=utf-8"
     assert answer.headers["Content-Disposition"] == 'attachment; filename="costs-pipelines.csv"'
-    assert answer.body.splitlines()[1] == "sales,1,0,0,90,2,,1.2345,1.0"
+    assert answer.body.splitlines()[1] == "sales,1.2345,1.0,,1,0,0,90,2"
     assert site.answer("costs", {"csv": "../etc"}, everything).status == 404
 
 

@@ -16,7 +16,8 @@ CONFIGURATIONS_MAX = 100
 PROPERTIES_MAX = 100
 TEXT_LENGTH_MAX = 1024
 _OURS = {"spark-defaults": "write the properties under `conf`"}  # classifications that are written from other keys
-# Amazon EMR on EKS Development Guide, "Configuring applications", read November 2026; EMR may know more.
+# For hints only. "Supported configuration classifications" on the release pages of EMR on EKS, read November 2026, and
+# three that later releases added (the submitter's, the defaults', log4j2), whose page was not read; EMR may know more.
 _DOCUMENTED = (
     "core-site",
     "emr-containers-defaults",

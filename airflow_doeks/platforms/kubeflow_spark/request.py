@@ -24,8 +24,8 @@ _LEAST, _MOST = "spark.dynamicAllocation.minExecutors", "spark.dynamicAllocation
 
 def spec(config: KubernetesConfig, job: SparkJob, work: SparkWork, tags: Mapping[str, str]) -> dict[str, Any]:
     """The ``spec`` of the SparkApplication; labels of the resource come to both kinds of pods by the operator."""
-    conf, full = dict(work.conf), full_values(tags)
-    driver, executor = (_pod(role, conf, config, work) | ({"annotations": full} if full else {}) for role in ROLES)
+    conf = dict(work.conf)
+    driver, executor = (_pod(role, conf, config, work) for role in ROLES)
     found: dict[str, Any] = {
         **_program(job, work),
         "mode": "cluster",
@@ -48,6 +48,9 @@ def spec(config: KubernetesConfig, job: SparkJob, work: SparkWork, tags: Mapping
         found["dynamicAllocation"] = dynamic
     else:
         executor["instances"] = int(conf.pop("spark.executor.instances"))
+    full = full_values(tags)
+    for pod in (driver, executor) if full else ():
+        pod["annotations"] = full
     return found | {"sparkConf": conf}
 
 

@@ -18,6 +18,7 @@ from airflow_doeks.platforms.kubernetes.server import Kind
 log = logging.getLogger(__name__)
 
 Json = Mapping[str, Any]
+TOKEN = f"{PREFIX}token"  # annotation of a resource; no label holds 64 characters
 _warned: set[tuple[str, str]] = set()
 
 
@@ -94,6 +95,8 @@ class Operator:
             submitted=moment(metadata.get("creationTimestamp")),
             ended=told.ended,
             attempts=told.attempts,
+            name=metadata["name"],
+            token=full.get(TOKEN, ""),
         )
 
     def word(self, row: Json) -> str:

@@ -20,14 +20,14 @@ def sums_table(key: str, title: str, name: str, total: Total, href: Callable[[st
         title,
         (
             Column(name),
+            Column("USD", is_number=True),
+            Column("Share", is_number=True),
+            Column("Waste, USD", is_number=True, hint=WASTE),
             Column("Jobs", is_number=True),
             Column("Failed", is_number=True),
             Column("No price", is_number=True, hint="Jobs whose cost is not known; they add no dollars."),
             Column("Rows written", is_number=True),
             Column("vCPU-hours", is_number=True),
-            Column("Waste, USD", is_number=True, hint=WASTE),
-            Column("USD", is_number=True),
-            Column("Share", is_number=True),
         ),
         rows,
         total=_row(total.whole, total.whole, None) if rows else (),
@@ -38,14 +38,14 @@ def sums_table(key: str, title: str, name: str, total: Total, href: Callable[[st
 def _row(one: Sum, whole: Sum, href: Callable[[str], str] | None) -> Sequence[Cell]:
     return (
         Cell(one.key, href=href(one.key) if href and not one.key.startswith("(") else ""),
+        cells.usd(one.spent),
+        cells.share(one.usd / whole.usd if whole.usd and one.spent is not None else None),
+        cells.usd(one.waste),
         cells.count(one.jobs),
         cells.count(one.failed),
         cells.count(one.unpriced),
         cells.count(one.rows),
         cells.hours(one.vcpu_seconds),
-        cells.usd(one.waste),
-        cells.usd(one.spent),
-        cells.share(one.usd / whole.usd if whole.usd and one.spent is not None else None),
     )
 
 

@@ -16,13 +16,13 @@ from airflow_doeks.ui.pages.rows import WASTE, rows_of
 _HEADS = (
     Column("Task"),
     Column("State"),
-    Column("Jobs", is_number=True, hint="One for every try that submitted one."),
+    Column("USD", is_number=True, hint="All tries."),
+    Column("Share of the run", is_number=True),
+    Column("Waste, USD", is_number=True, hint=WASTE),
     Column("Ran for", is_number=True, hint="The newest try's job; a task without a job: the task."),
     Column("Rows read", is_number=True),
     Column("Rows written", is_number=True),
-    Column("Waste, USD", is_number=True, hint=WASTE),
-    Column("USD", is_number=True, hint="All tries."),
-    Column("Share of the run", is_number=True),
+    Column("Jobs", is_number=True, hint="One for every try that submitted one."),
 )
 _LAST = "~"  # sorts behind every time
 
@@ -67,31 +67,31 @@ def _of_jobs(jobs: Sequence[Entry], whole: Decimal) -> Sequence[Cell]:
     total = total_by(jobs, lambda _: "").whole
     return (
         cells.state(newest.state),
-        cells.count(len(jobs)),
+        cells.usd(total.spent),
+        cells.share(total.usd / whole if whole and total.spent is not None else None),
+        cells.usd(total.waste),
         cells.duration(cells.seconds_between(newest.started, newest.ended)),
         _rows(jobs, "inputs"),
         _rows(jobs, "outputs"),
-        cells.usd(total.waste),
-        cells.usd(total.spent),
-        cells.share(total.usd / whole if whole and total.spent is not None else None),
+        cells.count(len(jobs)),
     )
 
 
 def _without_job(task: TaskTimes) -> Sequence[Cell]:
     took = cells.duration(cells.seconds_between(task.started, task.ended)) if task.started else Cell("")
-    return Cell(task.state or "", tone="soft"), Cell(""), took, *[Cell("")] * 5
+    return Cell(task.state or "", tone="soft"), *[Cell("")] * 3, took, *[Cell("")] * 3
 
 
 def _total(entries: Sequence[Entry]) -> Sequence[Cell]:
     total = total_by(entries, lambda _: "").whole
     return (
-        cells.count(total.jobs),
+        cells.usd(total.spent),
+        Cell(""),
+        cells.usd(total.waste),
         Cell(""),
         _rows(entries, "inputs"),
         _rows(entries, "outputs"),
-        cells.usd(total.waste),
-        cells.usd(total.spent),
-        Cell(""),
+        cells.count(total.jobs),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,11 @@ import pytest
 
 from airflow_doeks import compat
 from airflow_doeks.attempt.attempt import TaskAttempt
+from airflow_doeks.model.engine import SPARK
 from airflow_doeks.model.errors import SpecError
+from airflow_doeks.model.job import SparkJob
 from airflow_doeks.operators.job import SparkJobOperator
+from airflow_doeks.platforms.registry import TYPES
 
 PRIVATE = "password of the database"
 
@@ -106,3 +110,17 @@ def test_a_sql_file_that_is_not_utf_8_is_told_with_its_place(home):
     """A file in another encoding is the author's fault, named with the line of the YAML."""
     with pytest.raises(SpecError, match=r"^p.yaml:3:10: sql: .*latin.sql is not UTF-8"):
         read(home, "latin.sql")
+
+
+class Careful(SparkJob):
+    """What a trial engine runs."""
+
+    care: int = 1
+
+
+def test_a_job_is_read_as_its_engine_describes_it(home, monkeypatch):
+    """The model of a rendered job is that of its engine's row."""
+    trial = replace(SPARK, noun=f"{__name__}:Careful")
+    monkeypatch.setattr(SparkJobOperator, "engine", trial)
+    monkeypatch.setitem(TYPES, "local", replace(TYPES["local"], engines=frozenset({trial})))
+    assert read(home, "", main="s3://code/a.py", care="{{ params.x or 3 }}").care == 3

@@ -19,7 +19,7 @@ from airflow_doeks.platforms.kubernetes.calls import KubeCalls
 from airflow_doeks.platforms.kubernetes.config import KubernetesConfig
 from airflow_doeks.platforms.kubernetes.eks import eks_server
 from airflow_doeks.platforms.kubernetes.labels import full_values, label_forms
-from airflow_doeks.platforms.kubernetes.operator import Operator
+from airflow_doeks.platforms.kubernetes.operator import TOKEN, Operator
 from airflow_doeks.platforms.kubernetes.resources import Resources
 from airflow_doeks.platforms.kubernetes.server import NODES, Server, server_of
 from airflow_doeks.platforms.kubernetes.sightings import life_of, node_of
@@ -75,12 +75,16 @@ class SparkPlatform(ABC):
         config, inject, kind = self.config, self.clients.inject, self.operator.kind
         work_hash = spec_hash(self.spec(config, job, spark_work(config, job, inject, None, {}), {}))
         tags = identity.tags(work_hash)
-        labels, full = label_forms(tags), full_values(tags)
+        labels = label_forms(tags)
         resource = {
             "apiVersion": kind.api_version,
             "kind": kind.name,
-            "metadata": {"name": identity.name, "namespace": config.namespace, "labels": labels}
-            | ({"annotations": full} if full else {}),
+            "metadata": {
+                "name": identity.name,
+                "namespace": config.namespace,
+                "labels": labels,
+                "annotations": {**full_values(tags), TOKEN: identity.token},
+            },
             "spec": self.spec(config, job, spark_work(config, job, inject, identity, labels), tags),
         }
         event_log = event_log_of(config, identity.name) if inject.event_log else None
