@@ -36,7 +36,7 @@ _SUBMITTED = re.compile(rb'"Submission Time":(\d{1,14})')
 _TIME = re.compile(
     rb'"(?:Timestamp|time|Submission Time|Completion Time)":(\d{1,14})[,}]|"timestamp":"([0-9T:.+-]{19,32})Z?"'
 )
-_RECENT = 8  # stretches of lines; what was a Spark task's time before them is older than other events' times in them
+_RECENT = 2  # stretches of lines: what is held longer leaves a core's cache; older Spark tasks have older times
 _TIME_WITHIN = 4096  # an event tells its time early, if at all
 _SECRET = re.compile(r"secret|password|token|access[.]?key|credential|redacted", re.IGNORECASE)
 _MAX_WHY = 20
@@ -120,18 +120,19 @@ class EventLogReading:
         if begin < end and text[begin:end].strip():  # too short for an event
             self.first = self.first or text[begin:end][:100]
             self.broken += 1
-        self.recent.append((text, first, end))
+        if end > first:
+            self.recent.append((text, first, end))
 
     def _other(self, line: bytes) -> None:
         name = line[10 : line.find(b'"', 10)].rpartition(b".")[2]
-        if name not in self.plans.unparsed:  # plans of megabytes without a time
-            self._look_at_time(line)
         if name in self.handlers or name in self.unparsed:
             self.waiting.append((name, line))
             self.waiting_bytes += len(line)
             if self.waiting_bytes > _WAITING_BYTES:
                 self._handle_waiting()
-        elif not line.startswith(_START) and line.strip():
+        elif line.startswith(_START):
+            self._look_at_time(line)
+        elif line.strip():
             self.first = self.first or line[:100]
             text = as_spark_writes(line)
             if text is None:
@@ -148,7 +149,7 @@ class EventLogReading:
                 continue
             try:
                 event = json.loads(line)
-                self._seen(event.get("time"))  # of an execution it stands behind its plan
+                self._seen(event.get("Timestamp", event.get("time")))
                 self.handlers[name](event)
             except FAULTS:
                 self.broken += 1

@@ -38,11 +38,11 @@ def rdds_of(info: Mapping[str, Any]) -> StageRdds:
     scopes: dict[str, None] = {}
     rdds: Sequence[Mapping[str, Any]] = info["RDD Info"]
     for rdd in rdds:
-        scope, name = _scope(rdd), str(rdd.get("Name"))
-        if scope in _BY_PATH and "/" in name:
+        name = str(rdd.get("Name"))
+        if _READING.fullmatch(name):
+            scopes[_scope(rdd).strip()] = None
+        elif "/" in name and _scope(rdd) in _BY_PATH:
             names |= dict.fromkeys(dataset_name(without_partitions(path)) for path in name.split(","))
-        elif _READING.fullmatch(name):
-            scopes[scope.strip()] = None
     is_cached = any(_is_kept(rdd.get("Storage Level") or {}) for rdd in rdds)
     return StageRdds(tuple(names), tuple(scopes), is_cached, bool(_INFERENCE.match(str(info.get("Stage Name")))))
 

@@ -10,8 +10,12 @@ from airflow_doeks.lineage.counts import Counts, total
 from airflow_doeks.lineage.plans import Metrics
 from airflow_doeks.model.plan_reader import NOTHING_MOVED, Moved, StageWork
 
-_RECORDS_READ, _BYTES_READ = "internal.metrics.input.recordsRead", "internal.metrics.input.bytesRead"
-_RECORDS_WRITTEN, _BYTES_WRITTEN = "internal.metrics.output.recordsWritten", "internal.metrics.output.bytesWritten"
+_MOVED = (  # Spark's accumulators, in the order of Moved
+    "internal.metrics.input.recordsRead",
+    "internal.metrics.input.bytesRead",
+    "internal.metrics.output.recordsWritten",
+    "internal.metrics.output.bytesWritten",
+)
 
 
 @dataclass(slots=True)
@@ -33,8 +37,8 @@ def moved_by(stage: StageWork, values: Iterable[tuple[int, str, int]]) -> Moved:
 
     Where a log has no such accumulators its Spark tasks tell, as far as they were read whole.
     """
-    found = {name: max(0, value) for _, name, value in values if name.startswith("internal.metrics.")}
-    told = Moved(*(found.get(name, 0) for name in (_RECORDS_READ, _BYTES_READ, _RECORDS_WRITTEN, _BYTES_WRITTEN)))
+    found = {name: max(0, value) for _, name, value in values if name in _MOVED}
+    told = Moved(*(found.get(name, 0) for name in _MOVED)) if found else NOTHING_MOVED
     return told.without(stage.lost).most(stage.moved)
 
 
