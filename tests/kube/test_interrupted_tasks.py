@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.airflow.processes.running import NO_RETRY_AFTER_SIGKILL, Airflow, running_airflow, within
-from tests.kube.conftest import ROOT, entry, instance_of, listed, mounts
+from tests.kube.conftest import NAMESPACE, ROOT, entry, instance_of, kubectl, listed, mounts
 
 pytestmark = [pytest.mark.airflow, pytest.mark.slow]
 DAGS = ROOT / "tests" / "airflow" / "processes" / "dags"
@@ -66,7 +66,10 @@ def place(shared_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     with running_airflow(home, dags, environment) as airflow:
         for dag_id in ("adopt", "marked"):
             airflow.trigger(dag_id)
-        yield Place(airflow, instance)
+        try:
+            yield Place(airflow, instance)
+        finally:  # of a story whose test was not run
+            kubectl("-n", NAMESPACE, "delete", RESOURCE, "-l", f"airflow-doeks/instance={instance}")
 
 
 def test_row_13_marking_a_deferred_task_removes_its_resource(place: Place) -> None:
