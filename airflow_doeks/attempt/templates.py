@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os.path
 from collections.abc import Callable, Iterable
+from types import ModuleType
 from typing import Any
 
 import jinja2
+from jinja2.sandbox import SandboxedEnvironment
 
 from airflow_doeks.lifecycle.staging import project_root
 from airflow_doeks.model.code_path import is_below
@@ -39,4 +41,17 @@ def within_project(environment: Any, folder: str, searchpath: Iterable[str] = ()
     if environment.loader is None or isinstance(environment.loader, ProjectLoader):
         return environment
     roots = (str(project_root(folder)), *searchpath)
-    return environment.overlay(loader=ProjectLoader(environment.loader, roots))
+    closed = environment.overlay(loader=ProjectLoader(environment.loader, roots))
+    if isinstance(closed, SandboxedEnvironment):
+        is_safe = closed.is_safe_attribute
+        closed.is_safe_attribute = lambda obj, attr, value: _is_open(obj, value) and is_safe(obj, attr, value)  # type: ignore[method-assign]
+    return closed
+
+
+def _is_open(obj: Any, value: Any) -> bool:
+    """False for what leads around the loader: the environment itself, and `os` behind `macros.uuid`."""
+    if isinstance(obj, (jinja2.Environment, jinja2.BaseLoader)):
+        return False
+    if isinstance(obj, ModuleType) and isinstance(value, ModuleType):
+        return value.__name__.startswith(f"{obj.__name__}.") or obj.__name__.startswith("airflow.")
+    return True

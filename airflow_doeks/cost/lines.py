@@ -64,20 +64,26 @@ def itemize(
         elif pod.vcpu is None or pod.memory_gib is None:
             lines.append(Line(pod, why=f"{pod.role} pods whose requests are not known"))
         else:
-            seen = nodes.get(pod.node) if pod.node else None
-            if seen and assumed_node and not (seen.instance_type or seen.usd_per_hour):
-                seen = None  # a node that tells no type is priced as the one that is declared
-            node = seen or (assumed_by_role or {}).get(pod.role) or assumed_node
-            line = Line(
-                pod,
-                node=_filled(node, card) if node else None,
-                is_assumed=seen is None,
-                capacity_type=pod.capacity_type or (node.capacity_type if node else None),
-                seconds=seconds(begin, finish),
-            )
+            stand_in = (assumed_by_role or {}).get(pod.role) or assumed_node
+            line = _placed(pod, nodes, stand_in, card, seconds(begin, finish))
             lines.append(_priced(line, card, begin, finish))
             paid[pod.uid] = finish
     return tuple(lines)
+
+
+def _placed(pod: Pod, nodes: Mapping[str, Node], stand_in: Node | None, card: RateCard, held: Decimal) -> Line:
+    """The line of a pod on the node that was seen, or on the one that stands in for it."""
+    seen = nodes.get(pod.node) if pod.node else None
+    if seen and stand_in and not (seen.instance_type or seen.usd_per_hour):
+        seen = None  # a node that tells no type is priced as the one that is declared
+    node = seen or stand_in
+    return Line(
+        pod,
+        node=_filled(node, card) if node else None,
+        is_assumed=seen is None,
+        capacity_type=pod.capacity_type or (node.capacity_type if node else None),
+        seconds=held,
+    )
 
 
 def unit_rates(node: Node, card: RateCard, usd_per_hour: Decimal) -> tuple[Decimal, Decimal, Decimal]:

@@ -64,7 +64,7 @@ def _timeline(chart: Chart) -> tuple[list[dict[str, Any]], dict[str, Any]]:
         {
             "type": "bar",
             "orientation": "h",
-            "name": one.name,
+            "name": _text(one.name),
             "y": _plain(one.y),
             "base": _plain(one.x),
             "x": [_milliseconds(start, end) for start, end in zip(one.x, one.ends, strict=True)],
@@ -89,7 +89,7 @@ def _flow(chart: Chart) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     data = [
         {
             "type": "sankey",
-            "node": {"label": names, "pad": 18, "thickness": 14},
+            "node": {"label": [_text(name) for name in names], "pad": 18, "thickness": 14},
             "link": {
                 "source": [place[str(name)] for name in links.x],
                 "target": [place[str(name)] for name in links.y],
@@ -110,7 +110,12 @@ _DRAWN: Mapping[ChartKind, Callable[[Chart], tuple[list[dict[str, Any]], dict[st
 
 def _short(name: str) -> str:
     """A name that a legend has room for: the end of a path tells more than its start."""
-    return name if len(name) <= _LEGEND else f"\u2026{name[-_LEGEND:]}"
+    return _text(name if len(name) <= _LEGEND else f"\u2026{name[-_LEGEND:]}")
+
+
+def _text(name: str) -> str:
+    """A name as plotly draws it unchanged: it takes links, line breaks and entities out of any text."""
+    return name.replace("&", "&amp;").replace("<", "&lt;")
 
 
 def _hover(unit: str) -> str:
@@ -118,10 +123,15 @@ def _hover(unit: str) -> str:
 
 
 def _plain(values: Sequence[object]) -> list[Any]:
-    return [
-        value.isoformat() if isinstance(value, datetime) else float(value) if isinstance(value, Decimal) else value
-        for value in values
-    ]
+    return [_one(value) for value in values]
+
+
+def _one(value: object) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return float(value)
+    return _text(value) if isinstance(value, str) else value
 
 
 def _milliseconds(start: object, end: datetime) -> float:

@@ -11,8 +11,8 @@ from typing import Any
 
 from airflow_doeks import compat
 from airflow_doeks.provider_info import PAGES
+from airflow_doeks.ui import opening
 from airflow_doeks.ui.html import HEADERS, static_file
-from airflow_doeks.ui.opening import site
 
 _ROUTES = {
     # page -> what of the DAG that its query names must be readable; None: the web site, and its lists hold what may be
@@ -51,7 +51,7 @@ def _route(path: str, name: str, answer: Callable[..., Any], entity: str | None)
 def _answer(page: str) -> Any:
     from flask import Response, g, request
 
-    answer = site().answer(page, request.args.to_dict(), partial(compat.readable_dags, user=g.user))
+    answer = opening.answer(page, request.args.to_dict(), partial(compat.readable_dags, user=g.user))
     return Response(answer.body, answer.status, dict(answer.headers), content_type=answer.media_type)
 
 

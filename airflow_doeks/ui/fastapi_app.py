@@ -10,8 +10,8 @@ from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.responses import FileResponse, Response
 
 from airflow_doeks import compat
+from airflow_doeks.ui import opening
 from airflow_doeks.ui.html import HEADERS, static_file
-from airflow_doeks.ui.opening import site
 
 Entity = compat.DagAccessEntity
 User = Annotated[Any, Depends(compat.get_user)]
@@ -65,5 +65,5 @@ def static(name: str) -> Response:
 
 
 def _answer(name: str, request: Request, user: Any) -> Response:
-    answer = site().answer(name, dict(request.query_params), partial(compat.readable_dags, user=user))
+    answer = opening.answer(name, dict(request.query_params), partial(compat.readable_dags, user=user))
     return Response(answer.body, answer.status, dict(answer.headers), answer.media_type)

@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ ROOT = Path(__file__).parents[2]
 NAMESPACE = os.environ.get("DOEKS_KUBE_NAMESPACE", "spark-jobs")
 IMAGE = os.environ.get("DOEKS_KUBE_IMAGE", "kubelab.test/spark:4.0.2")
 WAIT_SECONDS = 30
+SESSION = uuid.uuid4().hex[:8]  # what earlier tests left on the cluster, which time-to-live keeps, is not of this one
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -93,6 +95,11 @@ def entry(folder: Path, **changes: Any) -> dict[str, Any]:
     } | changes
 
 
+def instance_of(home: Path) -> str:
+    """The name of an Airflow that no other test's is called."""
+    return f"test-{home.name.replace('_', '-')[:30]}-{SESSION}"
+
+
 @dataclass(frozen=True)
 class Said:
     """What `doeks run --json` said, and where."""
@@ -111,7 +118,7 @@ class Said:
     @property
     def selector(self) -> str:
         """What resources and pods of this run are labelled with."""
-        return f"airflow-doeks/instance=test-{self.home.name}"
+        return f"airflow-doeks/instance={instance_of(self.home)}"
 
 
 def run_flights(folder: Path, home: Path, **changes: Any) -> Said:
@@ -136,7 +143,7 @@ def run(pipeline: Path, folder: Path, home: Path, **changes: Any) -> Said:
         "AIRFLOW_HOME": str(home / "airflow"),
         "AIRFLOW_VAR_FLIGHTS_DATA": str(folder / "data"),
         "AIRFLOW_CONN_KUBE_LAB": json.dumps({"conn_type": "kubernetes", "extra": extra}),
-        "AIRFLOW__DOEKS__INSTANCE": f"test-{home.name}",
+        "AIRFLOW__DOEKS__INSTANCE": instance_of(home),
     }
     command = [str(Path(sys.executable).with_name("doeks")), "run", str(pipeline), "--env", "kube", "--json"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)

@@ -25,7 +25,7 @@ def flights(shared_folder, tmp_path_factory):
 
 def of_run(flights, kind):
     """What the namespace holds of this run."""
-    return listed(kind, f"airflow-doeks/instance=test-{flights.home.name}")
+    return listed(kind, flights.selector)
 
 
 def test_five_applications_run_on_pods(flights):

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from airflow_doeks.model.quantities import gib, parse_cpu, parse_memory
-from tests.kube.conftest import NAMESPACE, kubectl, listed, run
+from tests.kube.conftest import NAMESPACE, instance_of, kubectl, listed, run
 
 pytestmark = [pytest.mark.slow, pytest.mark.spark, pytest.mark.airflow]
 PIPELINE = """\
@@ -95,7 +95,7 @@ def test_usage_is_what_the_kubelet_counted(shared_folder, tmp_path):
     pipeline = tmp_path / "pipelines" / "held.yaml"
     pipeline.write_text(PIPELINE)
     (tmp_path / "jobs" / "held.py").write_text(JOB)
-    done, selector = threading.Event(), f"airflow-doeks/instance=test-{tmp_path.name}"
+    done, selector = threading.Event(), f"airflow-doeks/instance={instance_of(tmp_path)}"
     killer = threading.Thread(target=kill_second_executor, args=(selector, done))
     with kubelet_view() as seen:
         killer.start()
@@ -104,9 +104,7 @@ def test_usage_is_what_the_kubelet_counted(shared_folder, tmp_path):
         killer.join()
     assert said.said["state"] == "success", said.log[-3000:]
     mine = [
-        pod
-        for pod in seen.values()
-        if pod["metadata"]["labels"].get("airflow-doeks/instance") == f"test-{tmp_path.name}"
+        pod for pod in seen.values() if pod["metadata"]["labels"].get("airflow-doeks/instance") == instance_of(tmp_path)
     ]
     vcpu_seconds, gib_seconds = held(
         [pod for pod in mine if "terminated" in pod["status"]["containerStatuses"][0]["state"]]

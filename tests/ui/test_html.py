@@ -142,3 +142,16 @@ def test_a_chart_is_plain_json():
     assert (line["data"][0]["y"], line["data"][0]["x"]) == (["clean"], [60000.0])
     flow = figure(Chart("c", "T", "flow", (Series("rows", ["a", "b"], ["b", "c"]),), "rows", "t", (1.0, 2.0)))
     assert flow["data"][0]["link"] == {"source": [0, 1], "target": [1, 2], "value": [1.0, 2.0]}
+
+
+@pytest.mark.parametrize("kind", ["bars", "lines", "timeline", "flow"])
+def test_no_name_in_a_chart_is_markup(kind):
+    """Plotly draws links and entities of a text: a dataset's or a task's name has none."""
+    evil = '<a href="https://evil.example">log in & again</a>'
+    series = Series(
+        evil, [NOON] if kind == "timeline" else [evil], [evil] if kind in {"timeline", "flow"} else [1.0], [NOON]
+    )
+    text = json.dumps(figure(Chart("c", "T", kind, (series,), "rows", "t", (1.0,))))
+    assert "<a" not in text
+    assert "& again" not in text
+    assert "&lt;a href" in text or "log in &amp; again&lt;/a>" in text
