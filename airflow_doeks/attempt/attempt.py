@@ -214,8 +214,9 @@ class TaskAttempt:
 
 
 def end_killed(job: JobInHand) -> None:
-    """The task is killed on its worker: end its job; whoever is interrupted writes the record."""
-    end(job.platform, job.submission.ref, seconds=CANCEL_SECONDS, is_awaited=False)
+    """The task is killed on its worker: end its job, if it has an end; whoever is interrupted writes the record."""
+    if not job.books.may_outlive:
+        end(job.platform, job.submission.ref, seconds=CANCEL_SECONDS, is_awaited=False)
 
 
 def _summary(record: JobRecord) -> str:
