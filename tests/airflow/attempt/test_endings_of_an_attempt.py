@@ -119,6 +119,32 @@ def test_only_airflows_own_timeout_ends_a_job_that_a_try_would_adopt(
         assert task.xcom["doeks_record"]["failure"]["category"] == "timeout"
 
 
+@pytest.mark.parametrize(
+    ("error", "state"),
+    [
+        (RuntimeError("read timed out"), JobState.RUNNING),
+        (AirflowTaskTimeout("30 s"), JobState.CANCELLED),
+        (KeyboardInterrupt(), JobState.CANCELLED),
+    ],
+)
+def test_a_fault_while_the_worker_waits_leaves_the_job_to_the_next_try(
+    platform: MemoryPlatform, monkeypatch: pytest.MonkeyPatch, error: BaseException, state: JobState
+) -> None:
+    """A kill, a time-out or an interrupt of the task ends the job; an exception of some library does not."""
+    task = Try(deferrable=False)
+
+    def broken(*_: Any) -> None:
+        platform.tick(30)
+        monkeypatch.undo()
+        raise error
+
+    monkeypatch.setattr(platform, "observe", broken)
+    with pytest.raises(type(error)):
+        task.operator.execute(task.context)
+    (job,) = platform.jobs.values()
+    assert platform.observe(job.ref).state is state
+
+
 @pytest.mark.parametrize("error", ["Trigger timeout", "Trigger/execution timeout"])
 def test_a_deferral_that_ran_out_of_time_ends_its_job(platform: MemoryPlatform, error: str) -> None:
     """Airflow fails the task; its record says why."""
