@@ -44,28 +44,7 @@ _PATHS: dict[str, tuple[tuple[tuple[int, int], str], ...]] = {
     "TaskGroup": (((3, 0), f"{_SDK}:TaskGroup"), ((2, 0), "airflow.utils.task_group:TaskGroup")),
     "XCom": (((3, 0), "airflow.sdk.execution_time.xcom:XCom"), ((2, 0), "airflow.models.xcom:XCom")),
     "XComArg": (((3, 0), f"{_SDK}:XComArg"), ((2, 0), "airflow.models.xcom_arg:XComArg")),
-    "AirflowException": (
-        ((3, 2), f"{_SDK}.exceptions:AirflowException"),
-        ((2, 0), "airflow.exceptions:AirflowException"),
-    ),
     "AirflowClusterPolicySkipDag": (((2, 0), "airflow.exceptions:AirflowClusterPolicySkipDag"),),
-    "AirflowFailException": (
-        ((3, 2), f"{_SDK}.exceptions:AirflowFailException"),
-        ((2, 0), "airflow.exceptions:AirflowFailException"),
-    ),
-    "AirflowNotFoundException": (
-        ((3, 2), f"{_SDK}.exceptions:AirflowNotFoundException"),
-        ((2, 0), "airflow.exceptions:AirflowNotFoundException"),
-    ),
-    "AirflowSkipException": (
-        ((3, 2), f"{_SDK}.exceptions:AirflowSkipException"),
-        ((2, 0), "airflow.exceptions:AirflowSkipException"),
-    ),
-    "AirflowTaskTimeout": (
-        ((3, 2), f"{_SDK}.exceptions:AirflowTaskTimeout"),
-        ((2, 0), "airflow.exceptions:AirflowTaskTimeout"),
-    ),
-    "TaskDeferred": (((3, 2), f"{_SDK}.exceptions:TaskDeferred"), ((2, 0), "airflow.exceptions:TaskDeferred")),
     "get_parsing_context": (
         ((3, 0), f"{_SDK}:get_parsing_context"),
         ((2, 0), "airflow.utils.dag_parsing_context:get_parsing_context"),
@@ -99,6 +78,17 @@ _PATHS: dict[str, tuple[tuple[tuple[int, int], str], ...]] = {
         ((3, 2), f"{_SDK}:CronTriggerTimetable"),
         ((2, 0), "airflow.timetables.trigger:CronTriggerTimetable"),
     ),
+    **{
+        name: (((3, 2), f"{_SDK}.exceptions:{name}"), ((2, 0), f"airflow.exceptions:{name}"))
+        for name in (
+            "AirflowException",
+            "AirflowFailException",
+            "AirflowNotFoundException",
+            "AirflowSkipException",
+            "AirflowTaskTimeout",
+            "TaskDeferred",
+        )
+    },
 }
 
 # Airflow on one machine: name -> arguments of `airflow`. Its log servers, which are not needed here, would listen on

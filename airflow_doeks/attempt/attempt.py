@@ -78,7 +78,7 @@ class TaskAttempt:
         return job.submission.adopted and job.platform.observe(job.submission.ref).state.is_terminal
 
     def wait_here(self, job: JobInHand, spent: str | None = None) -> JobRecord:
-        """Wait on the worker; whatever ends the task early ends the job.
+        """Wait on the worker; a kill, a time-out or an interrupt of the task ends the job.
 
         ``spent`` is a budget for which the trigger cancelled the job, or tried to.
         """
@@ -91,8 +91,9 @@ class TaskAttempt:
             msg = f"{ref} could not be followed and {fate}: {error}"
             raise AirflowException(msg) from error
         except BaseException as error:  # killed, timed out or interrupted: the job must not outlive the task
-            ending = Ending.TASK_TIMED_OUT if is_task_timeout(error) else Ending.TASK_ENDED
-            close(job, ending, context=self.context)
+            if isinstance(error, Exception) and not is_task_timeout(error):
+                raise  # a fault says nothing of the job: a try adopts it, or the callback of the last one ends it
+            close(job, Ending.TASK_TIMED_OUT if is_task_timeout(error) else Ending.TASK_ENDED, context=self.context)
             raise
         return self._finish(job, status, overdue or spent)
 
@@ -213,8 +214,9 @@ class TaskAttempt:
 
 
 def end_killed(job: JobInHand) -> None:
-    """The task is killed on its worker: end its job; whoever is interrupted writes the record."""
-    end(job.platform, job.submission.ref, seconds=CANCEL_SECONDS, is_awaited=False)
+    """The task is killed on its worker: end its job, if it has an end; whoever is interrupted writes the record."""
+    if not job.books.may_outlive:
+        end(job.platform, job.submission.ref, seconds=CANCEL_SECONDS, is_awaited=False)
 
 
 def _summary(record: JobRecord) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from airflow_doeks.attempt.delivery import deliver
 from airflow_doeks.attempt.hand import Books, JobInHand, JobTask
-from airflow_doeks.lifecycle import Settled, end, refused_record, settle, unsettled_record
+from airflow_doeks.lifecycle import Settled, end, refused_record, settle, submitted_record, unsettled_record
 from airflow_doeks.lifecycle.endings import ENDINGS, Ending, failure_of
 from airflow_doeks.model.record import JobFailure, JobRecord
 from airflow_doeks.model.status import JobState, JobStatus
@@ -43,10 +43,13 @@ def close(
 ) -> Closed:
     """End the job if the ending says so and it lives; find out why; write its record to wherever it is delivered.
 
+    A job without an end of its own is left alone where the ending lets it outlive its task.
     Never raises for a platform or for accounting. ``status`` is the last one seen; ``context`` is Airflow's, None where
     only the ledger is written. Times limit the cancel, and the reading of the event log, in seconds.
     """
     row, ref = ENDINGS[ending], job.submission.ref
+    if row.may_outlive and job.books.may_outlive and not (status and status.state.is_terminal):
+        return _left(job, status)
     if row.cancels and (status is None or not status.state.is_terminal):
         status = end(job.platform, ref, seconds=cancel_seconds)
     if status is None:
@@ -56,6 +59,15 @@ def close(
     failure = failure_of(ending, status, explained, why)
     settled = _settle(job, status, failure, settle_seconds)
     return Closed(status, deliver(settled, job.books.settings, context), failure)
+
+
+def _left(job: JobInHand, status: JobStatus | None) -> Closed:
+    """A job without an end of its own, whose task alone ended: its record stays that of a running job."""
+    submission = job.submission
+    log.warning("%s has no end of its own and lives on without its task; cancel it where it runs", submission.ref)
+    unseen = JobStatus(submission.ref, JobState.LOST, reason="its task ended, and nobody looked since")
+    record = submitted_record(submission, job.books.identity, submission.ref.type)
+    return Closed(status or unseen, record, None)
 
 
 def close_refused(books: Books, task: JobTask, ending: Ending, why: str, context: Mapping[str, Any]) -> None:

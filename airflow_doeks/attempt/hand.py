@@ -29,6 +29,7 @@ class Books:
     rate_card: Mapping[str, Any] | None = None
     connection: str | None = None  # of the platform: who may read its event logs
     has_pods: bool = False  # the platform's feed tells pods while they live
+    may_outlive: bool = False  # the job has no end of its own
 
     def accounting(self, seconds: float | None = None) -> Accounting:
         """Stores and prices for ``lifecycle.settle``, which reads event logs for ``seconds`` at most."""
@@ -93,4 +94,5 @@ def books_of(task: JobTask, context: Any, settings: Settings) -> Books:
         rate_card=task.rate_card,
         connection=storage_connection(task.platform),
         has_pods=TYPES[task.platform["type"]].has_pods,
+        may_outlive=task.engine.may_outlive(task.job),
     )

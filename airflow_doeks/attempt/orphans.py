@@ -54,7 +54,7 @@ def _settle_unsettled(context: Mapping[str, Any], task: JobTask, books: Books) -
         if status.state.is_terminal:
             ending = Ending.TASK_TIMED_OUT if is_timeout else of_itself(status)
         elif is_over:
-            log.warning("%s outlived its task: it is cancelled", job.submission.ref)
+            log.warning("%s outlived its task, and no try is left that adopts it", job.submission.ref)
             ending = Ending.TASK_TIMED_OUT if is_timeout else Ending.LEFT_BEHIND
         else:
             log.info("%s still runs; its record follows when it ended", job.submission.ref)

@@ -74,6 +74,8 @@ def itemize(
 def _placed(pod: Pod, nodes: Mapping[str, Node], stand_in: Node | None, card: RateCard, held: Decimal) -> Line:
     """The line of a pod on the node that was seen, or on the one that stands in for it."""
     seen = nodes.get(pod.node) if pod.node else None
+    if seen and stand_in and not (seen.instance_type or seen.usd_per_hour):
+        seen = None  # a node that tells no type is priced as the one that is declared
     node = seen or stand_in
     return Line(
         pod,

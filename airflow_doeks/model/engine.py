@@ -32,6 +32,7 @@ class Engine:
         property_fault: function of a key of ``conf`` that gives code, message and help for one the engine ignores.
         image_properties: patterns of the keys of ``conf`` that name an image.
         template_properties: patterns of the keys of ``conf`` that name a pod template.
+        endless: a key of a job, and its value for one without an end of its own; None: every job ends by itself.
     """
 
     name: str
@@ -48,12 +49,17 @@ class Engine:
     property_fault: str | None = None
     image_properties: tuple[str, ...] = ()
     template_properties: tuple[str, ...] = ()
+    endless: tuple[str, str] | None = None
 
     def replaced_by(self, key: str) -> frozenset[str]:
         """Inherited keys that a job drops when it says itself what it runs."""
         if key not in self.work:
             return frozenset()
         return frozenset(self.work).difference((key,)).union(self.code_only if key == self.sql else ())
+
+    def may_outlive(self, job: Mapping[str, Any]) -> bool:
+        """True for a job without an end of its own: it lives on where only its task ends."""
+        return self.endless is not None and job.get(self.endless[0]) == self.endless[1]
 
     def names_image(self, key: str) -> bool:
         """True for a property that names a container image."""
@@ -96,6 +102,7 @@ FLINK = Engine(
     # Flink 1.20 and 2.0, "Configuration": kubernetes.container.image was the key's name before 1.18.
     image_properties=("kubernetes.container.image", "kubernetes.container.image.ref"),
     template_properties=("kubernetes.pod-template-file*",),
+    endless=("mode", "streaming"),
 )
 ENGINES: dict[str, Engine] = {row.name: row for row in (SPARK, FLINK)}
 

@@ -164,6 +164,7 @@ class JobOperator(BaseOperator):
 
         carried = job.submission.to_json()
         where = {"ref": carried["ref"], "submitted": carried["submitted"], "platform": dict(self.platform)}
+        where["owns_job"] = not job.books.may_outlive
         deferred = datetime.now(timezone.utc).isoformat() if is_second else None
         self.defer(
             trigger=JobTrigger(**where, budgets=attempt.budgets().to_json(), deferred=deferred),

@@ -9,13 +9,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_doeks.platforms.kubernetes.server import Kind, Server, target
-from airflow_doeks.platforms.patience import Patience, Refusal
+from airflow_doeks.platforms.patience import Paging, Patience, Refusal, pages
 
 if TYPE_CHECKING:
     import urllib3
 
 CONNECT_SECONDS, READ_SECONDS = 5.0, 30.0
 PAGE_ITEMS = 250
+_PAGING = Paging("items", ("metadata", "continue"), "continue")
 UNAUTHORIZED, FORBIDDEN, NOT_FOUND, CONFLICT, EXPIRED, THROTTLED, BROKEN = 401, 403, 404, 409, 410, 429, 500
 # What the API server answers -> kind of Refusal and the next step; the first match of status and text holds.
 # Words of Kubernetes 1.34, read November 2026; those of quota and webhooks were seen on one.
@@ -77,22 +78,18 @@ class KubeCalls:
             return None
 
     def list(self, kind: Kind, namespace: str, seconds: float = 60.0, **selectors: str) -> list[dict[str, Any]]:
-        """All objects that are selected, page by page; begun anew if the server forgets where it was."""
-        items: list[dict[str, Any]] = []
-        token: str | None = None
-        while True:
-            query = {**selectors, "limit": PAGE_ITEMS, "continue": token}
-            try:
-                answer = self.patiently("GET", kind.path(namespace), query=query, seconds=seconds)
-            except Refusal as refusal:
-                if refusal.kind != "expired" or token is None:
-                    raise
-                items, token = [], None
-                continue
-            items += answer.get("items") or ()
-            token = (answer.get("metadata") or {}).get("continue")
-            if not token:
-                return items
+        """All objects that are selected, page by page; begun anew, once, if the server forgets where it was."""
+
+        def ask(**page: str) -> dict[str, Any]:
+            query = {**selectors, "limit": PAGE_ITEMS, **page}
+            return self.patiently("GET", kind.path(namespace), query=query, seconds=seconds)
+
+        try:
+            return [*pages(ask, _PAGING)]
+        except Refusal as refusal:
+            if refusal.kind != "expired":
+                raise
+        return [*pages(ask, _PAGING)]
 
     def patiently(
         self,

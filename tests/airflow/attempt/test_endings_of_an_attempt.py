@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timezone
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +13,7 @@ from airflow_doeks.attempt.orphans import settle_again
 from airflow_doeks.compat import DAG, AirflowException, AirflowFailException, AirflowTaskTimeout, TaskDeferred
 from airflow_doeks.hooks import stores
 from airflow_doeks.lifecycle import Clock, waiting
+from airflow_doeks.model.engine import SPARK
 from airflow_doeks.model.errors import PlatformError
 from airflow_doeks.model.status import JobState
 from airflow_doeks.operators.job import FlinkJobOperator, SparkJobOperator
@@ -115,6 +117,32 @@ def test_only_airflows_own_timeout_ends_a_job_that_a_try_would_adopt(
     assert platform.observe(job.ref).state is state
     if isinstance(error, AirflowTaskTimeout):
         assert task.xcom["doeks_record"]["failure"]["category"] == "timeout"
+
+
+@pytest.mark.parametrize(
+    ("error", "state"),
+    [
+        (RuntimeError("read timed out"), JobState.RUNNING),
+        (AirflowTaskTimeout("30 s"), JobState.CANCELLED),
+        (KeyboardInterrupt(), JobState.CANCELLED),
+    ],
+)
+def test_a_fault_while_the_worker_waits_leaves_the_job_to_the_next_try(
+    platform: MemoryPlatform, monkeypatch: pytest.MonkeyPatch, error: BaseException, state: JobState
+) -> None:
+    """A kill, a time-out or an interrupt of the task ends the job; an exception of some library does not."""
+    task = Try(deferrable=False)
+
+    def broken(*_: Any) -> None:
+        platform.tick(30)
+        monkeypatch.undo()
+        raise error
+
+    monkeypatch.setattr(platform, "observe", broken)
+    with pytest.raises(type(error)):
+        task.operator.execute(task.context)
+    (job,) = platform.jobs.values()
+    assert platform.observe(job.ref).state is state
 
 
 @pytest.mark.parametrize("error", ["Trigger timeout", "Trigger/execution timeout"])
@@ -233,6 +261,39 @@ def test_a_killed_task_tells_of_a_job_that_it_could_not_end(
     task.operator.on_kill()
     assert "could not be cancelled; it may still run and cost: role/x may not CancelJobRun" in caplog.text
     assert task.xcom["doeks_job"]["ref"] in caplog.text
+
+
+@pytest.fixture
+def endless(monkeypatch: pytest.MonkeyPatch, platform: MemoryPlatform) -> MemoryPlatform:
+    """A platform whose engine's jobs have no end of their own where they are restarted by a retry."""
+    engine = replace(SPARK, endless=("on_retry", "restart"))
+    monkeypatch.setattr(SparkJobOperator, "engine", engine)
+    monkeypatch.setitem(TYPES, "memory", replace(MEMORY, engines=frozenset({engine})))
+    return platform
+
+
+@pytest.mark.parametrize(("on_retry", "state"), [("restart", JobState.RUNNING), ("adopt", JobState.CANCELLED)])
+def test_a_job_without_an_end_of_its_own_outlives_its_task(
+    endless: MemoryPlatform, on_retry: str, state: JobState
+) -> None:
+    """A killed task, and a worker that is lost for good, end only a job that ends by itself."""
+    for end in (lambda task: task.operator.on_kill(), lambda task: settle_again(task.context)):
+        task = Try(job=JOB | {"on_retry": on_retry}, retries=0)
+        endless.jobs.clear()
+        task.start()
+        endless.tick(30)
+        end(task)
+        (job,) = endless.jobs.values()
+        assert endless.observe(job.ref).state is state
+
+
+def test_a_budget_ends_a_job_without_an_end_of_its_own(endless: MemoryPlatform) -> None:
+    """Its task's time-out was asked for, and holds for it too."""
+    task = Try(job=JOB | {"on_retry": "restart"})
+    task.start()
+    settle_again(task.context | {"exception": AirflowTaskTimeout("30 s")})
+    (job,) = endless.jobs.values()
+    assert endless.observe(job.ref).state is JobState.CANCELLED
 
 
 def test_an_engine_that_its_platform_does_not_run_is_refused(platform: MemoryPlatform) -> None:
