@@ -7,12 +7,11 @@ the oldest of those by one ``.compact``, without finished jobs and SQL execution
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO, NamedTuple, cast
 
-from airflow_doeks.event_log.codecs import unpacked
+from airflow_doeks.event_log.codecs import codec_of, unpacked
 from airflow_doeks.model.stores import ByteStore
 
 BLOCK_BYTES = 1 << 18  # measured fastest: smaller costs calls, larger leaves a core's cache
@@ -22,12 +21,6 @@ _EVENTS = re.compile(r"(?:.*/)?events_(\d+)_[^/]*?(\.compact)?")
 _HOURLY = re.compile(r"(?:.*/)?eventlog(?:-([\d-]+))?(?:\.\w+)?")  # Databricks: packed by the hour, the last plain
 _FOLDER = "eventlog_v2_"
 _ZSTD = b"\x28\xb5\x2f\xfd"
-_GZIP = b"\x1f\x8b"
-_LZ4 = b"LZ4Block"
-_REFUSED = (  # first bytes -> the codec of Spark that starts so and that is not read here
-    (b"\x82SNAPPY\x00", "snappy"),
-    (b"ZV", "lzf"),
-)
 
 
 class LogFiles(NamedTuple):
@@ -132,18 +125,16 @@ def whole_lines(store: ByteStore, names: tuple[str, ...], why: list[str]) -> Ite
 
 def _blocks(raw: BinaryIO, name: str, why: list[str]) -> Iterator[bytes]:
     start = raw.read(8)
-    codec = next((codec for magic, codec in _REFUSED if start.startswith(magic)), None)
-    if start.startswith(_LZ4) and importlib.util.find_spec("lz4") is None:
-        codec = "lz4, which needs the package lz4 (pip install lz4)"
-    if codec is not None:
+    codec = codec_of(start)
+    if codec is not None and codec.missing:
         why.append(
-            f"{name} is compressed with {codec} and was not read;"
+            f"{name} is compressed with {codec.missing} and was not read;"
             " set spark.eventLog.compression.codec=zstd, or spark.eventLog.compress=false"
         )
         return
     head = _Head(start, raw)
-    if start.startswith((_GZIP, _LZ4)):
-        yield from unpacked(cast("BinaryIO", head), name, why, is_gzip=start.startswith(_GZIP))
+    if codec is not None:
+        yield from unpacked(cast("BinaryIO", head), name, why, codec)
         return
     if not start.startswith(_ZSTD):
         while block := head.read(BLOCK_BYTES):

@@ -128,7 +128,7 @@ def test_a_cut_frame_gives_what_came_before(tmp_path, plain_log, folder_store):
     ("start", "codec"), [(b"LZ4Block%", "lz4"), (b"\x82SNAPPY\x00\x00", "snappy"), (b"ZV\x01\x00\x00", "lzf")]
 )
 def test_other_codecs_are_refused_with_the_setting_to_change(start, codec, tmp_path, folder_store, monkeypatch):
-    """Snappy and lzf logs, and lz4 without its package, give no numbers and a why that names the property to change."""
+    """Lzf, and lz4 and snappy without their packages, give no numbers and a why that names the property to change."""
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
     (tmp_path / f"app-1.{codec}").write_bytes(start + bytes(100))
     summary = read_event_log(folder_store(tmp_path))
@@ -207,25 +207,39 @@ def test_a_gzip_that_is_cut_tells_so(tmp_path, plain_log, folder_store):
 
 def lz4_blocks(text: bytes, block: int = 40_000) -> bytes:
     """As lz4-java's LZ4BlockOutputStream packs, which Spark uses."""
-    packer = pytest.importorskip("lz4.block")
+    import lz4.block
+
     packed = []
     for at in [*range(0, len(text), block), len(text)]:
         plain = text[at : at + block]
-        body = packer.compress(plain, store_size=False) if plain else b""
+        body = lz4.block.compress(plain, store_size=False) if plain else b""
         method = 0x20 if plain else 0x10
         sizes = len(body).to_bytes(4, "little") + len(plain).to_bytes(4, "little")
         packed.append(b"LZ4Block" + bytes([method | 6]) + sizes + bytes(4) + body)
     return b"".join(packed)
 
 
-def test_an_lz4_log_is_read_where_its_package_is(tmp_path, plain_log, folder_store):
+def snappy_blocks(text: bytes, block: int = 40_000) -> bytes:
+    """As snappy-java's SnappyOutputStream packs, which Spark uses; two streams, as an appended file has them."""
+    from cramjam import snappy
+
+    packed = []
+    for at in range(0, len(text), block):
+        body = bytes(snappy.compress_raw(text[at : at + block]))
+        head = b"\x82SNAPPY\x00\x00\x00\x00\x01\x00\x00\x00\x01" if at in (0, block) else b""
+        packed.append(head + len(body).to_bytes(4, "big") + body)
+    return b"".join(packed)
+
+
+@pytest.mark.parametrize("pack_blocks", [lz4_blocks, snappy_blocks])
+def test_a_log_of_sparks_other_codecs_is_read_where_their_package_is(pack_blocks, tmp_path, plain_log, folder_store):
     """Block by block; a block that is cut or is none gives what came before it, and a why."""
-    packed = lz4_blocks(plain_log(KEPT))
+    packed = pack_blocks(plain_log(KEPT))
     (tmp_path / "a").mkdir()
-    (tmp_path / "a" / "app-1.lz4").write_bytes(packed)
+    (tmp_path / "a" / "app-1.packed").write_bytes(packed)
     assert read_event_log(folder_store(tmp_path / "a")).lineage.complete
     for broken in (packed[:-5000], packed[:-5000] + b"junk" * 900):
-        (tmp_path / "a" / "app-1.lz4").write_bytes(broken)
+        (tmp_path / "a" / "app-1.packed").write_bytes(broken)
         summary = read_event_log(folder_store(tmp_path / "a"))
         assert summary.app_name == "tables"
         assert any("is broken from here on" in why for why in summary.why)
