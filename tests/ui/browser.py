@@ -16,8 +16,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from websockets.sync.client import connect
-
 PROGRAM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 _FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking")
 _ADDRESS = re.compile(r"DevTools listening on (ws://\S+)")
@@ -27,6 +25,8 @@ class Tab:
     """One page; ``errors`` and ``hosts`` are what it logged as an error and whom it asked, since it was opened."""
 
     def __init__(self, address: str) -> None:
+        from websockets.sync.client import connect  # Airflow 2 has none, where pages are not looked at
+
         self._open = ExitStack()
         self._socket = self._open.enter_context(connect(address, max_size=None))
         self._numbers = itertools.count(1)
