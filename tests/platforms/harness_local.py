@@ -27,8 +27,8 @@ STAND_IN = """#!/bin/sh
 printf '%s\\0' "$@" > argv
 env > environment
 (trap '' TERM; exec sleep 600) & echo "$!" > child.pid
-echo "$PPID" > supervisor.pid
 echo "$$" >> "{started}"
+echo "$PPID" > supervisor.pid
 while [ ! -e fate ]; do sleep 0.02; done
 if [ -e words ]; then cat words; fi
 exit "$(cat fate)"

@@ -14,6 +14,7 @@ from airflow_doeks.model.identity import PREFIX, label_value
 from airflow_doeks.model.status import JobState
 from airflow_doeks.model.telemetry import Sighting
 from airflow_doeks.platforms.registry import TYPES
+from tests.platforms.harness_local import until
 
 HARNESSES = (
     "apache_spark",
@@ -88,6 +89,7 @@ def test_same_token_is_one_job(harness):
 def test_every_attempt_is_its_own_job(harness):
     """A second try, or the same task of another run, starts a job of its own."""
     refs = {submit(harness), submit(harness, try_number=2), submit(harness, run_id="other")}
+    until(lambda: harness.applications() >= len(refs))
     assert (len(refs), harness.applications()) == (3, 3)
 
 
