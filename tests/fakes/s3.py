@@ -80,7 +80,7 @@ class FakeS3:
             names = [name for name, (_, mark, _) in zip(names, inner, strict=True) if not mark]
         rows = "".join(
             f"<Contents><Key>{quote(name)}</Key><Size>{(root / name).stat().st_size}</Size>"
-            f"<ETag>{escape(_etag((root / name).read_bytes()))}</ETag>"
+            f"<ETag>{escape(_etag(_content(root / name)))}</ETag>"
             "<LastModified>2026-11-20T12:00:00.000Z</LastModified></Contents>"
             for name in names[:most]
         )
@@ -105,6 +105,11 @@ def _put(file: Path, key: str, headers: Mapping[str, str], body: bytes) -> Answe
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(body)
     return 200, {"ETag": _etag(body)}, b""
+
+
+def _content(file: Path) -> bytes:
+    """Of an object; a folder that the console made holds nothing."""
+    return file.read_bytes() if file.is_file() else b""
 
 
 def _etag(content: bytes) -> str:
