@@ -39,7 +39,7 @@ pytestmark = [
     pytest.mark.spark,
     pytest.mark.skipif(not compat.HAS_EXTERNAL_VIEWS, reason="tabs of Airflow's UI are there from 3.1 on"),
     pytest.mark.skipif(
-        browser.PROGRAM is None and not os.environ.get("CI"),
+        browser.PROGRAM is None and not os.environ.get("DOEKS_BROWSER"),
         reason="no Chromium on this machine (apt install chromium)",
     ),
 ]
