@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import json
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from airflow_doeks.cli import main
-from airflow_doeks.language import check_file, compile_file, rules
+from airflow_doeks.language import check_file, compile_file
 from airflow_doeks.model.engine import ENGINES
 from airflow_doeks.platforms.registry import EMBEDDED, TYPES
+from tests.fakes.generators import generators
 from tests.fakes.trial_engine import TRIAL, TrialOperator, check_job
 
-TOOLS = Path(__file__).parents[2] / "tools"
 GOOD = """\
 defaults: {trial: {args: [a], worker: {cpu: 2}}}
 tasks:
@@ -34,27 +30,7 @@ def tools(tmp_path, monkeypatch):
     monkeypatch.setitem(ENGINES, TRIAL.name, TRIAL)
     row = TYPES[EMBEDDED]
     monkeypatch.setitem(TYPES, EMBEDDED, replace(row, engines=row.engines | {TRIAL}, checks=check_job.__module__))
-    monkeypatch.syspath_prepend(str(TOOLS))
-    names = ("language", "project_language", "write_schema", "write_reference")
-    for name in names:
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    write_schema = importlib.import_module("write_schema")
-    schemas = tmp_path / "schemas"
-    schemas.mkdir()
-    for name in write_schema.FILES:
-        (schemas / f"{name}.schema.json").write_text(write_schema.render(name), "utf-8")
-    monkeypatch.setattr(rules, "HERE", schemas)
-    forget()
-    yield {name: importlib.import_module(name) for name in names}
-    for name in names:
-        sys.modules.pop(name, None)
-    forget()
-
-
-def forget() -> None:
-    """Read the schemas anew."""
-    rules.schema.cache_clear()
-    rules.rule_of.cache_clear()
+    yield from generators(tmp_path, monkeypatch)
 
 
 def test_the_compiler_makes_a_plan_of_it(project, tools):

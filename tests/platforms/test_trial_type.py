@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import yaml
 from click.testing import CliRunner
 
 from airflow_doeks.cli import main
-from airflow_doeks.language import rules
 from airflow_doeks.platforms.registry import TYPES
+from tests.fakes.generators import TOOLS, generators
 from tests.fakes.memory_platform import MEMORY, PLACES, MemoryPlatform
 
-TOOLS = Path(__file__).parents[2] / "tools"
 PROJECT = "platforms: {trial: {type: memory, place: here}}\ndefaults: {platform: trial}\n"
 PIPELINE = "schedule: null\nstart_date: 2026-01-01\ntasks: {clean: {spark: {main: jobs/clean.py, args: [a]}}}\n"
 RUN = """\
@@ -41,27 +38,7 @@ def tools(tmp_path, monkeypatch):
     """The generators as `make` runs them, with the row of the trial type; what they write goes into ``schemas``."""
     monkeypatch.setitem(TYPES, "memory", MEMORY)
     monkeypatch.setitem(PLACES, "here", MemoryPlatform())
-    monkeypatch.syspath_prepend(str(TOOLS))
-    names = ("language", "project_language", "write_schema", "write_reference")
-    for name in names:
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    write_schema = importlib.import_module("write_schema")
-    schemas = tmp_path / "schemas"
-    schemas.mkdir()
-    for name in write_schema.FILES:
-        (schemas / f"{name}.schema.json").write_text(write_schema.render(name), "utf-8")
-    monkeypatch.setattr(rules, "HERE", schemas)
-    forget()
-    yield {name: importlib.import_module(name) for name in names}
-    for name in names:
-        sys.modules.pop(name, None)
-    forget()
-
-
-def forget() -> None:
-    """Read the schemas anew."""
-    rules.schema.cache_clear()
-    rules.rule_of.cache_clear()
+    yield from generators(tmp_path, monkeypatch)
 
 
 @pytest.fixture
