@@ -23,6 +23,12 @@ STANDARD = "airflow.providers.standard." if IS_AIRFLOW_3 else "airflow."  # wher
 
 HAS_EXTERNAL_VIEWS = AIRFLOW_VERSION >= (3, 1)  # pages of plugins as tabs; 3.0 knows none and refuses FAB's cookie
 HAS_FLASK_VIEWS = not IS_AIRFLOW_3
+HAS_DATABASE_IN_TASKS = not IS_AIRFLOW_3  # a task of Airflow 3 asks the API that it is given
+PRINTS_TASK_LOG = IS_AIRFLOW_3  # in a process that runs a task for `DAG.test`; else its logger has no handler there
+BACKOFF_IS_A_FACTOR = AIRFLOW_VERSION >= (3, 2)  # `retry_exponential_backoff`; a flag before
+FIRST_WITH_DEADLINES = (3, 1)
+LOGICAL_DATE = "logical_date" if IS_AIRFLOW_3 else "execution_date"  # the column of a run
+ASSETS = "assets" if IS_AIRFLOW_3 else "datasets"  # the argument of AssetOrTimeSchedule
 
 _SDK = "airflow.sdk"
 _NONE = "builtins:None"  # this Airflow has nothing of the kind
@@ -30,6 +36,8 @@ _PATHS: dict[str, tuple[tuple[tuple[int, int], str], ...]] = {
     # name -> ((first version, "module:attribute"), ...), newest first
     "DAG": (((3, 0), f"{_SDK}:DAG"), ((2, 0), "airflow.models.dag:DAG")),
     "Asset": (((3, 0), f"{_SDK}:Asset"), ((2, 0), "airflow.datasets:Dataset")),
+    "AssetAlias": (((3, 0), f"{_SDK}:AssetAlias"), ((2, 0), "airflow.datasets:DatasetAlias")),
+    "AliasModel": (((3, 0), _NONE), ((2, 0), "airflow.models.dataset:DatasetAliasModel")),  # Airflow 3 makes it itself
     "AssetAny": (((3, 0), f"{_SDK}:AssetAny"), ((2, 0), "airflow.datasets:DatasetAny")),
     "AssetAll": (((3, 0), f"{_SDK}:AssetAll"), ((2, 0), "airflow.datasets:DatasetAll")),
     "BaseOperator": (((3, 0), f"{_SDK}:BaseOperator"), ((2, 0), "airflow.models.baseoperator:BaseOperator")),
@@ -38,6 +46,7 @@ _PATHS: dict[str, tuple[tuple[tuple[int, int], str], ...]] = {
         ((2, 0), "airflow.models.baseoperatorlink:BaseOperatorLink"),
     ),
     "BaseSensorOperator": (((3, 0), f"{_SDK}:BaseSensorOperator"), ((2, 0), "airflow.sensors.base:BaseSensorOperator")),
+    "BaseNotifier": (((3, 0), f"{_SDK}:BaseNotifier"), ((2, 0), "airflow.notifications.basenotifier:BaseNotifier")),
     "BaseTrigger": (((2, 0), "airflow.triggers.base:BaseTrigger"),),
     "TriggerEvent": (((2, 0), "airflow.triggers.base:TriggerEvent"),),
     "BaseHook": (((3, 1), f"{_SDK}:BaseHook"), ((2, 0), "airflow.hooks.base:BaseHook")),
@@ -49,8 +58,17 @@ _PATHS: dict[str, tuple[tuple[tuple[int, int], str], ...]] = {
         ((3, 0), f"{_SDK}:get_parsing_context"),
         ((2, 0), "airflow.utils.dag_parsing_context:get_parsing_context"),
     ),
+    "RuntimeTaskInstance": (
+        ((3, 0), "airflow.sdk.execution_time.task_runner:RuntimeTaskInstance"),  # asks the API that a task is given
+        ((2, 0), _NONE),
+    ),
     "DagRun": (((2, 0), "airflow.models.dagrun:DagRun"),),
+    "Deadline": (((3, 1), "airflow.models.deadline:Deadline"), ((2, 0), _NONE)),
     "TaskInstance": (((2, 0), "airflow.models.taskinstance:TaskInstance"),),
+    "Pool": (((2, 0), "airflow.models.pool:Pool"),),
+    "ConnectionModel": (((2, 0), "airflow.models.connection:Connection"),),
+    "VariableModel": (((2, 0), "airflow.models.variable:Variable"),),
+    "UserModel": (((3, 0), _NONE), ((2, 0), "airflow.providers.fab.auth_manager.models:User")),
     "DagModel": (((2, 0), "airflow.models.dag:DagModel"),),
     "Trigger": (((2, 0), "airflow.models.trigger:Trigger"),),
     "TaskInstanceHistory": (((2, 0), "airflow.models.taskinstancehistory:TaskInstanceHistory"),),
@@ -69,15 +87,29 @@ _PATHS: dict[str, tuple[tuple[tuple[int, int], str], ...]] = {
     "XComModel": (((3, 0), "airflow.models.xcom:XComModel"), ((2, 0), "airflow.models.xcom:XCom")),
     "create_session": (((2, 0), "airflow.utils.session:create_session"),),
     "initdb": (((2, 0), "airflow.utils.db:initdb"),),
+    "REVISION_HEADS": (((2, 0), "airflow.utils.db:_REVISION_HEADS_MAP"),),  # of the database, the newest last
+    "run_test_task": (((3, 0), "airflow.sdk.definitions.dag:_run_task"), ((2, 0), "airflow.models.dag:_run_task")),
+    "test_api": (((3, 2), f"{_SDK}.execution_time.supervisor:in_process_api_server"), ((2, 0), _NONE)),
     "AirflowPlugin": (((2, 0), "airflow.plugins_manager:AirflowPlugin"),),
-    "CronDataIntervalTimetable": (
-        ((3, 2), f"{_SDK}:CronDataIntervalTimetable"),
-        ((2, 0), "airflow.timetables.interval:CronDataIntervalTimetable"),
-    ),
-    "CronTriggerTimetable": (
-        ((3, 2), f"{_SDK}:CronTriggerTimetable"),
-        ((2, 0), "airflow.timetables.trigger:CronTriggerTimetable"),
-    ),
+    **{
+        name: (((3, 1), f"{_SDK}:{name}"), ((2, 0), _NONE))
+        for name in ("AsyncCallback", "DeadlineAlert", "DeadlineReference")
+    },
+    **{
+        name: (((3, 2), f"{_SDK}:{name}"), ((3, 0), f"airflow.timetables.{new}"), ((2, 0), f"airflow.timetables.{old}"))
+        for name, new, old in (
+            ("CronDataIntervalTimetable", "interval:CronDataIntervalTimetable", "interval:CronDataIntervalTimetable"),
+            ("CronTriggerTimetable", "trigger:CronTriggerTimetable", "trigger:CronTriggerTimetable"),
+            ("AssetOrTimeSchedule", "assets:AssetOrTimeSchedule", "datasets:DatasetOrTimeSchedule"),
+        )
+    },
+    **{
+        name: (((3, 2), f"{_SDK}:{name}"), ((2, 0), _NONE))
+        for name in (
+            *("CronPartitionTimetable", "PartitionedAssetTimetable", "IdentityMapper"),
+            *(f"StartOf{unit}Mapper" for unit in ("Hour", "Day", "Week", "Month", "Quarter", "Year")),
+        )
+    },
     **{
         name: (((3, 2), f"{_SDK}.exceptions:{name}"), ((2, 0), f"airflow.exceptions:{name}"))
         for name in (
@@ -91,8 +123,7 @@ _PATHS: dict[str, tuple[tuple[tuple[int, int], str], ...]] = {
     },
 }
 
-# Airflow on one machine: name -> arguments of `airflow`. Its log servers, which are not needed here, would listen on
-# every address.
+# Airflow on one machine: name -> arguments of `airflow`. Its log servers would listen on every address.
 PROCESSES: dict[str, list[str]] = {
     **(
         {"api-server": ["api-server", "--host", "{host}", "--port", "{port}"], "dag-processor": ["dag-processor"]}
@@ -168,10 +199,7 @@ def is_task_timeout(error: object) -> bool:
 
 
 def is_deferral_timeout(text: str) -> bool:
-    """True for what Airflow says of a deferral that ran out of time; of a trigger that broke it says `Trigger failure`.
-
-    Read in Airflow 2.10.3 (the first) and 3.0.6 to 3.3.2 (the second), November 2026.
-    """
+    """True for a deferral out of time; of a broken trigger it says `Trigger failure`. Read in 2.10.3 to 3.3.2."""
     return text in {"Trigger/execution timeout", "Trigger timeout"}
 
 
@@ -232,16 +260,19 @@ def is_killed_unheard(ti: Any) -> bool:
     return AIRFLOW_VERSION < (3, 3) and ti is not None and _fresh_task_state(ti) != "deferred"
 
 
+def states_of_task(dag_id: str, run_id: str, task_id: str, map_index: int | None) -> tuple[str | None, ...]:
+    """The state of a task as Airflow 3 tells it to a task, None if it has none yet; empty if there is no such task."""
+    ask = importlib.import_module(__name__).RuntimeTaskInstance.get_task_states
+    states = ask(dag_id=dag_id, task_ids=[task_id], run_ids=[run_id], map_index=map_index).get(run_id, {})
+    key = task_id if map_index in (None, -1) else f"{task_id}_{map_index}"  # as the API server names it
+    return (states[key] and str(getattr(states[key], "value", states[key])),) if key in states else ()
+
+
 def _fresh_task_state(ti: Any) -> str | None:
     """The state of a task as the metadata has it now."""
     if IS_AIRFLOW_3:
-        states = importlib.import_module("airflow.sdk.execution_time.task_runner").RuntimeTaskInstance.get_task_states(
-            dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id], map_index=ti.map_index
-        )
-        is_mapped = ti.map_index not in (None, -1)
-        key = f"{ti.task_id}_{ti.map_index}" if is_mapped else ti.task_id  # as the API server names it
-        found = states.get(ti.run_id, {}).get(key)
-        return None if found is None else str(getattr(found, "value", found))
+        found = states_of_task(ti.dag_id, ti.run_id, ti.task_id, ti.map_index)
+        return found[0] if found else None
     session = importlib.import_module("airflow.settings").Session()
     model = importlib.import_module("airflow.models.taskinstance").TaskInstance
     try:
@@ -255,28 +286,7 @@ def _fresh_task_state(ti: Any) -> str | None:
         session.close()
 
 
-__all__ = [  # noqa: PLE0604 - names of a table
-    *_PATHS,
-    "AIRFLOW_VERSION",
-    "HAS_EXTERNAL_VIEWS",
-    "HAS_FLASK_VIEWS",
-    "PROCESSES",
-    "SETTINGS",
-    "STANDARD",
-    "USES_PASSWORD_FILE",
-    "airflow_home",
-    "cluster_policies",
-    "conf",
-    "in_thread",
-    "readable_dags",
-    "web_root",
-    "is_deferral_timeout",
-    "is_killed_unheard",
-    "is_task_timeout",
-    "register_dags",
-    "runs_in_dag_processor",
-    "xcom_page",
-]
+__all__ = [*_PATHS, "conf"]  # noqa: PLE0604 - names of a table
 
 
 def __getattr__(name: str) -> Any:

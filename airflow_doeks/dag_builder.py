@@ -6,22 +6,22 @@ everywhere, or Airflow counts a new DAG version.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pendulum
 
 from airflow_doeks import compat
-from airflow_doeks.language.graph import stem
 from airflow_doeks.language.layers import Sources
 from airflow_doeks.model.engine import ENGINES
 from airflow_doeks.model.errors import SpecError
-from airflow_doeks.model.plan import Plan, TaskPlan, pool_of
+from airflow_doeks.model.plan import FUNCTIONS, Plan, TaskPlan, pool_of
 
 _TIMETABLES = {  # `covers` of a schedule -> timetable; named, because Airflow 2 and 3 choose differently for a cron
     "previous_interval": "CronDataIntervalTimetable",
@@ -29,9 +29,6 @@ _TIMETABLES = {  # `covers` of a schedule -> timetable; named, because Airflow 2
 }
 # Without a start date Airflow 2 refuses the DAG and Airflow 3 takes its timezone from airflow.cfg.
 _ALWAYS = "2000-01-01"
-# Schemes whose URIs Airflow's providers leave as they are. Asking Airflow imports every provider that has a handler
-# (boto3 for s3: half a second of every task's start). Read in amazon 9.39 and google 22, November 2026.
-_PLAIN_SCHEMES = frozenset({"s3", "s3a", "s3n", "gs", "abfss", "hdfs"})
 
 
 def build_dag(plan: Plan, caller: Path) -> Any:
@@ -50,13 +47,36 @@ def build_dag(plan: Plan, caller: Path) -> Any:
             builder.operator(task.task_id)
         for task in plan.tasks:
             builder.connect(task)
-        dag.validate()
+        _validate(plan, dag)
     except SpecError:
         raise
     except Exception as error:  # one pipeline's fault must not become that of all that share its DAG file
         msg = f"{plan.file}:1:1: the DAG cannot be built: {type(error).__name__}: {error}"
         raise SpecError(msg) from error
     return dag
+
+
+def _validate(plan: Plan, dag: Any) -> None:
+    """Airflow's own checks: of schedule, params, set-ups and executors, which it asks again when it bags the DAG.
+
+    Most pipelines have a cron alone, and parsing the same cron for each is a twelfth of what loading costs.
+    """
+    schedule = plan.schedule or {}
+    has_more = plan.params or any(task.role or "executor" in task.options for task in plan.tasks)
+    if has_more or schedule.keys() - {"cron", "timezone", "covers"} or schedule.get("covers") == "partition":
+        dag.validate()
+    elif schedule:
+        _accept_cron(schedule["cron"], schedule.get("timezone") or plan.timezone, schedule.get("covers"))
+
+
+@functools.lru_cache(maxsize=256)
+def _accept_cron(cron: str, timezone: str, covers: str | None) -> None:
+    """Raise what Airflow has against a cron; what it takes is asked once."""
+    _clock(cron, timezone, covers).validate()
+
+
+def _clock(cron: str, timezone: str, covers: str | None) -> Any:
+    return getattr(compat, _TIMETABLES[covers or "previous_interval"])(cron, timezone=timezone)
 
 
 def _dag(plan: Plan, caller: Path) -> Any:
@@ -71,6 +91,7 @@ def _dag(plan: Plan, caller: Path) -> Any:
         params=dict(plan.params),
         dagrun_timeout=_seconds(plan.dagrun_timeout_seconds),
         doc_md=_fenced(plan.text),
+        **_notices(plan),
         **({} if plan.max_active_runs is None else {"max_active_runs": plan.max_active_runs}),
     )
     dag.fileloc = str(caller)
@@ -106,7 +127,11 @@ class _Builder:
         """Edges, written and inferred, and the task's part in set-up and teardown."""
         operator = self.operators[task.task_id]
         setups = [need for need in task.needs if self.tasks[need].role == "setup"] if task.role == "teardown" else []
-        drawn = {*setups, *([task.expand["task"]] if isinstance(task.expand, Mapping) else [])}
+        drawn = {*setups, *task.inputs.values()}
+        if isinstance(task.expand, Mapping):
+            from airflow_doeks.dag_mapping import outputs
+
+            drawn |= outputs(task.expand)
         needs = [self.operators[need] for need in task.needs if need not in drawn]
         if needs:
             operator.set_upstream(needs)
@@ -116,18 +141,24 @@ class _Builder:
             operator.as_teardown(setups=[self.operators[setup] for setup in setups])
 
     def _make(self, task: TaskPlan) -> Any:
-        operator = operator_class(task, self.plan)
-        if task.kind == "uses":
-            arguments = {**task.arguments, **self._common(task)}
-        else:
+        operator = operator_class(task)
+        if task.kind in ENGINES:
             arguments = {**self._common(task), **self._job(task)}
+        else:
+            arguments = {**task.arguments, **self._common(task)}
+        if task.kind in FUNCTIONS:
+            given = {name: self._output(of) for name, of in task.inputs.items()}
+            arguments["op_kwargs"] = {**arguments["op_kwargs"], **given}
+            arguments |= {"folder": os.path.relpath(self.plan.folder, self.home), "source": _source(task, self.home)}
         if task.expand is None:
             return operator(**arguments)
-        items = task.expand
-        if isinstance(items, Mapping):
-            items = compat.XComArg(self.operator(items["task"]))
-        partial = operator.partial(**arguments)
-        return partial.expand_kwargs(items) if task.kind == "uses" else partial.expand(item=items)
+        from airflow_doeks.dag_mapping import mapped
+
+        return mapped(task, operator, arguments, self._output, self.plan.dag_id)
+
+    def _output(self, task_id: str) -> Any:
+        """What another task returns."""
+        return compat.XComArg(self.operator(task_id))
 
     def _common(self, task: TaskPlan) -> dict[str, Any]:
         """Arguments of every operator; those that are not set stay Airflow's."""
@@ -145,7 +176,13 @@ class _Builder:
             "inlets": _assets((*task.inlets, *task.reads)),
             "outlets": _assets((*task.outlets, *task.writes)),
             "doc_md": task.doc,
+            "map_index_template": task.map_name,
+            **({} if task.kind in ENGINES else _callbacks(task.notices)),
+            **task.options,
         }
+        if factor := task.options.get("retry_exponential_backoff"):
+            doubled = 2.0 if factor is True else float(factor)
+            arguments["retry_exponential_backoff"] = doubled if compat.BACKOFF_IS_A_FACTOR else True
         return {name: value for name, value in arguments.items() if value is not None and value != []}
 
     def _job(self, task: TaskPlan) -> dict[str, Any]:
@@ -158,15 +195,16 @@ class _Builder:
             "cost_tags": dict(task.cost_tags),
             "reads": list(task.reads),
             "writes": list(task.writes),
-            "budgets": dict(task.budgets),
+            "timeouts": dict(task.budgets),
             "budget_usd": task.budget_usd,
+            "run_budget_usd": self.plan.budget_usd,
+            "monthly_budgets_usd": dict(self.plan.monthly_budgets_usd),
             "retry_on": None if task.retry_on is None else list(task.retry_on),
             "rate_card": dict(self.plan.rate_card),
             "folder": os.path.relpath(self.plan.folder, self.home),
             "source": _source(task, self.home),
-            "on_success_callback": record_cost_and_lineage,
-            "on_failure_callback": record_cost_and_lineage,
-            "on_retry_callback": record_cost_and_lineage,
+            **_callbacks(task.notices, beside=record_cost_and_lineage),
+            **_of_budget(task.notices),
         }
 
 
@@ -176,32 +214,66 @@ def _source(task: TaskPlan, home: Path) -> Mapping[str, str]:
     return places if task.expand is None else dict(places)
 
 
-def operator_class(task: TaskPlan, plan: Plan) -> Any:
-    """The operator of a task: the one it names, or its engine's. SpecError if the engine has none yet."""
-    path = task.operator if task.kind == "uses" else ENGINES[task.kind].operator
-    if path is None:
-        where = task.source.get(task.kind, task.source.get("", plan.file))
-        msg = f"{where}: task {task.task_id!r} is a {task.kind} job, which no platform of this version can run yet"
-        raise SpecError(msg)
-    return _import(path)
+def operator_class(task: TaskPlan) -> Any:
+    """The operator of a task: the one it names, or its engine's."""
+    return _import(task.operator or ENGINES[task.kind].operator)
 
 
 def _import(path: str) -> Any:
     """The class behind ``module:name`` or ``module.name``; standard operators are found on Airflow 2, too."""
     path = path.replace(":", ".").replace("airflow.providers.standard.", compat.STANDARD)
     module, _, name = path.rpartition(".")
-    return getattr(importlib.import_module(module), name)
+    return getattr(sys.modules.get(module) or importlib.import_module(module), name)
 
 
 def _schedule(plan: Plan) -> Any:
     schedule = plan.schedule
-    if schedule is None:
-        return None
-    if "assets" in schedule:
-        ((quantor, uris),) = schedule["assets"].items()
-        return (compat.AssetAny if quantor == "any" else compat.AssetAll)(*_assets(uris))
-    timetable = getattr(compat, _TIMETABLES[schedule.get("covers") or "previous_interval"])
-    return timetable(schedule["cron"], timezone=schedule.get("timezone") or plan.timezone)
+    if schedule is None or "preset" in schedule:
+        return schedule and schedule["preset"]
+    if schedule.get("covers") == "partition" or "partitions" in schedule:
+        from airflow_doeks.dag_schedule import by_partition
+
+        return by_partition(plan, schedule)
+    timetable = None
+    if "cron" in schedule:
+        timetable = _clock(schedule["cron"], schedule.get("timezone") or plan.timezone, schedule.get("covers"))
+    if "assets" not in schedule:
+        return timetable
+    from airflow_doeks.dag_schedule import by_data
+
+    return by_data(schedule["assets"], timetable)
+
+
+def _assets(uris: tuple[str, ...]) -> list[Any]:
+    if not uris:
+        return []
+    from airflow_doeks.hooks.assets import assets_of
+
+    return assets_of(uris)
+
+
+def _callbacks(notices: Mapping[str, Any], beside: Any = None) -> dict[str, Any]:
+    if not notices:
+        return {} if beside is None else {f"on_{event}_callback": beside for event in ("success", "failure", "retry")}
+    from airflow_doeks.dag_notices import callbacks_of
+
+    return callbacks_of(notices, beside)
+
+
+def _of_budget(notices: Mapping[str, Any]) -> dict[str, Any]:
+    if "on_budget" not in notices:
+        return {}
+    from airflow_doeks.dag_notices import told
+
+    return {"on_budget": told(notices["on_budget"])}
+
+
+def _notices(plan: Plan) -> dict[str, Any]:
+    if not plan.notices:
+        return {}
+    from airflow_doeks.dag_notices import notice_arguments
+
+    return notice_arguments(plan)
 
 
 def _time(text: str | None, timezone: str) -> Any:
@@ -226,20 +298,3 @@ def _fenced(text: str) -> str | None:
     while fence in text:
         fence += "`"
     return f"{fence}yaml\n{text.rstrip()}\n{fence}" if text else None
-
-
-def _assets(uris: Iterable[str]) -> list[Any]:
-    """One asset a dataset: the part of its URI before the first template, where Airflow accepts that."""
-    return [asset for asset in map(_asset, dict.fromkeys(map(stem, uris))) if asset is not None]
-
-
-def _asset(uri: str) -> Any:
-    if urlsplit(uri).scheme not in _PLAIN_SCHEMES or not urlsplit(uri).netloc:
-        try:
-            return compat.Asset(uri)
-        except ValueError:
-            return None
-    asset = compat.Asset("plain")
-    for attribute in {"name", "uri"} & set(dir(asset)):
-        object.__setattr__(asset, attribute, uri)
-    return asset

@@ -7,6 +7,7 @@ and the file that fails holds no DAG.
 from __future__ import annotations
 
 import gc
+import logging
 import sys
 import zlib
 from collections.abc import Iterator, MutableMapping
@@ -17,9 +18,11 @@ from typing import Any
 
 from airflow_doeks import compat
 from airflow_doeks.dag_builder import build_dag
-from airflow_doeks.language import Compiled, compile_file, dag_id_of, file_of, pipeline_files, refuse_doubles
+from airflow_doeks.language import Compiled, compile_files, dag_id_of, file_of, pipeline_files, refuse_doubles
 from airflow_doeks.model.errors import SpecError
 from airflow_doeks.model.plan import Plan
+
+log = logging.getLogger(__name__)
 
 
 def load_dags(folder: str, namespace: MutableMapping[str, Any], shard: tuple[int, int] | None = None) -> None:
@@ -43,6 +46,8 @@ def load_dags(folder: str, namespace: MutableMapping[str, Any], shard: tuple[int
         loaded = _load([file] if file else [], root, caller)
         _raise_errors(loaded)
     for pipeline in loaded:
+        if pipeline.errors:
+            log.warning("A broken pipeline is left out, with no DAG of its own: %s", pipeline.errors[0])
         if pipeline.dag is not None:
             namespace[pipeline.dag.dag_id] = pipeline.dag
 
@@ -69,7 +74,7 @@ class _Loaded:
 def _load(files: list[Path], root: Path, caller: Path) -> list[_Loaded]:
     default = compat.conf.get("doeks", "environment", fallback="") or None
     with _no_collector():
-        compiled = refuse_doubles([compile_file(file, default=default, root=root) for file in files])
+        compiled = refuse_doubles(compile_files(files, default=default, root=root))
         return [_build(one, caller) for one in compiled]
 
 

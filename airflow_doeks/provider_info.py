@@ -33,6 +33,12 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "",
         example="s3://acme-data/doeks-ledger",
     ),
+    "source_url": _option(
+        "Where pipelines can be read: the page of a task links to it. `{file}` is the YAML's path from the folder of "
+        "the DAG file, `{line}` the task's line. Empty: the page names file and line without a link.",
+        "",
+        example="https://github.com/acme/flows/blob/main/dags/{file}#L{line}",
+    ),
     "local_dir": _option(
         "Where platform type `local` keeps its run directories; shared by worker and triggerer. "
         "Empty: the folder doeks/local below AIRFLOW_HOME.",
@@ -55,6 +61,12 @@ OPTIONS: dict[str, dict[str, Any]] = {
     ),
     "inject_identity": _option(
         "Write DAG, run, task and try into spark.doeks.* properties, so that the event log names its task.",
+        "True",
+        kind="boolean",
+    ),
+    "asset_events": _option(
+        "Announce datasets that a job was seen to write and that its task does not declare as asset events, through "
+        "the alias doeks/DAG/TASK, so that the Assets page and schedules see them.",
         "True",
         kind="boolean",
     ),
@@ -127,6 +139,8 @@ def get_provider_info() -> dict[str, Any]:
             "airflow_doeks.operators.links.SparkUILink",
             "airflow_doeks.operators.links.DriverLogLink",
             "airflow_doeks.operators.links.ConsoleLink",
+            "airflow_doeks.operators.links.FlinkUILink",
+            "airflow_doeks.operators.links.SavepointsLink",
             "airflow_doeks.operators.links.CostLink",
         ],
         "config": {"doeks": {"description": "Settings of airflow-doeks.", "options": OPTIONS}},

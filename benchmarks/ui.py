@@ -16,9 +16,9 @@ from pathlib import Path
 from airflow_doeks.hooks.stores import LocalStore
 from airflow_doeks.ledger import Ledger
 from airflow_doeks.ledger.changes import Changes
+from airflow_doeks.lifecycle.records import record_id
 from airflow_doeks.report.shelf import Shelf
-from airflow_doeks.ui.pages.run import RunTimes
-from airflow_doeks.ui.pages.tasks_of_run import TaskTimes
+from airflow_doeks.ui.pages.airflow_facts import Announced, RunTimes, TaskTimes
 from airflow_doeks.ui.site import Site
 
 RECORDS = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
@@ -34,9 +34,10 @@ def plain(number: int, at: datetime) -> dict[str, object]:
     stamp = [(at + timedelta(seconds=seconds)).isoformat() for seconds in (0, 20, 45, 600 + number % 700)]
     source = {"namespace": "s3://lake", "name": f"raw/{dag}/{max(task - 1, 0)}", "rows": 1000 + number, "bytes": 10**7}
     made = source | {"name": f"raw/{dag}/{task}", "usd": usd, "slot_share": 1.0}
+    ref = f"emr_on_eks://1.eu/vc/{number}"
     return {
         "v": 1,
-        "record_id": f"{number:032x}",
+        "record_id": record_id(ref, ""),
         "attempt": {
             "dag_id": f"team{dag % 5}.flow{dag}",
             "run_id": f"run{run}",
@@ -47,7 +48,7 @@ def plain(number: int, at: datetime) -> dict[str, object]:
         "settled_by_try": 1,
         "spec_hash": f"{dag:064x}",
         "job": {
-            "ref": f"emr_on_eks://1.eu/vc/{number}",
+            "ref": ref,
             "platform": "lake",
             "type": "emr_on_eks",
             "engine": "spark",
@@ -66,16 +67,20 @@ def plain(number: int, at: datetime) -> dict[str, object]:
     }
 
 
+def moment(number: int) -> datetime:
+    """When a job was submitted: all of them evenly over the days."""
+    return datetime(FIRST.year, FIRST.month, FIRST.day, tzinfo=timezone.utc) + number * timedelta(days=DAYS) / RECORDS
+
+
 def write_ledger(root: Path) -> None:
     """One object a record, as the ledger writes them."""
-    start = datetime(FIRST.year, FIRST.month, FIRST.day, tzinfo=timezone.utc)
-    step = timedelta(days=DAYS) / RECORDS
     for number in range(RECORDS):
-        at = start + number * step
+        at = moment(number)
         folder = root / f"v1/submitted={at.date()}"
         if number == 0 or not folder.is_dir():
             folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{number:032x}.json").write_text(json.dumps(plain(number, at)))
+        record = plain(number, at)
+        (folder / f"{record['record_id']}.json").write_text(json.dumps(record))
 
 
 class NoAirflow:
@@ -94,8 +99,17 @@ class NoAirflow:
     def tries_of(self, _dag_id: str, _run_id: str) -> list[TaskTimes]:
         return [TaskTimes(f"task{n}", -1, 1, "success", self.at, self.at + timedelta(hours=1)) for n in range(TASKS)]
 
-    def job_links(self, *_place: object) -> dict[str, str]:
-        return {}
+    def announced(self, dag_id: str, run_id: str) -> dict[tuple[str, int], Announced]:
+        """What its tasks would have told: each job's ref and when it was submitted."""
+        dag, run = int(dag_id.partition("flow")[2]), int(run_id.removeprefix("run"))
+        numbers = {task: (run * TASKS + task) * DAGS + dag for task in range(TASKS)}
+        return {
+            (f"task{task}", -1): Announced(ref=f"emr_on_eks://1.eu/vc/{number}", submitted=moment(number))
+            for task, number in numbers.items()
+        }
+
+    def missed_deadlines(self, *_time: object) -> list[object]:
+        return []
 
 
 def seconds(function: Callable[[], object]) -> float:
@@ -149,7 +163,7 @@ def main() -> int:
             cpu = min(cpu_seconds(answer) for _ in range(3))
             print(f"warm {name}: {took[2]:.3f} s of {bar} s (median of 5; CPU {cpu:.3f} s), {size / 1000:.0f} kB")
         one = plain(RECORDS, noon)
-        (Path(folder) / f"v1/submitted={last}/{RECORDS:032x}.json").write_text(json.dumps(one))
+        (Path(folder) / f"v1/submitted={last}/{one['record_id']}.json").write_text(json.dumps(one))
         time.sleep(2.1)
         print(f"costs after a new record: {seconds(lambda: site.answer('costs', {}, set)):.2f} s")
     for words in ("airflow_doeks.ui.plugin", "airflow_doeks.ui.fastapi_app"):

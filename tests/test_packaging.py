@@ -24,11 +24,13 @@ MWAA = {  # Airflow of an MWAA image -> its Python (aws/amazon-mwaa-docker-image
 
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory) -> Path:
-    """The wheel, built from this checkout by the locked build tools."""
+    """The wheel of `make wheel`."""
     folder = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    command = ["make", "-s", "wheel", f"DIST={folder}", f"VENV={Path(sys.executable).parents[1]}"]
+    done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
     (built,) = folder.glob("*.whl")
+    assert done.stdout == f"{built}\n"
     return built
 
 

@@ -11,13 +11,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import job_types
 import language
 import project_language
 
 from airflow_doeks.model.engine import ENGINES
 
 HERE = Path(__file__).parents[1] / "airflow_doeks" / "language"
-FILES = {"pipeline": HERE / "pipeline.schema.json", "doeks": HERE / "doeks.schema.json"}
+FILES = {
+    "pipeline": HERE / "pipeline.schema.json",
+    "doeks": HERE / "doeks.schema.json",
+    "types": HERE.parent / "model" / "job_types.py",
+}
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 VARIABLE = {
     "type": "string",
@@ -36,7 +41,8 @@ def build(name: str) -> dict[str, Any]:
     model = models[name]
     schema = model.model_json_schema(by_alias=True)
     schema["$defs"]["Variable"] = VARIABLE
-    del schema["$defs"]["SparkJob"]["properties"]["sql_text"]  # ours, never the author's
+    for row in ENGINES.values():
+        schema["$defs"][row.noun.partition(":")[2]]["properties"].pop("sql_text", None)  # ours, never the author's
     if name == "doeks":
         schema["properties"]["platforms"] = _platforms(schema)
     schema = {key: _tidy(value) if key != "$defs" else value for key, value in schema.items()}
@@ -114,7 +120,9 @@ def _with_variable(node: dict[str, Any]) -> dict[str, Any]:
 
 
 def render(name: str) -> str:
-    """The text of a schema file."""
+    """The text of a file."""
+    if name == "types":
+        return job_types.render(build("pipeline")["$defs"])
     return json.dumps(build(name), indent=1, ensure_ascii=False) + "\n"
 
 

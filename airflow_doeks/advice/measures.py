@@ -41,12 +41,14 @@ class Advice(Noun):
             or ``graviton``.
         evidence: what was measured, a line each.
         usd: what the measure alone would have saved at most; None if that cannot be known.
+        change: dotted path below the job in YAML -> what to write there; empty where no value says it.
     """
 
     code: str
     message: str
     evidence: tuple[str, ...]
     usd: Amount | None = None
+    change: dict[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,24 @@ class _Case:
     workers: Sequence[Line]
     price: Price
     card_name: str
+
+    @property
+    def has_executors(self) -> bool:
+        """True if the work was done by pods whose number and size the job says."""
+        return all(line.pod.role == "executor" for line in self.workers)
+
+    def at_once(self) -> int:
+        """The most workers that lived at one time."""
+        edges = []
+        for line in self.workers:
+            steps = line.steps or ()
+            if steps:
+                edges += [(steps[0].start, 1), (steps[-1].end, -1)]
+        most = alive = 0
+        for _, change in sorted(edges):  # who ends at a moment is gone before who starts at it
+            alive += change
+            most = max(most, alive)
+        return most
 
     def saved(self, change: Callable[[Pod, Node], tuple[Pod, Node]]) -> Decimal | None:
         """Dollars of compute less if every worker and its node were changed; None if that has no price."""
@@ -90,7 +110,7 @@ def advise(summary: EventLogSummary, lines: Sequence[Line], price: Price, *, car
 
 def _memory(case: _Case) -> Iterator[Advice]:
     peaks = {uid: peak for uid, peak in case.summary.peak_memory_bytes.items() if peak > 0}
-    held = {line.pod.uid: line.pod.memory_gib or Decimal(0) for line in case.workers}
+    held = {line.pod.executor_id or line.pod.uid: line.pod.memory_gib or Decimal(0) for line in case.workers}
     measured = [peak for uid, peak in peaks.items() if uid in held]
     if not measured or len(measured) < len(held):
         return
@@ -107,6 +127,7 @@ def _memory(case: _Case) -> Iterator[Advice]:
             f"{HEADROOM} x the peak, rounded up to a GiB",
         ),
         usd=smaller,
+        change={"executors.memory": f"{enough}Gi"} if case.has_executors else {},
     )
 
 
@@ -120,6 +141,7 @@ def _idle(case: _Case) -> Iterator[Advice]:
     if busy >= BUSY_ENOUGH:
         return
     compute = sum((_usd(line) for line in workers), Decimal(0))
+    enough = max(1, math.ceil(case.at_once() * busy / BUSY_ENOUGH))
     yield Advice(
         code="idle_executors",
         message=f"fewer executors or cores: their slots were busy {busy:.0%} of the time",
@@ -128,6 +150,7 @@ def _idle(case: _Case) -> Iterator[Advice]:
             f"{len(workers)} pods with at most {most.normalize():f} slots",
         ),
         usd=(compute * (1 - busy / BUSY_ENOUGH)).quantize(Decimal("1e-6")),
+        change={"executors.max": str(enough)} if case.has_executors else {},
     )
 
 
@@ -207,6 +230,7 @@ def _spot(case: _Case) -> Iterator[Advice]:
             message="the preset `spot` for executors",
             evidence=(f"the same pods for the same time at Spot prices of rate card {case.card_name}",),
             usd=usd,
+            change={"executors.capacity": "spot"} if case.has_executors else {},
         )
 
 
@@ -224,6 +248,7 @@ def _graviton(case: _Case) -> Iterator[Advice]:
             message="the preset `graviton`",
             evidence=tuple(f"{kind} -> {_graviton_of(kind)} for the same time" for kind in kinds),
             usd=usd,
+            change={"presets": "graviton"} if case.has_executors else {},
         )
 
 

@@ -14,12 +14,15 @@ if TYPE_CHECKING:
 JOB_KEY = "doeks_job"
 
 
-def push_job(context: Mapping[str, Any], job: JobInHand) -> None:
-    """Write it: the ref and where to look, the job's own tags, and the submission as a trigger carries it."""
+def push_job(context: Mapping[str, Any], job: JobInHand, **of_task: str | None) -> None:
+    """Write it: the ref and where to look, the job's own tags, and the submission as a trigger carries it.
+
+    ``of_task`` is what pages show of the task itself: its place in the YAML, its budget.
+    """
     plain = job.submission.to_json()
     told = {key: plain[key] for key in ("ref", "platform", "token", "submitted", "tags")}
     links = job.platform.links(job.submission.ref)
-    context["ti"].xcom_push(key=JOB_KEY, value=told | {"submission": plain, "links": links})
+    context["ti"].xcom_push(key=JOB_KEY, value=told | {"submission": plain, "links": links} | of_task)
 
 
 def pull_job(context: Mapping[str, Any]) -> Any:

@@ -12,8 +12,10 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from airflow_doeks.attempt.announcement import pull_job, push_job
+from airflow_doeks.attempt.budgets import Purse, adopt_budgets, check_budgets, tell, with_told
 from airflow_doeks.attempt.closing import CANCEL_SECONDS, close, close_refused
 from airflow_doeks.attempt.delivery import note_submitted
+from airflow_doeks.attempt.estimates import with_estimate
 from airflow_doeks.attempt.hand import Books, JobInHand, JobTask, books_of
 from airflow_doeks.attempt.identity import check_instance, is_last_try, read_context
 from airflow_doeks.attempt.job import read_rendered_job
@@ -21,18 +23,22 @@ from airflow_doeks.compat import AirflowException, AirflowFailException, is_defe
 from airflow_doeks.hooks.platforms import connect
 from airflow_doeks.hooks.settings import load_settings
 from airflow_doeks.lifecycle import Budgets, Submission, end, submission_of, submit, wait
-from airflow_doeks.lifecycle.endings import ENDINGS, Ending, is_worth_a_retry, of_itself
+from airflow_doeks.lifecycle.budget import Allowance
+from airflow_doeks.lifecycle.endings import ENDINGS, Ending, is_worth_a_retry, of_itself, over
+from airflow_doeks.lifecycle.machine import Goal
 from airflow_doeks.model.errors import PlatformError, SpecError
-from airflow_doeks.model.job import SparkJob
+from airflow_doeks.model.jobs import Job
+from airflow_doeks.model.quantities import parse_duration
 from airflow_doeks.model.record import JobFailure, JobRecord
 from airflow_doeks.model.status import JobRef, JobState, JobStatus
-from airflow_doeks.platforms.protocol import Platform
+from airflow_doeks.platforms.protocol import Platform, saving
 from airflow_doeks.platforms.registry import TYPES
 from airflow_doeks.triggers.job import event_status
 
 # Airflow 2 fails a deferred task at execution_timeout without a word to the trigger: ours must come first.
 _DEADLINE_MARGIN = timedelta(seconds=3)
 _LOG_TAIL_LINES = 200
+STABLE_SECONDS, SAVE_SECONDS = 60.0, 600.0
 
 
 @dataclass(frozen=True)
@@ -63,14 +69,17 @@ class TaskAttempt:
                 base_try=facts.base_try,
                 cancel_seconds=settings.cancel_timeout,
                 on_replaced=lambda status: self._close_replaced(books, platform, status),
+                before_new=lambda: check_budgets(self.operator, self.context, books, platform),
             )
+            if submission.adopted:
+                adopt_budgets(self.operator, self.context, books, platform, submission.ref)
         except (SpecError, PlatformError) as error:
             raise self._refused(books, error) from error
-        return JobInHand(books, platform, submission)
+        return JobInHand(books, platform, with_estimate(submission, books))
 
     def announce(self, job: JobInHand) -> None:
         """Write the XCom that survives whatever comes, and the ledger's record of a running job."""
-        push_job(self.context, job)
+        self._push(job)
         note_submitted(job)
 
     def has_ended(self, job: JobInHand) -> bool:
@@ -82,9 +91,16 @@ class TaskAttempt:
 
         ``spent`` is a budget for which the trigger cancelled the job, or tried to.
         """
-        ref = job.submission.ref
+        ref, purse = job.submission.ref, Purse(self.operator, self.context, job)
         try:
-            status, overdue = wait(job.platform, job.submission, self.budgets(), on_change=self._log_state)
+            status, overdue = wait(
+                job.platform,
+                job.submission,
+                self.budgets(),
+                goal=Goal(self.stable_for()),
+                on_change=self._log_state,
+                spent=purse.spent,
+            )
         except PlatformError as error:  # refused for good
             closed = close(job, Ending.UNFOLLOWED, why=str(error), context=self.context)
             fate = "may still run" if closed.status.state is JobState.LOST else "was cancelled"
@@ -97,8 +113,9 @@ class TaskAttempt:
             raise
         return self._finish(job, status, overdue or spent)
 
-    def resume(self, submission: Mapping[str, Any] | None) -> JobInHand:
+    def resume(self, submission: Mapping[str, Any] | None, money: Mapping[str, Any] | None = None) -> JobInHand:
         """The job that was deferred, on a connection of this worker's own."""
+        self.operator.allowances = [Allowance.from_json(one) for one in (money or {}).get("allowances", ())]
         return self._in_hand(submission or pull_job(self.context)["submission"])
 
     def lives_on(self, job: JobInHand, event: Mapping[str, Any]) -> bool:
@@ -135,15 +152,68 @@ class TaskAttempt:
         close(job, Ending.TASK_TIMED_OUT, context=self.context)
         return None
 
+    def only_saves(self) -> bool:
+        """True for a task that saves the state of a job that runs on: nothing is waited for but the savepoint."""
+        return bool(self.operator.job.get("savepoint")) and self._acts()
+
+    def save(self) -> str:
+        """Take the savepoint, here on the worker; gives its path."""
+        settings = load_settings()
+        facts = read_context(self.context, instance=settings.instance, cost_tags=self.operator.cost_tags)
+        budget = self.operator.timeouts.get("run_timeout") or SAVE_SECONDS
+        try:
+            platform = connect(self.operator.platform, settings)
+            check_instance(settings.instance, self.operator.platform)
+            request = platform.render(self._read_job(), facts.identity)
+            self.operator.savepoint = saving(platform).save(request, budget)
+        except (SpecError, PlatformError) as error:
+            is_retried = isinstance(error, PlatformError) and error.retryable
+            raise (AirflowException if is_retried else AirflowFailException)(str(error)) from error
+        self.log.info("Saved to %s", self.operator.savepoint)
+        return self.operator.savepoint
+
+    def returned(self, record: JobRecord) -> str:
+        """What the task returns: where the state of the job that it stopped is, or the ref of its job."""
+        if self._acts() and not self.operator.savepoint:
+            msg = f"{record.job.ref} was stopped, and no savepoint is known; look at the resource's events"
+            raise AirflowFailException(msg)
+        return self.operator.savepoint or str(record.job.ref)
+
+    def _acts(self) -> bool:
+        """True for a task that does something to the job of another."""
+        return any(self.operator.job.get(key) for key in self.operator.engine.acts)
+
+    def stable_for(self) -> float | None:
+        """Seconds that a job without an end must run well for its task to be done; None: its end is waited for."""
+        job = self.operator.job
+        if not self.operator.engine.may_outlive(job) or job.get("until") == "finished":
+            return None
+        return parse_duration(job.get("stable_for") or STABLE_SECONDS)
+
+    def tell(self, job: JobInHand, money: Mapping[str, Any] | None, told: Mapping[str, str]) -> dict[str, Any]:
+        """Say in the log, on the pages and to who wants it that budgets are nearly used up; gives what to carry on."""
+        try:
+            tell(self.operator.on_budget, self.context, list(told.values()))
+        except Exception:
+            self.log.exception("on_budget failed; the job goes on")
+        self._push(job, budget_told="; ".join(told.values()))
+        return with_told(self.operator, self.context, job, money, told)
+
+    def _push(self, job: JobInHand, **more: str) -> None:
+        source = self.operator.source.get("") or None
+        push_job(self.context, job, source=source, budget_usd=self.operator.budget_usd, **more)
+
     def budgets(self) -> Budgets:
         """The task's time budgets, execution_timeout as an absolute deadline."""
-        budgets, allowed = Budgets(**self.operator.budgets), self.operator.execution_timeout
+        budgets, allowed = Budgets(**self.operator.timeouts), self.operator.execution_timeout
+        if self.stable_for() is not None:  # it runs on for as long as nobody stops it
+            budgets = replace(budgets, run_timeout=None)
         if allowed is None:
             return budgets
         started = self.context["ti"].start_date or datetime.now(timezone.utc)
         return replace(budgets, deadline=started + max(allowed - _DEADLINE_MARGIN, allowed / 2))
 
-    def _read_job(self) -> SparkJob:
+    def _read_job(self) -> Job:
         operator = self.operator
         engines = TYPES[operator.platform["type"]].engines
         if operator.engine not in engines:
@@ -185,7 +255,11 @@ class TaskAttempt:
         return job
 
     def _finish(self, job: JobInHand, status: JobStatus, overdue: str | None) -> JobRecord:
-        ending = Ending.OVER_BUDGET if overdue else of_itself(status)
+        ending = over(overdue) if overdue else of_itself(status)
+        if not overdue and self.stable_for() is not None and status.state is JobState.RUNNING:
+            ending = Ending.UP
+        if self._acts():
+            self.operator.savepoint = status.savepoint
         closed = close(job, ending, status, why=overdue or "", context=self.context)
         if closed.failure is not None:
             for line in closed.failure.log_tail[-_LOG_TAIL_LINES:]:

@@ -12,8 +12,20 @@ from typing import Any
 
 from airflow_doeks.attempt.delivery import deliver
 from airflow_doeks.attempt.hand import Books, JobInHand, JobTask
-from airflow_doeks.lifecycle import Settled, end, refused_record, settle, submitted_record, unsettled_record
+from airflow_doeks.hooks.settings import open_ledger
+from airflow_doeks.lifecycle import (
+    Settled,
+    end,
+    refused_record,
+    settle,
+    settle_days,
+    submitted_record,
+    unsettled_record,
+)
 from airflow_doeks.lifecycle.endings import ENDINGS, Ending, failure_of
+from airflow_doeks.lifecycle.shared_cost import write_settled
+from airflow_doeks.lifecycle.windows import unclosed
+from airflow_doeks.model.errors import PlatformError
 from airflow_doeks.model.record import JobFailure, JobRecord
 from airflow_doeks.model.status import JobState, JobStatus
 
@@ -58,16 +70,43 @@ def close(
     explained = job.platform.explain(ref) if row.asks and has_failed else None
     failure = failure_of(ending, status, explained, why)
     settled = _settle(job, status, failure, settle_seconds)
-    return Closed(status, deliver(settled, job.books.settings, context), failure)
+    has_days = not job.submission.is_lasting or _write_days(job, status, settle_seconds)
+    if not has_days:  # its closing record costs nothing because its days do
+        settled = replace(settled, record=unclosed(settled.record))
+    closed = Closed(status, deliver(settled, job.books.settings, context), failure)
+    if has_days:
+        _release(job)
+    return closed
 
 
 def _left(job: JobInHand, status: JobStatus | None) -> Closed:
     """A job without an end of its own, whose task alone ended: its record stays that of a running job."""
     submission = job.submission
-    log.warning("%s has no end of its own and lives on without its task; cancel it where it runs", submission.ref)
+    log.info("%s lives on without its task; only a task that stops it ends it", submission.ref)
     unseen = JobStatus(submission.ref, JobState.LOST, reason="its task ended, and nobody looked since")
-    record = submitted_record(submission, job.books.identity, submission.ref.type)
+    record = submitted_record(submission, job.identity, submission.ref.type)
     return Closed(status or unseen, record, None)
+
+
+def _release(job: JobInHand) -> None:
+    """What was kept for the record may go; where that fails, it goes by itself later."""
+    try:
+        job.platform.release(job.submission.ref)
+    except PlatformError as error:
+        log.warning("What was kept of %s stays for a while: %s", job.submission.ref, error)
+
+
+def _write_days(job: JobInHand, status: JobStatus, seconds: float | None) -> bool:
+    """Write the records of the days of a job without an end of its own; False if `reconcile` has to do it."""
+    books = job.books
+    try:
+        ledger = open_ledger(books.settings)
+        for settled in settle_days(job.platform, job.submission, job.identity, status, books.accounting(seconds)):
+            write_settled(ledger, settled)
+    except Exception:
+        log.exception("The days of %s could not be accounted for; `doeks reconcile` does it", job.submission.ref)
+        return False
+    return True
 
 
 def close_refused(books: Books, task: JobTask, ending: Ending, why: str, context: Mapping[str, Any]) -> None:
@@ -82,10 +121,7 @@ def close_refused(books: Books, task: JobTask, ending: Ending, why: str, context
 
 
 def _settle(job: JobInHand, status: JobStatus, failure: JobFailure | None, seconds: float | None) -> Settled:
-    books, submission = job.books, job.submission
-    identity = books.identity
-    if submission.adopted and submission.cost_tags is not None:  # billed as who submitted it said
-        identity = replace(identity, cost_tags=submission.cost_tags)
+    books, submission, identity = job.books, job.submission, job.identity
     try:
         return settle(
             job.platform,

@@ -1,4 +1,4 @@
-"""Where a record goes: the ledger, XCom, the task state store, outlet events; one that fails hinders no other."""
+"""Where a record goes: the ledger, XCom, the task state store, asset events; one that fails hinders no other."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from airflow_doeks.attempt.asset_events import announce_seen, extend_outlets
 from airflow_doeks.attempt.hand import JobInHand
-from airflow_doeks.compat import Asset, runs_in_dag_processor
+from airflow_doeks.compat import runs_in_dag_processor
 from airflow_doeks.hooks.settings import Settings, open_ledger
-from airflow_doeks.lifecycle import Settled, submitted_record
+from airflow_doeks.lifecycle import Settled, record_id, submitted_record
+from airflow_doeks.lifecycle.shared_cost import write_settled
 from airflow_doeks.model.errors import DoeksError
 from airflow_doeks.model.record import JobRecord
 
@@ -22,12 +24,12 @@ def deliver(settled: Settled, settings: Settings, context: Mapping[str, Any] | N
     """Write a settled record and give it as the ledger has it; never raises. Without a context: to the ledger alone."""
     record = settled.record
     try:
-        record = open_ledger(settings).write(record, settled.detail)
+        record = write_settled(open_ledger(settings), settled)
     except Exception as error:  # noqa: BLE001 - a border: accounting never fails a job
         _warn_of_ledger(record.record_id, settings, error)
     if context is not None and not runs_in_dag_processor(context["ti"]):
         plain = record.model_dump(mode="json")
-        for write in (_push_xcom, _set_task_state, _extend_outlets):
+        for write in (_push_xcom, _set_task_state, extend_outlets, announce_seen):
             _attempt(write, context, plain)
     return record
 
@@ -37,10 +39,20 @@ def note_submitted(job: JobInHand) -> None:
     if job.submission.adopted:
         return
     try:
-        record = submitted_record(job.submission, job.books.identity, job.submission.ref.type)
+        record = submitted_record(job.submission, job.identity, job.submission.ref.type)
         open_ledger(job.books.settings).write(record)
     except Exception as error:  # noqa: BLE001 - a border: accounting never fails a job
         _warn_of_ledger(f"of the running job {job.submission.ref}", job.books.settings, error)
+
+
+def withdraw_refused(job: JobInHand) -> None:
+    """Take back the record that says of this job that it never came to be: its submit was not answered."""
+    submission, settings = job.submission, job.books.settings
+    if submission.token:
+        try:
+            open_ledger(settings).withdraw(record_id(None, submission.token), submission.submitted)
+        except (OSError, DoeksError) as error:
+            log.warning("The ledger may hold a second record of %s: %s", submission.ref, error)
 
 
 def _warn_of_ledger(what: str, settings: Settings, error: Exception) -> None:
@@ -65,18 +77,3 @@ def _set_task_state(context: Mapping[str, Any], plain: dict[str, Any]) -> None:
     store = context.get("task_state_store")
     if store is not None:
         store.set(f"doeks_record_{plain['attempt']['try_number']}", plain)
-
-
-def _extend_outlets(context: Mapping[str, Any], plain: dict[str, Any]) -> None:
-    """Asset events carry the record's summary; only events of a successful task are stored, and only from execute."""
-    events = context.get("outlet_events")
-    if events is None:
-        return
-    extra = {
-        "doeks_record_id": plain["record_id"],
-        "usd_total": plain["cost"]["usd_total"],
-        "rows": {f"{out['namespace']}/{out['name']}": out["rows"] for out in plain["lineage"]["outputs"]},
-    }
-    for outlet in getattr(context["task"], "outlets", None) or ():
-        if isinstance(outlet, Asset):
-            events[outlet].extra.update(extra)

@@ -13,8 +13,8 @@ from airflow_doeks.lifecycle.staging import CodeRefused, code_file, stage
 from airflow_doeks.model.code_path import is_url
 from airflow_doeks.model.engine import Engine, load
 from airflow_doeks.model.errors import PlatformError, SpecError
-from airflow_doeks.model.job import SparkJob
 from airflow_doeks.model.job_rules import job_faults
+from airflow_doeks.model.jobs import Job
 from airflow_doeks.platforms.registry import storage_connection
 
 
@@ -26,14 +26,14 @@ def read_rendered_job(
     source: Mapping[str, str],
     platform: Mapping[str, Any],
     render: Callable[[str], str],
-) -> SparkJob:
+) -> Job:
     """The job with its SQL rendered and its code staged where the platform's ``code`` says.
 
     Raises SpecError with the YAML's file:line:col for a value the model refuses, PlatformError (retryable) when the
     code cannot be staged.
     """
     try:
-        job: SparkJob = load(engine.noun).of_rendered(rendered)
+        job: Job = load(engine.noun).of_rendered(rendered)
     except ValidationError as error:
         refused = [(item["loc"], item["msg"]) for item in error.errors(include_input=False, include_url=False)]
         raise SpecError(_in_words(refused, engine, source)) from None  # a traceback would tell the values

@@ -12,6 +12,7 @@ from typing import Any
 
 from airflow_doeks.attempt.announcement import pull_job
 from airflow_doeks.attempt.closing import close
+from airflow_doeks.attempt.delivery import withdraw_refused
 from airflow_doeks.attempt.hand import Books, JobInHand, JobTask
 from airflow_doeks.attempt.identity import is_last_try
 from airflow_doeks.compat import AirflowFailException, is_task_timeout, runs_in_dag_processor
@@ -61,6 +62,8 @@ def _settle_unsettled(context: Mapping[str, Any], task: JobTask, books: Books) -
             continue
         told = replace(job, books=_as_submitted(books, known, job.submission))
         close(told, ending, status, context=context, cancel_seconds=CANCEL_SECONDS, settle_seconds=SETTLE_SECONDS)
+        if known is None:
+            withdraw_refused(told)
 
 
 def _unsettled(

@@ -1,4 +1,4 @@
-"""The `doeks` command. Exit codes: 0 fine, 1 findings, 2 usage, 3 over budget."""
+"""The `doeks` command. Exit codes: 0 fine, 1 findings, 2 usage, 3 over budget, or lacking in Airflow."""
 
 from __future__ import annotations
 
@@ -10,11 +10,18 @@ import click
 from airflow_doeks.model.errors import PlatformError, SpecError
 
 COMMANDS: dict[str, str] = {  # command -> "module:attribute"; imported when used
+    "apply": "airflow_doeks.cli.apply:apply",
+    "advise": "airflow_doeks.cli.advise:advise",
     "convert": "airflow_doeks.cli.convert:command",
     "cost": "airflow_doeks.cli.cost_commands:cost",
+    "ledger": "airflow_doeks.cli.ledger_commands:ledger",
     "lineage": "airflow_doeks.cli.cost_commands:lineage",
+    "rates": "airflow_doeks.cli.rates_commands:rates",
+    "prepare": "airflow_doeks.cli.prepare:prepare",
+    "reconcile": "airflow_doeks.cli.reconcile:reconcile",
     "report": "airflow_doeks.cli.report_command:report_command",
     "init": "airflow_doeks.cli.init:init",
+    "estimate": "airflow_doeks.cli.estimate:estimate",
     "explain": "airflow_doeks.cli.explain:explain",
     "lint": "airflow_doeks.cli.lint:lint",
     "render": "airflow_doeks.cli.render:render",
@@ -28,9 +35,12 @@ class _LazyGroup(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return sorted(COMMANDS)
 
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
-            return None
+            from airflow_doeks.language.diagnostics import suggestion
+
+            hint = suggestion(name, COMMANDS) or f"commands are {', '.join(sorted(COMMANDS))}"
+            ctx.fail(f"there is no command {name!r}; {hint}")
         module, attribute = COMMANDS[name].split(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command

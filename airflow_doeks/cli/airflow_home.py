@@ -29,8 +29,8 @@ def interrupt_on_signals() -> None:
     Ctrl-C has a handler, too: in the place of Python's own, asyncio would put one that only cancels what it runs.
     """
 
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
+    def interrupt(number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt(number)
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, interrupt)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
@@ -12,8 +13,9 @@ from pydantic import ValidationError
 from rich.table import Table
 
 from airflow_doeks.cli.figures import UNKNOWN, console, count, hours, percent, size, usd
+from airflow_doeks.cli.names import Name
 from airflow_doeks.cli.reasons import cost_reasons, dataset_reasons, lineage_json
-from airflow_doeks.cost import load_rate_card
+from airflow_doeks.cost import load_rate_card, stale
 from airflow_doeks.cost.price import COMPONENTS
 from airflow_doeks.lifecycle.account import Account, account
 from airflow_doeks.model.errors import DoeksError
@@ -23,9 +25,11 @@ from airflow_doeks.model.priced_as import PricedAs, assumed
 from airflow_doeks.model.record import Cost
 from airflow_doeks.model.telemetry import Telemetry
 from airflow_doeks.report import dataset_label
+from airflow_doeks.report.rates import UNTOLD, Rates, rates
 
 _MILLION = 10**6
 _GB = 10**9
+_PLACES = 6
 
 
 @click.command()
@@ -69,10 +73,15 @@ def cost(
     if not facts.assumed_by_role:
         facts = facts.model_copy(update={"assumed_by_role": stand_in.get("assumed_by_role", {})})
     result = account(facts, summary, card, assumed_node=stand_in.get("assumed_node"))
+    began, ended = facts.started or summary.started, facts.ended or summary.ended
+    by = rates(result.cost.usd_total, began, ended, result.lineage)
+    old = stale(card.at(began), began or datetime.now(timezone.utc))
     if as_json:
-        click.echo(json.dumps(_cost_json(result, [*facts.why, *summary.why]), indent=2))
+        click.echo(json.dumps(_cost_json(result, [*facts.why, *summary.why], by), indent=2))
     else:
-        _print_cost(result, [*facts.why, *summary.why])
+        _print_cost(result, [*facts.why, *summary.why], by)
+    if old:
+        click.echo(f"Warning: {old}", err=True)
     if result.cost.usd_total is None:
         raise SystemExit(1)
 
@@ -90,20 +99,20 @@ def lineage(event_log: str, as_json: bool) -> None:
     out = console()
     for title, datasets in (("Read", summary.lineage.inputs), ("Written", summary.lineage.outputs)):
         table = Table(title=title, title_justify="left")
-        table.add_column("Dataset", overflow="fold")
+        table.add_column("Dataset")
         for head in ("Format", "Rows", "Bytes", "Files"):
             table.add_column(head, justify="right")
         for dataset in datasets:
             counts = (count(dataset.rows), size(dataset.bytes), count(dataset.files))
-            table.add_row(dataset_label(dataset), dataset.format or "", *counts)
+            table.add_row(Name(dataset_label(dataset)), dataset.format or "", *counts)
         out.print(table)
     columns = Table(title="Columns", title_justify="left")
     for head in ("Written column", "Computed from"):
-        columns.add_column(head, overflow="fold")
+        columns.add_column(head)
     for dataset in summary.lineage.outputs:
         for column in dataset.columns:
             sources = UNKNOWN if column.inputs is None else ", ".join(column.inputs) or "nothing that was read"
-            columns.add_row(f"{dataset_label(dataset)}:{column.name}", sources)
+            columns.add_row(Name(f"{dataset_label(dataset)}:{column.name}"), Name(sources))
     if columns.row_count:
         out.print(columns)
     out.print(f"Complete: {'yes' if summary.lineage.complete else 'no'}")
@@ -111,9 +120,10 @@ def lineage(event_log: str, as_json: bool) -> None:
         out.print(f"Not known: {why}")
 
 
-def _cost_json(result: Account, why: list[str]) -> dict[str, Any]:
+def _cost_json(result: Account, why: list[str], by: Rates) -> dict[str, Any]:
     """The account as JSON, with the reason of every null number and of lineage that is not complete."""
     data = result.model_dump(mode="json") | {"lineage": lineage_json(result.lineage)}
+    data |= {key: None if value is None else str(round(value, _PLACES)) for key, value in by._asdict().items()}
     reasons = cost_reasons(data) | dataset_reasons(result.lineage, "lineage.")
     return data | {"counts": _counts(result.cost), "why": why, "why_null": reasons}
 
@@ -168,7 +178,7 @@ def _read_telemetry(path: Path) -> Telemetry:
         raise click.UsageError(msg) from error
 
 
-def _print_cost(result: Account, why: list[str]) -> None:
+def _print_cost(result: Account, why: list[str], by: Rates) -> None:
     out = console()
     usage, total = result.usage, result.cost
     out.print(_title(total), highlight=False)
@@ -179,6 +189,9 @@ def _print_cost(result: Account, why: list[str]) -> None:
         table.add_row(name, usd(getattr(total, f"usd_{name}")))
     out.print(table)
     out.print(f"of which waste {usd(total.usd_waste)}, not attributed to a dataset {usd(total.usd_unattributed)}")
+    if by != UNTOLD:
+        counted = f"{usd(by.usd_per_million_in)} a million records in, {usd(by.usd_per_million_out)} out"
+        out.print(f"{usd(by.usd_per_hour)} an hour, {counted}")
     if total.basis == "event_log":
         out.print(_counts(total))
     out.print(
@@ -202,13 +215,16 @@ def _title(total: Cost) -> str:
 
 def _dataset_table(result: Account) -> Table:
     table = Table(title="Datasets", title_justify="left")
-    table.add_column("Dataset", overflow="fold")
+    table.add_column("Dataset")
     for head in ("Rows", "Bytes", "Share", "USD", "USD per GB", "USD per million rows"):
         table.add_column(head, justify="right")
     for dataset in result.lineage.outputs:
         counts = (count(dataset.rows), size(dataset.bytes), percent(dataset.slot_share), usd(dataset.usd))
         table.add_row(
-            dataset_label(dataset), *counts, _per(dataset, dataset.bytes, _GB), _per(dataset, dataset.rows, _MILLION)
+            Name(dataset_label(dataset)),
+            *counts,
+            _per(dataset, dataset.bytes, _GB),
+            _per(dataset, dataset.rows, _MILLION),
         )
     return table
 

@@ -6,9 +6,9 @@ from typing import IO
 
 from rich.console import Console
 
-from airflow_doeks.report.figures import UNKNOWN, count, decimal, hours, percent, size, usd
+from airflow_doeks.report.figures import UNKNOWN, count, decimal, duration, hours, percent, size, usd
 
-__all__ = ["UNKNOWN", "console", "count", "decimal", "hours", "percent", "size", "usd"]
+__all__ = ["UNKNOWN", "console", "count", "decimal", "duration", "hours", "percent", "size", "usd"]
 _PIPED_WIDTH = 150  # a pipe has no width; the widest table fits
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from airflow_doeks.cli.words import counted
 from airflow_doeks.language import (
     Diagnostic,
     check_file,
@@ -23,11 +24,12 @@ from airflow_doeks.language import (
 
 
 @click.command()
-@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True))
+@click.argument("paths", nargs=-1, type=click.Path(exists=True))
 @click.option("--format", "form", type=click.Choice(["text", "json", "github"]), default="text", help="How to print.")
 @click.option("--json", "form", flag_value="json", help="The same as --format json.")
 def lint(paths: tuple[str, ...], form: str) -> None:
-    """Check pipelines and their doeks.yaml; PATH is a file or a folder."""
+    """Check pipelines and their doeks.yaml; PATH is a file or a folder, this one if left out."""
+    paths = paths or (".",)
     files, projects = _collect(paths)
     if not files and not projects:
         msg = f"no pipeline below {', '.join(paths)}: expected files that end in .yaml or .yml"
@@ -79,5 +81,6 @@ def _shown(found: list[Diagnostic], form: str, files: int) -> str:
     if form == "github":
         return "\n".join(one.github() for one in found)
     errors = sum(one.is_error for one in found)
-    warnings = f", {len(found) - errors} warnings" if len(found) > errors else ""
-    return "\n".join([*(f"{one.text()}\n" for one in found), f"{files} pipelines: {errors} errors{warnings}"])
+    warnings = f", {counted(len(found) - errors, 'warning')}" if len(found) > errors else ""
+    summary = f"{counted(files, 'pipeline')}: {counted(errors, 'error')}{warnings}"
+    return "\n".join([*(f"{one.text()}\n" for one in found), summary])

@@ -17,6 +17,11 @@ _COST = {
     "usd_unattributed": "shares need a known total and the slot time of an event log",
     "estimate_usd": "no estimate was made before the job ran",
 }
+_RATES = {
+    "usd_per_hour": "its cost, or when it started and ended, is not known",
+    "usd_per_million_in": "its cost, or how many rows it read, is not known",
+    "usd_per_million_out": "its cost, or how many rows it wrote, is not known",
+}
 _USAGE = ("vcpu_seconds", "memory_gib_seconds", "gpu_seconds")
 
 
@@ -54,6 +59,7 @@ def cost_reasons(account: Mapping[str, Any]) -> dict[str, str]:
         if value is None and (key.startswith("usd_") or key == "estimate_usd"):
             found[f"cost.{key}"] = _COST.get(key, told)
     found |= {f"usage.{key}": "no pod's time is known" for key in _USAGE if account["usage"][key] is None}
+    found |= {key: why for key, why in _RATES.items() if account[key] is None}
     for index, advice in enumerate(account["advice"]):
         if advice["usd"] is None:
             found[f"advice[{index}].usd"] = "what it saves depends on the job, not on prices"

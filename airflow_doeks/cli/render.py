@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from datetime import datetime, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from airflow_doeks.cli.explain import plan_of, tasks_of
 from airflow_doeks.model.plan import Plan, TaskPlan
+
+if TYPE_CHECKING:
+    from airflow_doeks.model.status import Request
+    from airflow_doeks.platforms.protocol import Platform
 
 _WHEN = datetime(2026, 1, 1, tzinfo=timezone.utc)  # stands for the run's start, so that rendering twice is equal
 
@@ -31,9 +35,19 @@ def render(file: str, task: str | None, env: str | None) -> None:
 def _rendered(plan: Plan, task: TaskPlan) -> dict[str, Any]:
     if task.job is None or task.platform is None:
         return {"operator": task.operator, "arguments": dict(task.arguments), "expand": task.expand}
+    from airflow_doeks.model.errors import SpecError
+
+    try:
+        request = request_of(plan, task)[1]
+    except (SpecError, ValueError) as error:
+        return {"platform": task.platform["name"], "not_rendered": str(error)}
+    return {"platform": task.platform["name"], "request": asdict(request)}
+
+
+def request_of(plan: Plan, task: TaskPlan) -> tuple[Platform, Request]:
+    """The platform of a job and what it would receive; SpecError or ValueError for what only a run can say."""
     from airflow_doeks.lifecycle.staging import plan_staging
     from airflow_doeks.model.engine import ENGINES, load
-    from airflow_doeks.model.errors import SpecError
     from airflow_doeks.model.identity import JobIdentity
     from airflow_doeks.platforms.clients import Clients
     from airflow_doeks.platforms.registry import TYPES
@@ -49,13 +63,10 @@ def _rendered(plan: Plan, task: TaskPlan) -> dict[str, Any]:
         attempt_id="placeholder",
         cost_tags=task.cost_tags,
     )
-    module = TYPES[task.platform["type"]].load()
-    config = module.Config.model_validate({key: value for key, value in task.platform.items() if key != "name"})
-    platform = module.Platform(config, task.platform["name"], Clients(local_dir=".doeks"))
-    try:
-        job = load(ENGINES[task.kind].noun).model_validate(dict(task.job))
-        staged = plan_staging(job, plan.folder, task.platform.get("code")).job
-        request = platform.render(staged, identity)
-    except (SpecError, ValueError) as error:
-        return {"platform": task.platform["name"], "not_rendered": str(error)}
-    return {"platform": task.platform["name"], "request": asdict(request)}
+    entry = dict(task.platform or {})
+    module = TYPES[entry["type"]].load()
+    config = module.Config.model_validate({key: value for key, value in entry.items() if key != "name"})
+    platform: Platform = module.Platform(config, entry["name"], Clients(local_dir=".doeks"))
+    job = load(ENGINES[task.kind].noun).model_validate(dict(task.job or {}))
+    staged = plan_staging(job, plan.folder, entry.get("code")).job
+    return platform, platform.render(staged, identity)

@@ -1,10 +1,10 @@
-"""`doeks report`: the ledger's records added up, as a table, JSON or one HTML page."""
+"""`doeks report`: the ledger's records added up, as a table, JSON, CSV or one HTML page."""
 
 from __future__ import annotations
 
-import logging
 import os
 import re
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta, timezone
 from functools import partial
 from pathlib import Path
@@ -12,44 +12,234 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from airflow_doeks.cli.figures import console, count, decimal, percent, usd
+from airflow_doeks.cli.bill_notes import calibration_notes
+from airflow_doeks.cli.figures import console
+from airflow_doeks.cli.log_streams import logs_to_stderr
+from airflow_doeks.cli.report_answers import ask_report, ask_upstream, ask_waits, minutes_of, tomorrow
+from airflow_doeks.cli.report_tables import (
+    comparison_notes,
+    comparison_table,
+    csv_text,
+    datasets_table,
+    report_table,
+    sla_notes,
+    sla_table,
+    upstream_table,
+)
 from airflow_doeks.ledger import Ledger
-from airflow_doeks.model.minutes import Run
-from airflow_doeks.model.record import JobRecord
-from airflow_doeks.report import GROUPINGS, By, Report, Total, report
+from airflow_doeks.model.noun import Noun
+from airflow_doeks.report import GROUPINGS, By, report
+from airflow_doeks.report.comparison import Days, compared
+from airflow_doeks.report.questions import KEYS
+from airflow_doeks.report.sla import Late, Sla
+from airflow_doeks.report.upstream import Upstream, every_upstream
 
-log = logging.getLogger(__name__)
-_DAYS = re.compile(r"(\d+)d")
+_NUMBER_OF_DAYS = re.compile(r"(\d+)d")
+_ALL = "all datasets"
+_NOTHING = "none/"  # below it a ledger has no object
+_ONE_DAY = timedelta(days=1)
+_NOT_ASKED = "deadlines are kept by Airflow: give --airflow where its database can be reached"
+EXAMPLES = """
+\b
+Examples:
+  doeks report --by dataset --since 30d
+  doeks report --by pipeline --since 7d --compare previous
+  doeks report --by team --since 2026-11-01 --until 2026-11-30 --compare 2026-10-01..2026-10-31 --csv
+  doeks report --sla --by task --since 7d
+  doeks report --upstream s3://mart/orders_daily --since 30d --json
+"""
 
 
-@click.command("report")
+@click.command("report", epilog=EXAMPLES)
 @click.option(
     "--by", type=click.Choice(GROUPINGS), default="pipeline", show_default=True, help="What a line stands for."
 )
 @click.option("--since", metavar="D", help="First day of submission: 2026-11-01, or 7d for the last seven days.")
+@click.option("--until", metavar="D", help="Last day of submission; today if left out.")
+@click.option(
+    "--compare", metavar="DAYS", help="Beside other days: 2026-10-01..2026-10-31, or previous: as many days before."
+)
+@click.option("--sla", "is_sla", is_flag=True, help="How long jobs queued, started and ran, half and 95 of 100.")
+@click.option("--airflow", "asks_airflow", is_flag=True, help="With --sla: missed deadlines from Airflow's database.")
+@click.option(
+    "--upstream",
+    "dataset",
+    is_flag=False,
+    flag_value=_ALL,
+    metavar="[DATASET]",
+    help="What a dataset, or each, cost with everything that it was made from.",
+)
 @click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Write one HTML page, all groupings.")
 @click.option("--ledger", envvar="DOEKS_LEDGER", help="Folder or s3:// URL; AIRFLOW_HOME's doeks/ledger if left out.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def report_command(by: By, since: str | None, html: Path | None, ledger: str | None, as_json: bool) -> None:
-    """What was spent, by whom and on which data."""
-    url = ledger or _default_ledger()
-    book = _open(url)
-    records = list(book.records(since=_day(since)))
-    result = report(records, by, minutes=partial(_minutes, book))
+def report_command(
+    *,
+    by: By,
+    since: str | None,
+    until: str | None,
+    compare: str | None,
+    is_sla: bool,
+    asks_airflow: bool,
+    dataset: str | None,
+    html: Path | None,
+    ledger: str | None,
+    as_csv: bool,
+    as_json: bool,
+) -> None:
+    """What was spent, by whom and on which data; how long jobs waited; what data cost with all upstream of it."""
+    questions = {"--compare": compare, "--sla": is_sla, "--upstream": dataset, "--html": html}
+    asked = [name for name, value in questions.items() if value]
+    _check(by, asked=asked, is_sla=is_sla, asks_airflow=asks_airflow, formats=as_csv + as_json)
+    days = _days("--since and --until", day(since), day(until, "--until") or tomorrow())
+    book, url = open_book(ledger)
     if html is not None:
-        from airflow_doeks.cli.report_page import page
+        _page(book, by, days, html, url)
+    if compare is not None:
+        before = _days_before(compare, days)
+        change = compared(ask_report(book, by, before), ask_report(book, by, days), before, days)
+        _print(
+            change,
+            change.lines,
+            comparison_table(change),
+            comparison_notes(change),
+            url,
+            as_csv=as_csv,
+            as_json=as_json,
+        )
+    elif is_sla:
+        waits = _with_deadlines(ask_waits(book, by, days), days, asks_airflow=asks_airflow)
+        _print(
+            waits,
+            waits.lines,
+            sla_table(waits),
+            [*sla_notes(waits), *_late(waits)],
+            url,
+            as_csv=as_csv,
+            as_json=as_json,
+        )
+    elif dataset == _ALL:
+        datasets = every_upstream(ask_upstream(book, days))
+        answer = Datasets(datasets=tuple(datasets))
+        _print(answer, answer.datasets, datasets_table(datasets), (), url, as_csv=as_csv, as_json=as_json)
+    elif dataset is not None:
+        one = ask_upstream(book, days).upstream(dataset)
+        notes = [f"Not known: {why}" for why in one.unknown]
+        _print(one, one.sources, upstream_table(one), notes, url, as_csv=as_csv, as_json=as_json)
+    else:
+        result = ask_report(book, by, days)
+        lacking = f"{result.total.unpriced} of {result.total.jobs} jobs have no known cost and are not in the sum."
+        notes = [*([lacking] if result.total.unpriced else []), *calibration_notes(book.store)]
+        _print(result, result.lines, report_table(result), notes, url, as_csv=as_csv, as_json=as_json)
+    if html is not None and not (as_csv or as_json):
+        console().print(f"Page: {html}", highlight=False, soft_wrap=True)
 
-        html.write_text(page(records, result, ledger=url, now=datetime.now(timezone.utc)), encoding="utf-8")
+
+class Datasets(Noun):
+    """All datasets, dearest first."""
+
+    datasets: tuple[Upstream, ...]
+
+
+def _check(by: By, *, asked: Sequence[str], is_sla: bool, asks_airflow: bool, formats: int) -> None:
+    if len(asked) > 1:
+        msg = f"{' and '.join(asked)} are different questions: give one of them"
+        raise click.UsageError(msg)
+    if formats > 1:
+        msg = "--csv and --json: give one of them"
+        raise click.UsageError(msg)
+    if is_sla and by not in KEYS:
+        msg = f"--sla counts whole jobs: --by {by} splits them; give one of {', '.join(KEYS)}"
+        raise click.UsageError(msg)
+    if asks_airflow and not is_sla:
+        msg = "--airflow belongs to --sla"
+        raise click.UsageError(msg)
+
+
+def _print(
+    answer: Noun,
+    lines: Sequence[Noun],
+    table: Table,
+    notes: Sequence[str],
+    url: str,
+    *,
+    as_csv: bool,
+    as_json: bool,
+) -> None:
     if as_json:
-        click.echo(result.model_dump_json(indent=2))
-        return
-    out = console()
-    out.print(_table(result))
-    if result.total.unpriced:
-        out.print(f"{result.total.unpriced} of {result.total.jobs} jobs have no known cost and are not in the sum.")
-    out.print(f"Ledger: {url}", highlight=False, soft_wrap=True)
-    if html is not None:
-        out.print(f"Page: {html}", highlight=False, soft_wrap=True)
+        click.echo(answer.model_dump_json(indent=2))
+    elif as_csv:
+        click.echo(csv_text(lines, without=("sources",)), nl=False)
+    else:
+        out = console()
+        out.print(table)
+        for note in notes:
+            out.print(note, highlight=False, soft_wrap=True)
+        out.print(f"Ledger: {url}", highlight=False, soft_wrap=True)
+
+
+def _page(book: Ledger, by: By, days: Days, html: Path, url: str) -> None:
+    from airflow_doeks.cli.report_page import page
+
+    records = list(book.records(since=days.since, until=days.until))
+    result = report(records, by, minutes=partial(minutes_of, book))
+    html.write_text(page(records, result, ledger=url, now=datetime.now(timezone.utc)), encoding="utf-8")
+
+
+def _with_deadlines(waits: Sla, days: Days, *, asks_airflow: bool) -> Sla:
+    """The waits with what Airflow's database says of deadlines, where that is asked for."""
+    if not asks_airflow:
+        return waits.model_copy(update={"why_unknown": _NOT_ASKED})
+    from airflow_doeks.ui.metadata import missed_deadlines
+
+    start, end = (
+        datetime.combine(at, datetime.min.time(), timezone.utc)
+        for at in (days.since or date(1970, 1, 1), days.until + _ONE_DAY)
+    )
+    missed = missed_deadlines(None, start, end)
+    if missed is None:
+        return waits.model_copy(update={"why_unknown": "this Airflow has no deadlines, they came with 3.1"})
+    late = tuple(Late(dag_id=one.dag_id, run_id=one.run_id, due=one.due, ended=one.ended) for one in missed)
+    return waits.model_copy(update={"missed_deadlines": late})
+
+
+def _late(waits: Sla) -> list[str]:
+    if waits.missed_deadlines is None:
+        return [f"Missed deadlines are not known: {waits.why_unknown}."]
+    lines = [f"{len(waits.missed_deadlines)} deadlines were missed."]
+    for late in waits.missed_deadlines:
+        ended = f"ended {late.ended:%Y-%m-%d %H:%M}" if late.ended else "has not ended"
+        lines.append(f"  {late.dag_id} {late.run_id}: due {late.due:%Y-%m-%d %H:%M}, {ended}")
+    return lines
+
+
+def _days_before(text: str, days: Days) -> Days:
+    """The days that ``--compare`` names."""
+    if text == "previous":
+        if days.since is None:
+            msg = "--compare previous: give --since, so that it is known how many days"
+            raise click.UsageError(msg)
+        today = min(days.until, datetime.now(timezone.utc).date())
+        return Days(since=days.since - (today - days.since) - _ONE_DAY, until=days.since - _ONE_DAY)
+    first, dots, last = text.partition("..")
+    if not dots:
+        msg = f"--compare {text!r}: expected two days such as 2026-10-01..2026-10-31, or previous"
+        raise click.UsageError(msg)
+    return _days("--compare", day(first, "--compare"), day(last, "--compare") or tomorrow())
+
+
+def _days(option: str, since: date | None, until: date) -> Days:
+    """The days; a usage error for none, of which a report would say that nothing was spent."""
+    if since is not None and since > until:
+        msg = f"{option}: {since} is after {until}, so there is no day to report"
+        raise click.UsageError(msg)
+    return Days(since=since, until=until)
+
+
+def open_book(ledger: str | None) -> tuple[Ledger, str]:
+    """The ledger at a folder or URL, or AIRFLOW_HOME's; and where that is. A usage error if there is none."""
+    url = ledger or _default_ledger()
+    return _open(url), url
 
 
 def _default_ledger() -> str:
@@ -67,44 +257,22 @@ def _open(url: str) -> Ledger:
     if "://" not in url and not Path(url).is_dir():
         msg = f"no ledger: there is no folder {url}"
         raise click.UsageError(msg)
-    return Ledger(open_store(url))
+    if "://" not in url:
+        return Ledger(open_store(url))
+    with logs_to_stderr():  # with the first call Airflow tells where its credentials for S3 come from
+        store = open_store(url)
+        next(iter(store.list(_NOTHING)), None)
+    return Ledger(store)
 
 
-def _minutes(book: Ledger, record: JobRecord) -> tuple[Run, ...]:
-    """The cost per minute of a record's detail; none, with a warning, where it cannot be read."""
-    try:
-        return tuple(Run.model_validate(run) for run in book.read_detail(record).get("minutes", ()))
-    except (TypeError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        log.warning("The minutes of record %s are skipped, its cost lies evenly: %s", record.record_id, reason)
-        return ()
-
-
-def _day(text: str | None) -> date | None:
+def day(text: str | None, option: str = "--since") -> date | None:
+    """The day that an option names."""
     if text is None:
         return None
     try:
-        if match := _DAYS.fullmatch(text):
+        if match := _NUMBER_OF_DAYS.fullmatch(text):
             return (datetime.now(timezone.utc) - timedelta(days=int(match[1]))).date()
         return date.fromisoformat(text)
     except (ValueError, OverflowError) as error:
-        msg = f"--since {text!r}: expected a day such as 2026-11-01, or a number of days such as 7d"
+        msg = f"{option} {text!r}: expected a day such as 2026-11-01, or a number of days such as 7d"
         raise click.UsageError(msg) from error
-
-
-def _table(result: Report) -> Table:
-    table = Table(title=f"Cost by {result.by}", title_justify="left", show_footer=True)
-    table.add_column(result.by.capitalize(), footer="Total", overflow="fold")
-    foot = _cells(result.total)
-    for head, cell in zip(("Jobs", "Failed", "vCPU-h", "GiB-h", "USD", "Waste", "Share"), foot, strict=True):
-        table.add_column(head, justify="right", footer=cell, no_wrap=True)
-    for line in result.lines:
-        table.add_row(line.key, *_cells(line))
-    return table
-
-
-def _cells(line: Total) -> tuple[str, ...]:
-    share = "" if line.share is None else percent(line.share)
-    spent = usd(None if line.jobs and line.unpriced == line.jobs else line.usd)
-    hours = decimal(line.vcpu_hours), decimal(line.memory_gib_hours)
-    return count(line.jobs), count(line.failed), *hours, spent, usd(line.usd_waste), share

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, Literal
 
 from rich.box import SIMPLE
@@ -16,9 +17,11 @@ from rich.text import Text
 from typing_extensions import Self
 
 from airflow_doeks.cli.figures import UNKNOWN, count, hours, percent, size
+from airflow_doeks.cli.names import Name
 from airflow_doeks.cli.run_records import tries_before
 from airflow_doeks.model.lineage import Dataset
 from airflow_doeks.model.record import JobRecord
+from airflow_doeks.platforms.registry import TYPES
 
 _STYLE: dict[str, Any] = {"title_justify": "left", "box": SIMPLE, "show_edge": False, "pad_edge": False}
 _FIRST_FIGURE, _FIRST_OF_DATA = 2, 6  # among the columns of the tables of tasks
@@ -31,6 +34,7 @@ _WORDS = {  # Airflow's state -> ours and its colour
     "up_for_retry": ("waits for its retry", "yellow"),
     "success": ("done", "green"),
     "failed": ("failed", "red"),
+    "never started": ("never started", "yellow"),
     "upstream_failed": ("not run", "yellow"),
     "skipped": ("skipped", "dim"),
 }
@@ -44,10 +48,14 @@ class TaskView:
     state: str | None
     started: datetime | None = None
     ended: datetime | None = None
+    why: str | None = None  # of a task that failed
+    log: Path | None = None
 
     @property
     def shown(self) -> str | None:
-        """The state to show: a task between its deferral and its resumption is under way."""
+        """The state to show: a task is under way between deferral and resumption; one that never ran did not fail."""
+        if self.state == "failed" and self.started is None:
+            return "never started"
         return "deferred" if self.state == "scheduled" and self.started else self.state
 
     def elapsed(self, now: datetime) -> float | None:
@@ -60,7 +68,12 @@ class Progress:
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self._live = Live(console=console, refresh_per_second=4, transient=False) if console.is_terminal else None
+        # Nothing of Airflow's log may run through the table, and no thread may be there when a task's process forks.
+        self._live = (
+            Live(console=console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
+            if console.is_terminal
+            else None
+        )
         self._told: dict[str, str] = {}
 
     def __enter__(self) -> Self:
@@ -79,8 +92,8 @@ class Progress:
             table = Table("Task", "State", "Elapsed", box=None, pad_edge=False)
             for task in tasks:
                 word, colour = _words(task.shown)
-                table.add_row(Text(task.name), Text(word, colour), _seconds(task.elapsed(moment)))
-            self._live.update(table)
+                table.add_row(Name(task.name), Text(word, colour), _seconds(task.elapsed(moment)))
+            self._live.update(table, refresh=True)
             return
         for task in tasks:
             word, _ = _words(task.shown)
@@ -99,7 +112,32 @@ def print_report(
     shares = _share_table(records)
     for table in (*_task_tables(console, tasks, by_task), *([shares] if shares.row_count else [])):
         console.print("", table)
+    _say_failures(console, tasks, by_task)
     for record in records:
+        if record.cost.usd_total is None:
+            say(console, f"{task_name(record)} has no price: {record.cost.why_unknown}")
+    tries, wasted = tries_before(records)
+    if tries:
+        again = "1 failed try that was" if tries == 1 else f"{tries} failed tries that were"
+        say(console, f"In these figures: {again} made again, {_usd(wasted)} USD, all waste")
+    if dollars := "; ".join(_of_dollars(records)):
+        say(console, f"Dollars: {dollars}")
+    say(console, "Run: ", _words(state), f"\nRecords: {ledger}\nAirflow: {home}")
+
+
+def _of_dollars(records: Sequence[JobRecord]) -> Iterator[str]:
+    """What the dollars are where this machine ran the jobs, and what is not in them."""
+    here = sorted({one.cost.priced_as for one in records if one.cost.priced_as and TYPES[one.job.type].runs_here})
+    if here:
+        yield f"wall time of this machine, as if on {', '.join(here)}"
+    unknown = dict.fromkeys(name for record in records for name in record.cost.unknown if record.cost.usd_total)
+    if unknown:
+        yield f"not in them: {', '.join(unknown)} (each record says why)"
+
+
+def _say_failures(console: Console, tasks: Sequence[TaskView], by_task: Mapping[str, Sequence[JobRecord]]) -> None:
+    """Why tasks failed: what the record of a job says, else the task's own words and where it logged."""
+    for record in (record for found in by_task.values() for record in found):
         if record.failure is not None:
             why = f" ({record.failure.category}): {record.failure.message}"
             is_retried = len(by_task[task_name(record)]) > 1
@@ -107,16 +145,9 @@ def print_report(
             say(console, (f"{task_name(record)}{which} failed", "red"), why)
             for name, url in record.failure.links.items():
                 say(console, f"  {name}: {url}")
-    for record in records:
-        if record.cost.usd_total is None:
-            say(console, f"{task_name(record)} has no price: {record.cost.why_unknown}")
-    tries, wasted = tries_before(records)
-    if tries:
-        say(console, f"In these figures are {tries} failed tries that were made again: {_usd(wasted)} USD, all waste")
-    unknown = dict.fromkeys(name for record in records for name in record.cost.unknown if record.cost.usd_total)
-    if unknown:
-        say(console, f"Not in these dollars: {', '.join(unknown)} (each record says why)")
-    say(console, "Run: ", _words(state), f"\nRecords: {ledger}\nAirflow: {home}")
+    for task in tasks:
+        if task.why and not any(record.failure for record in by_task.get(task.name, ())):
+            say(console, (f"{task.name} failed", "red"), f": {task.why}\n  Log: {task.log}")
 
 
 def say(console: Console, *parts: str | tuple[str, str]) -> None:
@@ -145,17 +176,17 @@ def _task_tables(
     usd = f"USD if on {', '.join(priced_as)}" if priced_as else "USD"
     heads = ("Task", "State", "Duration", "vCPU-h", "GiB-h", usd, "Rows in", "Rows out", "Bytes in", "Bytes out")
     foot = ("Total", "", "", *_figures(records))
-    lines: list[tuple[str | Text, ...]] = []
+    lines: list[tuple[str | Text | Name, ...]] = []
     for task in tasks:
         seconds = _seconds(task.elapsed(task.ended or datetime.now(timezone.utc)))
         figures = _figures(by_task.get(task.name, ()))
-        lines.append((Text(task.name), Text(*_words(task.shown)), seconds, *figures))
+        lines.append((Name(task.name), Text(*_words(task.shown)), seconds, *figures))
 
     def table(title: str, columns: Sequence[int]) -> Table:
         made = Table(title=title, **_STYLE, show_footer=True)
         for column in columns:
             justify: Literal["left", "right"] = "left" if column < _FIRST_FIGURE else "right"
-            made.add_column(heads[column], foot[column], justify=justify, no_wrap=column > 0, overflow="fold")
+            made.add_column(heads[column], foot[column], justify=justify, no_wrap=column > 0)
         for line in lines:
             made.add_row(*(line[column] for column in columns))
         return made
@@ -185,7 +216,7 @@ def _figures(records: Sequence[JobRecord]) -> tuple[str, ...]:
 def _share_table(records: Sequence[JobRecord]) -> Table:
     table = Table(title="What each dataset cost", **_STYLE)
     for head in ("Dataset", "Written by"):
-        table.add_column(head, overflow="fold")
+        table.add_column(head)
     for head in ("Rows", "Bytes", "Files", "USD", "Share of run"):
         table.add_column(head, justify="right", no_wrap=True)
     total = total_usd(records)
@@ -200,7 +231,7 @@ def _share_table(records: Sequence[JobRecord]) -> Table:
         )
         shown = name.removeprefix(folder) if folder else name
         counts = (count(rows), size(bytes_), count(files))
-        table.add_row(Text(shown), Text(task), *counts, _usd(usd), _percent(usd, total))
+        table.add_row(Name(shown), Name(task), *counts, _usd(usd), _percent(usd, total))
     loose = _sum([record.cost.usd_unattributed for record in records])
     if loose:
         table.add_row("no dataset", "", "", "", "", _usd(loose), _percent(loose, total))

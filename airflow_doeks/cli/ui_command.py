@@ -58,20 +58,20 @@ def ui(folder: Path, host: str, port: int) -> None:
     os.environ.setdefault("AIRFLOW__CORE__PARALLELISM", str(max(2, os.cpu_count() or 1)))  # a job has a JVM
     programs = Path(sys.executable).parent
     os.environ["PATH"] = f"{programs}{os.pathsep}{os.environ.get('PATH', '')}"  # Airflow 2 starts tasks by name
-    airflow = str(programs / "airflow")
+    airflow = [sys.executable, "-m", "airflow"]
     interrupt_on_signals()
     running = _Processes(desk)
     try:
         click.echo(f"Airflow in {home} starts; Ctrl-C ends it.")
-        running.run_to_end("database", [airflow, "db", "migrate"])  # which writes airflow.cfg, whose secrets all share
+        running.run_to_end("database", [*airflow, "db", "migrate"])  # which writes airflow.cfg, whose secrets all share
         _fill_in_fernet_key(home / "airflow.cfg")
         if not compat.USES_PASSWORD_FILE:
             running.run_to_end("user", [sys.executable, "-c", _MAKE_ADMIN], DOEKS_UI_PASSWORD=password)
         for name, arguments in compat.PROCESSES.items():
-            running.start(name, [airflow, *(argument.format_map(facts) for argument in arguments)])
+            running.start(name, [*airflow, *(argument.format_map(facts) for argument in arguments)])
         running.until(lambda: _listens(here, port))
         shown = f"password {password}" if is_new else "the password"
-        click.echo(f"Airflow: {url}  log in as admin with {shown} (kept in {password_file})")
+        click.echo(f"ready: {url}  log in as admin with {shown} (kept in {password_file})")
         running.until(lambda: False)
     except KeyboardInterrupt:
         click.echo("Airflow ends.")

@@ -74,7 +74,7 @@ def itemize(
 def _placed(pod: Pod, nodes: Mapping[str, Node], stand_in: Node | None, card: RateCard, held: Decimal) -> Line:
     """The line of a pod on the node that was seen, or on the one that stands in for it."""
     seen = nodes.get(pod.node) if pod.node else None
-    if seen and stand_in and not (seen.instance_type or seen.usd_per_hour):
+    if seen and stand_in and not seen.is_priceable:
         seen = None  # a node that tells no type is priced as the one that is declared
     node = seen or stand_in
     return Line(
@@ -143,7 +143,7 @@ def _node_prices(
 ) -> tuple[Prices | None, str]:
     """The node's price over time, or None and why it is not known."""
     kind = node.instance_type or "a node of unknown type"
-    on_demand = card.instances.get(kind)
+    on_demand = card.on_demand(kind)
     usd, why = node.usd_per_hour or None, ""  # Karpenter publishes 0 where it knows no price
     if usd is not None:
         pass
@@ -153,12 +153,12 @@ def _node_prices(
         if steps := _spot_prices(card, kind, node.zone, start, end):
             return steps, ""
         if on_demand is not None and card.spot_share_of_on_demand is not None:
-            usd = on_demand.usd_per_hour * card.spot_share_of_on_demand
+            usd = card.instances[kind].usd_per_hour * card.spot_share_of_on_demand
         why = "" if usd is not None else f"pods on Spot {kind}, no Spot price known in {node.zone or 'its zone'}"
     elif on_demand is None:
         why = f"pods on {kind}, which rate card {card.name} does not list"
     else:
-        usd = on_demand.usd_per_hour
+        usd = on_demand
     return (None, why) if usd is None else (((start, end, usd),), "")
 
 

@@ -177,8 +177,12 @@ def _free_rate(line: Line, node: Node, card: RateCard) -> Decimal:
 
 def _usage(timed: Iterable[Line]) -> Usage:
     sums: dict[CapacityType | None, list[Decimal]] = {}
+    usd: dict[CapacityType | None, Decimal | None] = {}
     for line in timed:
         held = line.seconds or Decimal(0)
+        known = usd.get(line.capacity_type, Decimal(0))
+        paid = None if known is None or line.steps is None else sum((step.usd for step in line.steps), known)
+        usd[line.capacity_type] = paid
         amounts = sums.setdefault(line.capacity_type, [Decimal(0)] * 3)
         for index, amount in enumerate((line.pod.vcpu, line.pod.memory_gib, Decimal(line.pod.gpu))):
             amounts[index] += (amount or 0) * held
@@ -190,7 +194,12 @@ def _usage(timed: Iterable[Line]) -> Usage:
         memory_gib_seconds=memory.quantize(PLACES).normalize(),
         gpu_seconds=gpu.quantize(PLACES).normalize(),
         by_capacity_type={
-            kind: UsageAmounts(vcpu_seconds=amounts[0], memory_gib_seconds=amounts[1], gpu_seconds=amounts[2])
+            kind: UsageAmounts(
+                vcpu_seconds=amounts[0],
+                memory_gib_seconds=amounts[1],
+                gpu_seconds=amounts[2],
+                usd_compute=None if (paid := usd[kind]) is None else paid.quantize(PLACES),
+            )
             for kind, amounts in sums.items()
             if kind is not None
         },

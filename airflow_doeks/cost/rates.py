@@ -6,7 +6,7 @@ The split weights say how a node's price falls on vCPU, memory and GPU; they onl
 from __future__ import annotations
 
 import re
-from datetime import date
+from datetime import date, datetime, timezone
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
@@ -34,6 +34,7 @@ WEIGHTS: dict[str, tuple[tuple[Decimal, Decimal, Decimal], tuple[Decimal, Decima
     ),
 }
 _ON_DEMAND_LARGE_VCPU = 2
+OLD_DAYS = 90  # after so many days a card's prices are called old
 _CARDS = Path(__file__).with_name("rate_cards")
 _CARD_FILE = re.compile(r"(?P<region>[a-z]+(-[a-z]+)+-\d)\.(?P<as_of>\d{4}-\d\d-\d\d)\.yaml")
 
@@ -77,6 +78,8 @@ class RateCard(Noun):
         instances: instance type -> on-demand price and capacity.
         spot: instance type -> zone -> steps, oldest first.
         spot_share_of_on_demand: what Spot costs where no Spot price is known; None: such a cost stays unknown.
+        discounts: family -> what a savings plan or reservation takes off its on-demand price, 0 to 1.
+        earlier: cards of the same folder for the days before this one.
         shared_usd_per_vcpu_hour: the platform team's own figure for control plane and system pods; None: unknown.
         split: how a node's price falls on vCPU, memory and GPU.
     """
@@ -92,6 +95,8 @@ class RateCard(Noun):
     cross_zone_usd_per_gb: Price | None = None
     spot: dict[str, dict[str, Annotated[tuple[SpotPrice, ...], Field(min_length=1)]]] = {}
     spot_share_of_on_demand: Price | None = None
+    discounts: dict[str, Annotated[Price, Field(ge=0, lt=1)]] = {}
+    earlier: tuple[RateCard, ...] = Field(default=(), exclude=True)
     shared_usd_per_vcpu_hour: Price | None = None
     split: Literal["aws", "opencost"] = "aws"
 
@@ -99,6 +104,21 @@ class RateCard(Noun):
     def name(self) -> str:
         """How records cite this card: ``us-east-1 2026-01-19``."""
         return f"{self.region} {self.as_of}"
+
+    def at(self, moment: datetime | None) -> RateCard:
+        """The card that held at a moment: the newest that is not younger, else the oldest there is."""
+        cards = sorted((self, *self.earlier), key=lambda card: card.as_of)
+        if moment is None:
+            return cards[-1]
+        day = moment.astimezone(timezone.utc).date()
+        return next((card for card in reversed(cards) if card.as_of <= day), cards[0])
+
+    def on_demand(self, instance_type: str) -> Decimal | None:
+        """USD per hour of a type after its family's discount; None if the card does not list it."""
+        found = self.instances.get(instance_type)
+        return (
+            None if found is None else found.usd_per_hour * (1 - self.discounts.get(instance_type.partition(".")[0], 0))
+        )
 
     def weights(self, *, gpu: bool) -> tuple[Decimal, Decimal, Decimal]:
         """Weights of (vCPU, GiB, GPU)."""
@@ -110,9 +130,13 @@ def load_rate_card(
 ) -> RateCard:
     """The rate card of a file, or the newest bundled one of a region (us-east-1 if none is named).
 
-    Raises SpecError naming what is missing or wrong.
+    Of a folder of dated cards the newest, of the region if one is named, which knows the others as ``earlier``. Raises
+    SpecError naming what is missing or wrong.
     """
-    card = _bundled(region or "us-east-1") if path is None else _read(Path(path).read_bytes(), str(path))
+    if path is not None and Path(path).is_dir():
+        card = _newest(Path(path), region)
+    else:
+        card = _bundled(region or "us-east-1") if path is None else _read(Path(path).read_bytes(), str(path))
     return card if split is None else card.model_copy(update={"split": split})
 
 
@@ -123,6 +147,30 @@ def bundled_regions() -> dict[str, str]:
         if match := _CARD_FILE.fullmatch(name):
             found[match["region"]] = name
     return found
+
+
+def stale(card: RateCard, moment: datetime) -> str | None:
+    """What to say of a card that was old when something was priced with it; None if it was not."""
+    days = (moment.astimezone(timezone.utc).date() - card.as_of).days
+    if days <= OLD_DAYS:
+        return None
+    return f"the prices of rate card {card.name} were {days} days old; `doeks rates refresh` writes a new card"
+
+
+def _newest(folder: Path, region: str | None) -> RateCard:
+    names = sorted(entry.name for entry in folder.iterdir() if _CARD_FILE.fullmatch(entry.name))
+    cards = sorted(
+        (_read((folder / name).read_bytes(), str(folder / name)) for name in names), key=lambda one: one.as_of
+    )
+    regions = {card.region for card in cards}
+    if region is None and len(regions) > 1:
+        msg = f"{folder} has rate cards of {', '.join(sorted(regions))}: name the region beside the folder"
+        raise SpecError(msg)
+    own = [card for card in cards if region in (None, card.region)]
+    if not own:
+        msg = f"{folder} has no rate card{f' of {region}' if region else ''}, such as us-east-1.2026-11-01.yaml"
+        raise SpecError(msg)
+    return own[-1].model_copy(update={"earlier": tuple(own[:-1])})
 
 
 @lru_cache(maxsize=8)

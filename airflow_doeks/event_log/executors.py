@@ -29,8 +29,10 @@ _MIB = {  # suffix of a Spark size -> MiB of one
     "t": Decimal(1 << 20),
     "p": Decimal(1 << 30),
 }
-# Attribute of an executor that its pod's environment sets: SPARK_EXECUTOR_ATTRIBUTE_DOEKS_NODE.
-NODE = "DOEKS_NODE"
+# Attributes of an executor that its pod's environment sets: SPARK_EXECUTOR_ATTRIBUTE_DOEKS_NODE, ..._POD_UID.
+NODE, POD_UID = "DOEKS_NODE", "DOEKS_POD_UID"
+GPU_CLAIMS = "airflow-doeks/gpu-claims"  # annotation of a pod that claims GPUs from no device plugin
+_DRIVER_IP = "spark.driver.bindAddress"  # on Kubernetes the IP of the driver's pod
 _EPOCH = datetime.fromtimestamp(0, tz=timezone.utc)
 _SIZE = re.compile(r"(\d{1,18})([bkmgtp]?)(?:i?b)?", re.IGNORECASE)
 
@@ -57,6 +59,7 @@ class _Executor:
     ended: datetime | None = None
     reason: str = ""
     node: str | None = None
+    pod_uid: str | None = None
 
 
 def _started(executor: _Executor) -> datetime:
@@ -86,7 +89,8 @@ class Executors:
         executor.cores = cores if isinstance(cores, int) and cores > 0 else None
         executor.profile = int(info.get("Resource Profile Id", 0))
         executor.requested = moment(info.get("Request Time"))
-        executor.node = (info.get("Attributes") or {}).get(NODE)
+        attributes = info.get("Attributes") or {}
+        executor.node, executor.pod_uid = attributes.get(NODE), attributes.get(POD_UID)
         executor.started = started
 
     def removed(self, event: Mapping[str, Any]) -> None:
@@ -118,16 +122,19 @@ class Executors:
         cores = local.cores if local else None
         driver_cpu = Decimal(cores) if cores else self._cpu("driver", 1)
         driver = self._pod("driver", "driver", driver_cpu, self._driver_mib(), self._gpus("driver", None))
-        pods = [driver.model_copy(update={"requested": started, "started": started, "ended": ended})]
+        ip = self.conf.get(_DRIVER_IP) if self._is_kubernetes else None
+        pods = [driver.model_copy(update={"requested": started, "started": started, "ended": ended, "ip": ip})]
         for name, executor in self._executors():
             profile = self.profiles.get(executor.profile, {})
             cpu = self._cpu("executor", executor.cores or profile.get("cores"))
             own = profile.get("cores") or executor.cores
             if own and executor.profile != _DEFAULT_PROFILE:  # the properties are the default profile's alone
                 cpu = Decimal(own)
-            pod = self._pod(name, "executor", cpu, self._executor_mib(profile), self._gpus("executor", profile))
+            pod = self._pod(
+                executor.pod_uid or name, "executor", cpu, self._executor_mib(profile), self._gpus("executor", profile)
+            )
             times = {"requested": executor.requested, "started": executor.started, "ended": executor.ended or ended}
-            where = {"reason": executor.reason, "node": executor.node}
+            where = {"reason": executor.reason, "node": executor.node, "executor_id": name}
             pods.append(pod.model_copy(update={**times, **where}))
         return tuple(_in_order(pod, why) for pod in pods)
 
@@ -152,7 +159,8 @@ class Executors:
             return None if cores is None else Decimal(cores)
 
     def _gpus(self, role: str, profile: Mapping[str, int] | None) -> int:
-        asked = self.conf.get(f"spark.{role}.resource.gpu.amount", "0")
+        claimed = self.conf.get(f"spark.kubernetes.{role}.annotation.{GPU_CLAIMS}", "0")
+        asked = self.conf.get(f"spark.{role}.resource.gpu.amount", claimed)
         amount = int(asked) if asked.isdecimal() else 0
         return profile.get("gpu", amount) if profile is not None else amount
 

@@ -10,7 +10,7 @@ import json
 import re
 from collections import deque
 from collections.abc import Callable, Mapping
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any
 
 from airflow_doeks.event_log.executors import Executors, moment
@@ -18,6 +18,7 @@ from airflow_doeks.event_log.log_files import find_files, whole_lines
 from airflow_doeks.event_log.rewritten import PRETTY, as_spark_writes, is_pretty
 from airflow_doeks.event_log.stages import Stages, accumulables
 from airflow_doeks.event_log.task_end import peak_memory
+from airflow_doeks.event_log.times import last_task_time, time_of
 from airflow_doeks.model.event_log import EventLogSummary
 from airflow_doeks.model.lineage import Lineage
 from airflow_doeks.model.plan_reader import FAULTS, PlanReader
@@ -27,17 +28,14 @@ _STAGE = re.compile(
     rb'\{"Event":"SparkListenerStageSubmitted","Stage Info":\{"Stage ID":(\d+),"Stage Attempt ID":(\d+),'
 )
 _EXECUTION, _ROOT = b'"spark.sql.execution.id":"', b'"spark.sql.execution.root.id":"'
+_PROPERTIES = b'"Properties":{'
 _START = b'{"Event":"'
 _TASK = b'{"Event":"SparkListenerTask'
+_KIND = 23  # bytes of a line before the kind of event: _START and "SparkListener"
 _T, _E = b"TE"  # of SparkListenerTaskEnd; no other event that Spark logs has a T there
-_LAUNCH, _SUBMISSION = b'"Launch Time":', b'"Submission Time":'
-_TASK_TIMES = re.compile(rb'"Launch Time":(\d{1,14}),(?:"Executor ID":"[^"]*"[^F]*"Finish Time":(\d{1,14}))?')
+_SUBMISSION = b'"Submission Time":'
 _SUBMITTED = re.compile(rb'"Submission Time":(\d{1,14})')
-_TIME = re.compile(
-    rb'"(?:Timestamp|time|Submission Time|Completion Time)":(\d{1,14})[,}]|"timestamp":"([0-9T:.+-]{19,32})Z?"'
-)
 _RECENT = 2  # stretches of lines: what is held longer leaves a core's cache; older Spark tasks have older times
-_TIME_WITHIN = 4096  # an event tells its time early, if at all
 _SECRET = re.compile(r"secret|password|token|access[.]?key|credential|redacted", re.IGNORECASE)
 _MAX_WHY = 20
 _WAITING_BYTES = 1 << 20
@@ -100,28 +98,42 @@ class EventLogReading:
 
     def feed(self, text: bytes, begin: int, end: int) -> None:
         """Take the whole lines that ``text[begin:end]`` holds; only the last may lack its newline."""
-        find, wants_tasks, read_task, first = text.find, self.statistics, self.read_task, begin
+        if not text.endswith(b"\n", begin, end):
+            text, begin, end = text[begin:end] + b"\n", 0, end - begin + 1
         last = min(end, len(text) - len(_TASK))
-        while begin < last:
-            stop = find(b"\n", begin, end)
-            if stop < 0:
-                stop = end
-            if text[begin + 23] != _T:  # one byte tells 99 lines of 100
-                self._other(text[begin:stop])
-            elif wants_tasks:
-                if text[begin + 27] == _E:
-                    try:
-                        read_task(text, begin, stop)
-                    except FAULTS:
-                        self.broken += 1
-                elif not text.startswith(_TASK, begin):
-                    self._other(text[begin:stop])
-            begin = stop + 1
-        if begin < end and text[begin:end].strip():  # too short for an event
-            self.first = self.first or text[begin:end][:100]
+        rest = (self._with_tasks if self.statistics else self._without_tasks)(text, begin, last)
+        if rest < end and text[rest:end].strip():  # too short for an event
+            self.first = self.first or text[rest:end][:100]
             self.broken += 1
-        if end > first:
-            self.recent.append((text, first, end))
+        if end > begin:
+            self.recent.append((text, begin, end))
+
+    def _with_tasks(self, text: bytes, begin: int, last: int) -> int:
+        """Read the lines that begin before ``last``; where the next begins."""
+        find, read_task = text.find, self.read_task
+        while begin < last:
+            stop = find(b"\n", begin)  # there is one: a bound to look for, or a test for none, costs each line a tenth
+            if text[begin + _KIND] != _T:  # one byte tells 99 lines of 100
+                self._other(text[begin:stop])
+            elif text[begin + _KIND + 4] == _E:
+                try:
+                    read_task(text, begin, stop)
+                except FAULTS:
+                    self.broken += 1
+            elif not text.startswith(_TASK, begin):
+                self._other(text[begin:stop])
+            begin = stop + 1
+        return begin
+
+    def _without_tasks(self, text: bytes, begin: int, last: int) -> int:
+        """The same, where Spark tasks are passed over: their kind is looked at, and where they end."""
+        find = text.find
+        while begin < last:
+            stop = find(b"\n", begin)  # from its begin: a line may be too short to have a kind
+            if text[begin + _KIND] != _T:
+                self._other(text[begin:stop])
+            begin = stop + 1
+        return begin
 
     def _other(self, line: bytes) -> None:
         name = line[10 : line.find(b'"', 10)].rpartition(b".")[2]
@@ -131,7 +143,7 @@ class EventLogReading:
             if self.waiting_bytes > _WAITING_BYTES:
                 self._handle_waiting()
         elif line.startswith(_START):
-            self._look_at_time(line)
+            self._seen(time_of(line))  # any event's time counts: where the log has no end, the last one is the end
         elif line.strip():
             self.first = self.first or line[:100]
             text = as_spark_writes(line)
@@ -192,7 +204,8 @@ class EventLogReading:
         """Unparsed: mostly the properties of the job, of which two matter."""
         if not _STAGE.match(line):
             line = as_spark_writes(line) or line
-        ids, execution = _STAGE.match(line), _number_after(_EXECUTION, line)
+        ids, properties = _STAGE.match(line), max(0, line.find(_PROPERTIES))
+        execution = _number_after(_EXECUTION, line, properties)
         if ids is None or not line.endswith(b"}"):
             self.broken += 1
             return
@@ -200,7 +213,7 @@ class EventLogReading:
             self._seen(int(submitted[1]))
         stage = self.stages.get(int(ids[1]), int(ids[2]))
         if execution is not None:
-            root = _number_after(_ROOT, line)
+            root = _number_after(_ROOT, line, properties)
             self.plans.stage_submitted(stage, execution, execution if root is None else root)
         self.executors.uses_python = self.executors.uses_python or b"Python" in line
 
@@ -210,21 +223,8 @@ class EventLogReading:
         values = accumulables(info)
         self.plans.stage_completed(stage, info, values)
         self.stages.completed(stage, values, with_totals=not self.statistics)
+        stage.started, stage.ended = moment(info.get("Submission Time")), moment(info.get("Completion Time"))
         self._seen(info.get("Completion Time"))
-
-    def _last_task(self) -> None:
-        """The time at which the last Spark task began or ended, for a log without an end."""
-        for text, begin, end in self.recent:
-            at = text.rfind(_LAUNCH, begin, end)
-            times = _TASK_TIMES.match(text, at, end) if at >= 0 else None
-            if times is not None:
-                self._seen(max(map(int, times.groups(b"0"))))
-
-    def _look_at_time(self, line: bytes) -> None:
-        """Any event's time counts: where the log has no end, the last one is the end."""
-        time = _TIME.search(line, 0, _TIME_WITHIN)
-        if time is not None:
-            self._seen(int(time[1]) if time[1] else _epoch_ms(time[2].decode()))
 
     def _seen(self, epoch_ms: Any) -> None:
         if moment(epoch_ms) is not None and epoch_ms > self.last_ms:
@@ -235,7 +235,8 @@ class EventLogReading:
         self._handle_waiting()
         started, ended = moment(self.started_ms), moment(self.ended_ms)
         if ended is None:
-            self._last_task()
+            for stretch in self.recent:
+                self._seen(last_task_time(*stretch))
             self.why.append("the log does not hold the application's end")
         if self.broken and not self.facts and is_pretty(self.first):
             self.why.append(PRETTY)
@@ -271,18 +272,10 @@ class EventLogReading:
         )
 
 
-def _number_after(mark: bytes, line: bytes) -> int | None:
-    begin = line.find(mark) + len(mark)
+def _number_after(mark: bytes, line: bytes, start: int) -> int | None:
+    begin = line.find(mark, start) + len(mark)
     digits = line[begin : line.find(b'"', begin)] if begin >= len(mark) else b""
     return int(digits) if digits.isdigit() else None
-
-
-def _epoch_ms(text: str) -> int | None:
-    """Of ``2026-11-20T12:00:00.000``, UTC."""
-    try:
-        return round(datetime.fromisoformat(text).replace(tzinfo=timezone.utc).timestamp() * 1000)
-    except (ValueError, OverflowError):
-        return None
 
 
 def _not_before(started: datetime | None, ended: datetime | None) -> datetime | None:

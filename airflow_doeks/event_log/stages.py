@@ -6,6 +6,7 @@ import statistics
 from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from airflow_doeks.event_log.task_end import HEAD, METRICS, NO_MEMORY, memory_at, parse_task_end
@@ -47,6 +48,8 @@ class Stage:
     execution: int | None = None
     root: int | None = None
     is_completed: bool = False
+    started: datetime | None = None
+    ended: datetime | None = None
     failed: int = 0
     wasted_ms: int = 0
     totals: dict[str, int] | None = None
@@ -68,6 +71,8 @@ class Stage:
         return StageFacts(
             stage_id=self.number,
             attempt=self.attempt,
+            started=self.started,
+            ended=self.ended,
             tasks=self.tasks + len(self.durations),
             tasks_failed=self.failed,
             slot_ms=self.slot_ms,

@@ -23,6 +23,7 @@ class Settings:
 
     instance: str
     ledger_path: str
+    source_url: str
     local_dir: str
     inject_event_log: bool
     inject_plan_metadata: bool
@@ -37,6 +38,7 @@ def load_settings() -> Settings:
     return Settings(
         instance=_text("instance") or default_instance(),
         ledger_path=_text("ledger_path") or f"{home}/ledger",
+        source_url=_text("source_url"),
         local_dir=_text("local_dir") or f"{home}/local",
         inject_event_log=_flag("inject_event_log"),
         inject_plan_metadata=_flag("inject_plan_metadata"),
@@ -44,6 +46,11 @@ def load_settings() -> Settings:
         settle_timeout=_number("settle_timeout"),
         cancel_timeout=_number("cancel_timeout"),
     )
+
+
+def has_asset_events() -> bool:
+    """Whether datasets that are seen are announced; DAGs are made without asking for the other settings."""
+    return _flag("asset_events")
 
 
 def open_ledger(settings: Settings) -> Ledger:

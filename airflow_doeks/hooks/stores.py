@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from airflow_doeks.hooks.aws import DEFAULT_CONNECTION, resolve_connection
 from airflow_doeks.model.errors import SpecError
-from airflow_doeks.model.stores import ByteStore
+from airflow_doeks.model.stores import READERS, ByteStore
 
 _S3_SCHEMES = {"s3", "s3a", "s3n"}  # one place by the names of Hadoop's clients
 _READ_BYTES = 1 << 20
@@ -114,8 +114,13 @@ class S3Store:
         """The boto3 client, made when it is first used."""
         if self._client is None:
             from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+            from botocore.config import Config
 
-            self._client = S3Hook(aws_conn_id=resolve_connection(self._connection).name).get_conn()
+            name = resolve_connection(self._connection).name
+            known = S3Hook(aws_conn_id=name).config  # of the connection
+            pool = max(READERS, getattr(known, "max_pool_connections", 0))
+            config = known.merge(Config(max_pool_connections=pool))
+            self._client = S3Hook(aws_conn_id=name, config=config).get_conn()
         return self._client
 
     def list(self, prefix: str = "") -> Iterator[str]:

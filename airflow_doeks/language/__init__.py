@@ -7,6 +7,7 @@ from airflow_doeks.language.compiler import (
     check_file,
     check_project,
     compile_file,
+    compile_files,
     doubles,
     refuse_doubles,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "check_file",
     "check_project",
     "compile_file",
+    "compile_files",
     "dag_id_of",
     "doubles",
     "file_of",

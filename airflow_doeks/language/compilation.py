@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
 from typing import Any
 
 from airflow_doeks.language import times
@@ -16,7 +18,7 @@ from airflow_doeks.language.project import Setting
 from airflow_doeks.language.structure import check_structure
 from airflow_doeks.language.text import Document
 from airflow_doeks.model.engine import ENGINES
-from airflow_doeks.model.plan import BUDGETS, Plan, TaskPlan
+from airflow_doeks.model.plan import ARGUMENTS, BUDGETS, DURATIONS, FUNCTIONS, NOTICED, Notices, Plan, TaskPlan
 
 _RETRY_DELAY_SECONDS = 300.0  # Airflow's default
 
@@ -30,6 +32,8 @@ def compiled_document(document: Document, setting: Setting, dag_id: str) -> tupl
         message = f'"{dag_id}" is no DAG id: file and folder names hold letters, digits, "_" and "-", no "."'
         diagnostics.append(Diagnostic("DK224", message, Place(document.file, 1, 1), help="rename the file"))
     faults, data = check_structure(document, "pipeline", setting.variables, setting.variable_layers)
+    if faults and "tasks" not in data and (other := _other_dialect(document)) is not None:
+        return None, [*diagnostics, other]
     diagnostics += faults
     if not data.get("tasks") or len(faults) > MAX_FAULTS:
         return None, diagnostics
@@ -37,10 +41,17 @@ def compiled_document(document: Document, setting: Setting, dag_id: str) -> tupl
     every = list(entries(data["tasks"]))
     found = _connected(pipeline, every)
     tasks = [merge_task(pipeline, entry) for entry in every if entry.kind != "tasks"]
+    pipeline.tasks.update({task.entry.id: task for task in tasks})
     for task in tasks:
         found += [(task.entry, one) for one in check(task)]
     found += [(None, one) for one in check(pipeline)]
     return _plan(pipeline, every, tasks), [*diagnostics, *_placed(pipeline, found)]
+
+
+def _other_dialect(document: Document) -> Diagnostic | None:
+    from airflow_doeks.language.slips import other_dialect
+
+    return other_dialect(document)
 
 
 def _connected(pipeline: PipelineFacts, every: list[Entry]) -> list[Found]:
@@ -60,12 +71,14 @@ def _placed(pipeline: PipelineFacts, found: Iterable[Found]) -> list[Diagnostic]
     shown: list[Diagnostic] = []
     errors = 0
     for entry, one in found:
-        errors += one.code not in WARNINGS
-        if one.code not in WARNINGS and errors > MAX_FAULTS:
+        is_error = one.code not in WARNINGS and not one.is_warning
+        errors += is_error
+        if is_error and errors > MAX_FAULTS:
             continue
         place, document = pipeline.place(entry, one)
         task_id = entry.id if entry else None
-        shown.append(Diagnostic(one.code, one.message, place, one.help, task_id=task_id, lines=document.lines))
+        more: dict[str, Any] = {"task_id": task_id, "is_warning": one.is_warning, "lines": document.lines}
+        shown.append(Diagnostic(one.code, one.message, place, one.help, **more))
     if errors > MAX_FAULTS:
         shown.append(more_faults(pipeline.document.file, pipeline.document.lines, errors - MAX_FAULTS))
     return shown
@@ -73,7 +86,7 @@ def _placed(pipeline: PipelineFacts, found: Iterable[Found]) -> list[Diagnostic]
 
 def _plan(pipeline: PipelineFacts, every: list[Entry], tasks: list[Facts]) -> Plan:
     data, setting = pipeline.data, pipeline.setting
-    active = data.get("max_active_runs")
+    active = 1 if data.get("schedule") == "@continuous" else data.get("max_active_runs")
     return Plan(
         dag_id=pipeline.dag_id,
         file=pipeline.document.file,
@@ -91,8 +104,12 @@ def _plan(pipeline: PipelineFacts, every: list[Entry], tasks: list[Facts]) -> Pl
         params=data.get("params") or {},
         groups={entry.id: entry.spec.get("description") or "" for entry in every if entry.kind == "tasks"},
         dagrun_timeout_seconds=_seconds(data, "dagrun_timeout"),
+        notices=_notices(data, "PIPELINE_EVENTS"),
+        deadline=_deadline(data.get("deadline")),
         environment=setting.environment,
         rate_card=setting.rate_card,
+        budget_usd=None if data.get("budget_usd") is None else str(data["budget_usd"]),
+        monthly_budgets_usd=setting.monthly_budgets_usd,
         text=pipeline.document.text,
         source=Sources(_Lazy(lambda _: (pipeline.own_layer,)), data),
     )
@@ -104,10 +121,11 @@ def _task_plan(facts: Facts) -> TaskPlan:
     return TaskPlan(
         task_id=entry.id,
         kind=entry.kind,
-        job=facts.job,
+        job=_job(facts),
         platform=facts.platform,
         operator=facts.operator,
         arguments=facts.arguments,
+        inputs={name: entry.names.get(name, "") for name in _inputs(entry)},
         needs=tuple(entry.edges),
         cost_tags=facts.cost_tags,
         reads=tuple(spec.get("reads") or ()),
@@ -124,11 +142,55 @@ def _task_plan(facts: Facts) -> TaskPlan:
         budget_usd=None if budget is None else str(budget),
         pool=values.get("pool"),
         priority_weight=int(values.get("priority_weight") or 1),
+        options=_options(values) if ARGUMENTS.keys() & values.keys() else {},
+        notices=_notices(values, "TASK_EVENTS"),
         expand=_expand(entry),
+        map_name=spec.get("map_name"),
         role=spec.get("role"),
         doc=spec.get("doc"),
         source=_sources(facts),
     )
+
+
+def _job(facts: Facts) -> Mapping[str, Any] | None:
+    """The job with other tasks by their full ids; what one returns is a template, rendered when it is known."""
+    engine_keys = facts.engine.names_task if facts.job is not None else ()
+    names = {key: facts.entry.names[key] for key in engine_keys if key in facts.entry.names}
+    if facts.job is None or not names:
+        return facts.job
+    acts = facts.engine.acts
+    return {
+        **facts.job,
+        **{key: name if key in acts else f"{{{{ ti.xcom_pull(task_ids='{name}') }}}}" for key, name in names.items()},
+    }
+
+
+def _options(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What a task says to Airflow's operator in Airflow's own words, durations as timedelta."""
+    found = {name: values[name] for name in ARGUMENTS if values.get(name) is not None}
+    for name in DURATIONS:
+        if name in found and (seconds := _seconds(found, name)) is not None:
+            found[name] = timedelta(seconds=seconds)
+    return found
+
+
+def _notices(values: Mapping[str, Any], events: str) -> Mapping[str, Notices]:
+    """Who is told of what; most pipelines tell nobody and do not pay for it."""
+    if not values.keys() & NOTICED:
+        return {}
+    from airflow_doeks.language import notices
+
+    return notices.notices_of(values, getattr(notices, events))
+
+
+def _deadline(written: Any) -> tuple[float, str] | None:
+    whole = written if isinstance(written, dict) else {"within": written}
+    within = _seconds(whole, "within")
+    return None if within is None else (within, whole.get("after") or "queued")
+
+
+def _inputs(entry: Entry) -> Iterable[str]:
+    return (entry.spec[entry.kind].get("inputs") or ()) if entry.kind in FUNCTIONS else ()
 
 
 def _expand(entry: Entry) -> Any:
@@ -136,7 +198,20 @@ def _expand(entry: Entry) -> Any:
     over = entry.spec.get("expand")
     if not isinstance(over, dict):
         return over
-    return {"task": next((need for need, path in entry.edges.items() if path == ("expand", "task")), over["task"])}
+    if "task" in over:
+        return {"task": entry.names.get(("expand", "task"), over["task"])}
+    ((way, parts),) = over.items()
+    if all(isinstance(part, list) for part in parts.values()):
+        rows = zip(*parts.values(), strict=False) if way == "zip" else itertools.product(*parts.values())
+        return [dict(zip(parts, row, strict=True)) for row in rows]
+    return {
+        way: {
+            key: part
+            if isinstance(part, list)
+            else {"task": entry.names.get(("expand", way, key, "task"), part["task"])}
+            for key, part in parts.items()
+        }
+    }
 
 
 def _schedule(data: Mapping[str, Any]) -> dict[str, Any] | None:

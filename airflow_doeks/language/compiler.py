@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from airflow_doeks.language.compilation import compiled_document
 from airflow_doeks.language.diagnostics import Diagnostic, Place, across, in_order
 from airflow_doeks.language.ids import dag_id_of
-from airflow_doeks.language.project import Setting, choose_environment, find_project, load_project
+from airflow_doeks.language.project import Project, Setting, choose_environment, find_project, load_project
 from airflow_doeks.language.text import Refused, read
 from airflow_doeks.model.plan import Plan
 
@@ -37,18 +39,33 @@ def compile_file(
     The environment is ``environment``, else DOEKS_ENV, else ``default``, else the only one there is. DAG ids count
     from ``root``, else from the nearest folder named pipelines.
     """
+    return compile_files([path], environment=environment, default=default, root=root)[0]
 
-    def work() -> Compiled:
-        project = load_project(find_project(Path(path).parent))
+
+def compile_files(
+    paths: Iterable[str | Path],
+    *,
+    environment: str | None = None,
+    default: str | None = None,
+    root: str | Path | None = None,
+) -> list[Compiled]:
+    """The same of several files; the doeks.yaml of a folder is looked for once."""
+    projects: dict[str, Project] = {}
+
+    def work(path: str | Path) -> Compiled:
+        folder = os.path.dirname(path)  # noqa: PTH120 - asked for every pipeline
+        if folder not in projects:
+            projects[folder] = load_project(find_project(folder))
+        project = projects[folder]
         chosen, refusal = choose_environment(project, environment, default)
         if refusal is not None:
-            return failed(refusal)
+            return failed(path, refusal)
         return _compile(path, project.setting(chosen), root)
 
-    def failed(fault: Diagnostic) -> Compiled:
+    def failed(path: str | Path, fault: Diagnostic) -> Compiled:
         return Compiled(None, (fault,), str(path), dag_id_of(path, root))
 
-    return _of_this_file(path, work, failed)
+    return [_of_this_file(path, partial(work, path), partial(failed, path)) for path in paths]
 
 
 def check_file(path: str | Path, root: str | Path | None = None) -> list[Diagnostic]:

@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-WARNINGS = frozenset({"DK219", "DK229", "DK230", "DK231", "DK404", "DK405"})  # codes that do not stop a pipeline
+WARNINGS = frozenset(
+    {"DK219", "DK229", "DK230", "DK231", "DK240", "DK241", "DK242", "DK243", "DK251", "DK404", "DK405"}
+)  # codes that do not stop a pipeline
 
 MAX_FAULTS = 100  # that one look at a file tells; who has more corrects these first
 _EXCERPT_LEFT, _EXCERPT_WIDTH = 100, 150  # characters before the caret and in all
@@ -32,6 +34,8 @@ class Finding(NamedTuple):
         help: the next step, or empty.
         at_key: the key is to blame, not its value.
         gives_way: left out where another check says something of the same path.
+        is_warning: it stops nothing, whatever its code says.
+        is_firm: no exception and no ``warn`` of the policies eases it.
     """
 
     code: str
@@ -40,6 +44,8 @@ class Finding(NamedTuple):
     help: str = ""
     at_key: bool = False
     gives_way: bool = False
+    is_warning: bool = False
+    is_firm: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +55,7 @@ class Diagnostic:
     Attributes:
         help: the next step, or empty.
         dag_id, task_id: which pipeline and task it concerns, where known.
+        is_warning: it stops nothing, whatever its code says.
         environments: in which environments it was seen; empty means in all.
         lines: the text of the file, for the excerpt.
     """
@@ -60,12 +67,13 @@ class Diagnostic:
     dag_id: str | None = None
     task_id: str | None = None
     environments: tuple[str, ...] = ()
+    is_warning: bool = False
     lines: tuple[str, ...] = field(default=(), repr=False, compare=False)
 
     @property
     def is_error(self) -> bool:
         """False for a warning: the pipeline is built all the same."""
-        return self.code not in WARNINGS
+        return self.code not in WARNINGS and not self.is_warning
 
     @property
     def severity(self) -> str:
@@ -83,14 +91,16 @@ class Diagnostic:
         return f"{self.place}: {self.code} {warning}{self.message}{about}{where}"
 
     def text(self) -> str:
-        """The line, two lines of source with a caret, and the help."""
+        """The line, two lines of source with a caret, and the help; what looks like a secret is masked."""
+        from airflow_doeks.model.redaction import redacted
+
         parts = [self.line()]
         number = self.place.line
         if 1 <= number <= len(self.lines):
             gutter = len(str(number))
             left = max(0, self.place.column - _EXCERPT_LEFT)  # of a long line the part around the caret
             for at in (number - 1, number) if number > 1 else (1,):
-                shown = self.lines[at - 1].expandtabs(1)[left : left + _EXCERPT_WIDTH]
+                shown = redacted(self.lines[at - 1].expandtabs(1))[left : left + _EXCERPT_WIDTH]
                 parts.append(f"  {at:>{gutter}} | {shown}".rstrip())
             caret = "^" * min(self.place.width, _EXCERPT_WIDTH - _EXCERPT_LEFT)
             parts.append(f"  {' ' * gutter} | {' ' * (self.place.column - 1 - left)}{caret}")

@@ -10,8 +10,11 @@ from typing import Any
 
 from airflow_doeks.language.diagnostics import suggestion
 from airflow_doeks.model.engine import ENGINES
+from airflow_doeks.model.plan import FUNCTIONS, OWN_TASKS
 
 _ONE_SLASH = re.compile(r"(?<=[a-z]):/(?!/)")  # how Hadoop prints a URI without a host
+
+_ELSEWHERE = re.compile(r"[:/]|\{[{%]")
 
 Note = Callable[..., None]  # (code, message, entry, path below the entry, help=...)
 
@@ -24,6 +27,8 @@ class Entry:
         id: with its groups', joined by ".".
         path: where it stands in the file.
         edges: id of what comes before -> path below the entry that says so; filled by `connect`.
+        names: what names another task whose output or job is taken -> its id; filled by `connect`. A key of a job, an
+            argument of a function, or ``expand`` with the keys below it.
     """
 
     id: str
@@ -31,6 +36,7 @@ class Entry:
     spec: Mapping[str, Any]
     kind: str
     edges: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    names: dict[Any, str] = field(default_factory=dict)
 
     @property
     def group(self) -> str:
@@ -41,7 +47,7 @@ class Entry:
 def entries(tasks: Mapping[str, Any], path: tuple[Any, ...] = ("tasks",), above: str = "") -> Iterator[Entry]:
     """All tasks and groups, in the file's order, a group before what is in it."""
     for name, spec in tasks.items():
-        kind = next(kind for kind in (*ENGINES, "uses", "tasks") if kind in spec)
+        kind = next(kind for kind in (*ENGINES, "uses", "tasks", *OWN_TASKS) if kind in spec)
         entry = Entry(f"{above}{name}", (*path, name), spec, kind)
         yield entry
         if kind == "tasks":
@@ -72,13 +78,12 @@ def connect(found: Iterable[Entry], declared: Callable[[], frozenset[str]], infe
             target = _look_up(entry, name, known, declared, partial(note, entry=entry, path=path))
             if target is not None:
                 written.append((entry, target, path))
-        source = entry.spec.get("expand")
-        if isinstance(source, dict):
-            path = ("expand", "task")
-            target = _look_up(entry, source["task"], known, declared, partial(note, entry=entry, path=path))
+        for path, name in _named(entry):
+            target = _look_up(entry, name, known, declared, partial(note, entry=entry, path=path))
             if target is not None and known[target].kind == "tasks":
                 note("DK206", f'"{target}" is a group; only a task has an output', entry, path)
             elif target is not None:
+                entry.names[path if path[0] == "expand" else path[-1]] = target
                 written.append((entry, target, path))
     if infer:
         written += _inferred(tasks)
@@ -87,6 +92,31 @@ def connect(found: Iterable[Entry], declared: Callable[[], frozenset[str]], infe
     for entry, target, path in written:
         entry.edges.setdefault(target, path)
     _refuse_cycle(tasks, note)
+
+
+def _named(entry: Entry) -> list[tuple[tuple[str, ...], str]]:
+    """Where an entry names a task whose output or job it takes, and the name; a colon or slash leads elsewhere."""
+    over = entry.spec.get("expand")
+    named: list[tuple[tuple[str, ...], str]] = list(_expanded(over)) if isinstance(over, dict) else []
+    if entry.kind in FUNCTIONS:
+        inputs = entry.spec[entry.kind].get("inputs") or {}
+        named += [((entry.kind, "inputs", argument), task) for argument, task in inputs.items()]
+    if entry.kind in ENGINES:
+        job = entry.spec[entry.kind]
+        tasks = ((key, job.get(key)) for key in ENGINES[entry.kind].names_task)
+        named += [((entry.kind, key), task) for key, task in tasks if task and not _ELSEWHERE.search(task)]
+    return named
+
+
+def _expanded(over: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """The tasks whose output a mapping expands over, and where they are named."""
+    for way, parts in over.items():
+        if way == "task":
+            yield ("expand", "task"), parts
+            continue
+        for key, part in parts.items():
+            if isinstance(part, dict):
+                yield ("expand", way, key, "task"), part["task"]
 
 
 def look_up(entry: Entry, name: str, known: Mapping[str, Any] | frozenset[str]) -> str | None:

@@ -50,7 +50,8 @@ def file_of(dag_id: str, root: str | Path) -> Path | None:
     if not all(_PART.fullmatch(part) for part in parts):
         return None
     stem = Path(root, *parts)
-    return next((path for path in (stem.with_name(stem.name + suffix) for suffix in SUFFIXES) if path.is_file()), None)
+    found = (stem.with_name(stem.name + suffix) for suffix in SUFFIXES)
+    return next((path for path in found if os.path.isfile(path)), None)  # noqa: PTH113 - also of a name that is too long
 
 
 def is_dag_id(dag_id: str, path: str | Path) -> bool:

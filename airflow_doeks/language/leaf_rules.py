@@ -29,7 +29,10 @@ TYPES: dict[str, tuple[type, ...]] = {
 
 
 class Fault(NamedTuple):
-    """One rejection. ``at_key``: the key is to blame, not its value; ``known``: what would have been right."""
+    """One rejection. ``at_key``: the key is to blame, not its value; ``known``: what would have been right.
+
+    ``help`` is the next step where the value itself shows it.
+    """
 
     path: tuple[Any, ...]
     code: str
@@ -37,6 +40,7 @@ class Fault(NamedTuple):
     at_key: bool = False
     word: str = ""
     known: tuple[str, ...] = ()
+    help: str = ""
 
 
 Rule = Callable[[Any], "list[Fault] | None"]
@@ -81,7 +85,8 @@ def scalar_rule(kind: str, node: dict[str, Any]) -> Rule:
         if type(value) not in types:
             return [wrong_type(value, node, kind)]
         if search is not None and not search(value):
-            return [Fault((), "DK108", f"{shown(value)} is not {node.get('x-expected') or _described(node)}")]
+            message = f"{shown(value)} is not {node.get('x-expected') or _described(node)}"
+            return [Fault((), "DK108", message, help=_meant(value, search))]
         if shortest and len(value) < shortest:
             return [Fault((), "DK110", "is empty; text must stand here")]
         if bounded and not (
@@ -130,7 +135,8 @@ def platform_rule(rules: dict[str, Rule]) -> Rule:
 def wrong_type(value: Any, node: dict[str, Any], kind: str) -> Fault:
     """A value of another type than the schema says."""
     expected = node.get("x-expected") or _WORDS[kind]
-    return Fault((), "DK105", f"expected {expected}, found {shown(value)}{_hint(value, kind)}")
+    message = f"expected {expected}, found {shown(value)}{_hint(value, kind)}"
+    return Fault((), "DK105", message, help=_reshaped(value, kind))
 
 
 def wrong_any(value: Any, node: dict[str, Any], options: list[dict[str, Any]]) -> Fault:
@@ -139,7 +145,9 @@ def wrong_any(value: Any, node: dict[str, Any], options: list[dict[str, Any]]) -
     expected = node.get("x-expected") or listed(list(dict.fromkeys(_WORDS[kind] for kind in kinds if kind != "null")))
     fits = any(type(value) in TYPES[kind] for kind in kinds)
     if fits and isinstance(value, str):
-        return Fault((), "DK108", f"{shown(value)} is not {expected}")
+        patterns = [search_of(option["pattern"]) for option in options if "pattern" in option]
+        help_ = _meant(value, lambda text: any(matches(text) for matches in patterns))
+        return Fault((), "DK108", f"{shown(value)} is not {expected}", help=help_)
     if fits:
         return Fault((), "DK110", f"{shown(value)} is out of range; expected {expected}")
     return Fault((), "DK105", f"expected {expected}, found {shown(value)}{_hint(value, kinds[0])}")
@@ -151,6 +159,28 @@ def _hint(value: Any, kind: str) -> str:
     if kind == "boolean" and isinstance(value, str):
         return "; only true and false are booleans here"
     return ""
+
+
+def _reshaped(value: Any, kind: str) -> str:
+    """How to write a value of the wrong shape."""
+    if kind == "array" and isinstance(value, str) and value:
+        return f"write [{value}]"
+    if kind == "object" and isinstance(value, list) and value and isinstance(value[0], dict):
+        return 'write a name and a colon above the keys of each entry, in place of the "-"'
+    return ""
+
+
+_CORRECTIONS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
+    (re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt])(?:i?b)?", re.IGNORECASE), lambda found: f"{found[1]}{found[2].upper()}i"),
+    (re.compile(r"(\d+)\s*([smhd])[a-z]*", re.IGNORECASE), lambda found: f"{found[1]}{found[2].lower()}"),
+    (re.compile(r"([a-z0-9.-]+):([A-Za-z0-9._-]+)"), lambda found: f"{found[1]}/{found[2]}"),
+)
+
+
+def _meant(text: str, fits: Callable[[str], Any]) -> str:
+    """What a malformed quantity may have meant, if that fits."""
+    found = (meant(match) for pattern, meant in _CORRECTIONS if (match := pattern.fullmatch(text.strip())))
+    return next((f"write {one}" for one in found if fits(one)), "")
 
 
 def _described(node: dict[str, Any]) -> str:

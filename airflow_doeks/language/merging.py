@@ -18,6 +18,7 @@ from airflow_doeks.language.operators import arguments_of, operator_of
 from airflow_doeks.language.project import Setting
 from airflow_doeks.language.text import Document
 from airflow_doeks.model.engine import ENGINES, Engine
+from airflow_doeks.model.plan import OWN_TASKS
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +29,7 @@ class PipelineFacts:
         data: the file's values, variables filled in, without what its schema refuses.
         base: ``defaults`` of doeks.yaml, of the environment and of the pipeline, merged; ``layers`` is where they
             were written, lowest first.
-        tasks: the merged tasks, in the file's order; filled by who merges them.
+        tasks: the merged tasks by id, in the file's order; filled by who merges them.
     """
 
     document: Document
@@ -39,6 +40,7 @@ class PipelineFacts:
     layers: tuple[Layer, ...]
     folder: str
     has_templates: bool
+    tasks: dict[str, Facts] = field(default_factory=dict)
 
     @property
     def own_layer(self) -> Layer:
@@ -137,6 +139,11 @@ def merge_task(pipeline: PipelineFacts, entry: Entry) -> Facts:
             platform=_platform(pipeline.setting, values.get("platform")),
             listed_presets=tuple(_listed_presets(pipeline, entry)),
         )
+    if entry.kind in OWN_TASKS:
+        from airflow_doeks.language.own_tasks import operator_and_arguments
+
+        named, given = operator_and_arguments(entry.kind, entry.spec[entry.kind])
+        return Facts(pipeline, entry, values, tags, operator=named, arguments=given)
     operator, arguments = operator_of(entry.spec["uses"]), arguments_of(entry.spec)
     if isinstance(arguments.get("platform"), str) and str(operator).startswith("airflow_doeks."):
         arguments["platform"] = pipeline.setting.known_platforms.get(arguments["platform"])

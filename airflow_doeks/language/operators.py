@@ -13,6 +13,7 @@ from airflow_doeks.language import times
 from airflow_doeks.language.diagnostics import suggestion
 from airflow_doeks.language.leaf_rules import shown
 from airflow_doeks.language.text import read
+from airflow_doeks.model.plan import ARGUMENTS
 
 _KINDS: dict[str, tuple[tuple[type, ...], str]] = {  # kind of an argument -> accepted types, words
     "text": ((str,), "text"),
@@ -24,7 +25,12 @@ _KINDS: dict[str, tuple[tuple[type, ...], str]] = {  # kind of an argument -> ac
     "duration": ((int, float, str), "a duration such as 90s, 30m or 1h30m"),
     "any": ((object,), "anything"),
 }
-_ALWAYS_ALLOWED = ("airflow_doeks.operators.emr_virtual_cluster.*", "*.sensors.*", "*.EmptyOperator")
+_ALWAYS_ALLOWED = (
+    "airflow_doeks.operators.emr_virtual_cluster.*",
+    "airflow_doeks.operators.reconcile.*",
+    "*.sensors.*",
+    "airflow.*.EmptyOperator",
+)
 _NEVER_BY_DEFAULT = ("*BashSensor", "*PythonSensor")  # sensors that run what they are given
 
 
@@ -74,10 +80,10 @@ def alias_of(name: str) -> Alias | None:
     return _alias(name)[1]
 
 
+@functools.lru_cache(maxsize=1)
 def owned_arguments() -> dict[str, str]:
-    """Argument that is not set under `with` -> what is written instead."""
-    found: dict[str, str] = _table()["_owned"]
-    return found
+    """Argument of every operator, which is not set under `with` -> what is written instead."""
+    return {**{name: f"`{name}` of the task" for name in ARGUMENTS}, **_table()["_owned"], **_table()["_left_out"]}
 
 
 def arguments_of(spec: Mapping[str, Any]) -> dict[str, Any]:
@@ -127,29 +133,31 @@ def _is_open(value: Any) -> bool:
 
 
 def _kind(alias: Alias, key: str) -> str | None:
-    found: str | None = alias.takes.get(key) or _table()["_every"].get(key)
-    return found
+    return alias.takes.get(key)
 
 
 def near_argument(alias: Alias, key: str) -> str:
     """The argument that a key which is none may have meant; empty if the key is one."""
-    table = _table()
-    known = {**alias.takes, **table["_every"]}
-    if key in known or key in table["_owned"]:
+    if key in alias.takes or key in owned_arguments():
         return ""
-    return suggestion(key, known).partition('"')[2].partition('"')[0]
+    return suggestion(key, alias.takes).partition('"')[2].partition('"')[0]
 
 
 @functools.lru_cache(maxsize=1024)
 def is_allowed(name: str, path: str, allowed: tuple[str, ...]) -> bool:
-    """True for sensors, `empty`, our own of virtual clusters, and what the platform team allows by alias or pattern."""
+    """True for sensors, `empty`, our own that run no job, and what the platform team allows by alias or pattern."""
     if runs_job(path):
         return False
-    if any(fnmatchcase(text, pattern) for pattern in allowed for text in (name, path)):
+    if is_listed(name, path, allowed):
         return True
     if any(fnmatchcase(path, pattern) for pattern in _NEVER_BY_DEFAULT):
         return False
     return any(fnmatchcase(path, pattern) for pattern in _ALWAYS_ALLOWED)
+
+
+def is_listed(name: str, path: str, allowed: tuple[str, ...]) -> bool:
+    """True for what the platform team allows by alias or pattern, and for nothing else."""
+    return any(fnmatchcase(text, pattern) for pattern in allowed for text in (name, path))
 
 
 def runs_job(path: str) -> bool:

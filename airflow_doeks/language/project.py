@@ -90,6 +90,12 @@ class Setting:
         return f'there is no platform "{name}"; {where} has {", ".join(known) or "none"}'
 
     @property
+    def monthly_budgets_usd(self) -> dict[str, dict[str, str]]:
+        """Cost tag -> value -> dollars that its jobs may cost in a UTC month."""
+        budgets = self.data.get("monthly_budgets_usd") or {}
+        return {key: {value: str(usd) for value, usd in values.items()} for key, values in budgets.items()}
+
+    @property
     def rate_card(self) -> dict[str, Any]:
         """The entry of doeks.yaml, its file as a path that holds in every working directory."""
         card = dict(self.data.get("rate_card") or {})
@@ -137,6 +143,8 @@ def _resolve(project: Project, environment: str | None) -> Setting:
     places = (Layer(document, ("environments", environment, "variables")),) if variables else ()
     found, data = check_structure(document, "doeks", variables, places, environment)
     entry = (data.get("environments") or {}).get(environment) or {}
+    if entry.get("policies"):
+        data = {**data, "policies": merge(data.get("policies") or {}, entry["policies"])}
     prefix = ("environments", environment)
     base = merge(data.get("defaults") or {}, entry.get("defaults") or {})
     return Setting(

@@ -66,6 +66,10 @@ def _filled(name: str, node: Mapping[str, Any], value: Any) -> Any:
         return with_defaults(name, node["$ref"].rpartition("/")[2], value or {})
     if value is None:
         return node.get("default", _EMPTY.get(node.get("type", "")))
+    if isinstance(value, dict):
+        entries = [*node.get("patternProperties", {}).values(), node.get("additionalProperties")]
+        inner = next((one for one in entries if isinstance(one, dict) and "$ref" in one), None)
+        return {key: _filled(name, inner, item) for key, item in value.items()} if inner else value
     items = node.get("items", {}) if isinstance(value, list) else {}
     return [_filled(name, items, item) for item in value] if "$ref" in items else value
 
@@ -183,7 +187,7 @@ class _Compiler:
 
     def _any_of(self, node: dict[str, Any]) -> Rule:
         worded = {key: node[key] for key in ("x-expected",) if key in node}
-        options = [self._merged(option) | worded for option in node["anyOf"] if option != VARIABLE]
+        options = [self._merged(option) | worded for option in _one_mapping(node["anyOf"]) if option != VARIABLE]
         rules = [(kind_of(option), self.rule(option)) for option in options]
         by_type = _unambiguous(rules)
 
@@ -197,7 +201,8 @@ class _Compiler:
                 if faults is None:
                     return None
                 if isinstance(value, TYPES.get(kind, (object,))) or faults[0].code != "DK105":
-                    refusals = faults
+                    said = faults[0].help or (refusals[0].help if refusals else "")
+                    refusals = [faults[0]._replace(help=said), *faults[1:]]
             return refusals or [wrong_any(value, node, options)]
 
         return check
@@ -207,6 +212,14 @@ class _Compiler:
         if "$ref" not in option:
             return option
         return {"type": self.definitions[option["$ref"].rpartition("/")[2]].get("type"), **option}
+
+
+def _one_mapping(options: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Options of which at most one is a mapping: several become a choice by the key that must be there."""
+    mappings = [option for option in options if "$ref" in option and option != VARIABLE]
+    if len(mappings) < 2:  # noqa: PLR2004 - several
+        return options
+    return [*(option for option in options if option not in mappings), {"oneOf": mappings}]
 
 
 def _type_of(branch: dict[str, Any]) -> Any:

@@ -48,7 +48,7 @@ def check_structure(
             told.append(partial(_unset, document, path, name, variables))
     rule = rule_of(kind)
     faults = rule(data)
-    told += [partial(_diagnose, document, fault, places) for fault in faults or () if fault.path not in silent]
+    told += [partial(_diagnose, document, kind, fault, places) for fault in faults or () if fault.path not in silent]
     diagnostics = [make() for make in told[:MAX_FAULTS]]
     if len(told) > MAX_FAULTS:
         diagnostics.append(more_faults(document.file, document.lines, len(told) - MAX_FAULTS))
@@ -71,10 +71,22 @@ def _unset(document: Document, path: tuple[Any, ...], name: str, variables: Mapp
     return document.fault("DK213", f'variable "{name}" is not set', path, help=advice, task_id=task)
 
 
-def _diagnose(document: Document, fault: Fault, places: tuple[Layer, ...]) -> Diagnostic:
-    advice = suggestion(fault.word, fault.known) if fault.word else ""
+def _advice(kind: str, fault: Fault) -> str:
+    if fault.help or not fault.word:
+        return fault.help
+    advice = ""
+    if fault.code == "DK104":
+        from airflow_doeks.language.slips import key_advice
+
+        advice = key_advice(kind, fault.word, fault.known)
+    advice = advice or suggestion(fault.word, fault.known)
     if not advice and fault.code == "DK104" and fault.known:
         advice = f"known keys are {', '.join(sorted(fault.known))}"
+    return advice
+
+
+def _diagnose(document: Document, kind: str, fault: Fault, places: tuple[Layer, ...]) -> Diagnostic:
+    advice = _advice(kind, fault)
     node, found = document.find(fault.path)
     names = variables_in(getattr(node, "value", None)) if found and not fault.at_key else []
     if names and places:

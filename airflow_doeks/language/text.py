@@ -36,7 +36,7 @@ _LIMIT = "exceeded maximum nesting"
 
 
 class _Loader(_BASE):
-    """Composes nodes; a plain scalar gets tag ``p``, a quoted one ``s``, so that `_Reader` decides what it means."""
+    """Composes nodes; a plain scalar gets tag ``p``, a quoted one ``s``, so that the reader decides what it means."""
 
     def resolve(self, kind: Any, value: Any, implicit: Any) -> str:  # noqa: ARG002 - PyYAML's signature
         return "p" if kind is yaml.ScalarNode and implicit[0] else "s"
@@ -157,7 +157,7 @@ def parse(raw: bytes, file: str) -> Document:
             _check_depth(document)
         root = yaml.compose(text, Loader=_Loader)
     except yaml.YAMLError as error:
-        raise Refused(_syntax(document, error)) from error
+        raise Refused(_not_yaml(document, error)) from error
     if root is None:
         message = "the file is empty; a pipeline starts with keys such as schedule and tasks"
         raise Refused(Diagnostic("DK112", message, Place(file, 1, 1, 1), lines=document.lines))
@@ -182,26 +182,12 @@ def _too_deep(document: Document, mark: Any) -> Diagnostic:
     return Diagnostic("DK103", message, document.place_at(mark), help=advice, lines=document.lines)
 
 
-def _syntax(document: Document, error: yaml.YAMLError) -> Diagnostic:
-    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-    problem = str(getattr(error, "problem", None) or getattr(error, "reason", None) or error).split("\n")[0]
-    if problem.startswith(_LIMIT):
+def _not_yaml(document: Document, error: yaml.YAMLError) -> Diagnostic:
+    from airflow_doeks.language.syntax import syntax_fault
+
+    if _LIMIT in str(error):
         return _too_deep(document, getattr(error, "problem_mark", None))
-    if mark is None:  # a character that YAML does not allow; libyaml tells only its offset
-        position = getattr(error, "position", None) or 0
-        before = document.text[:position]
-        place = Place(document.file, before.count("\n") + 1, position - before.rfind("\n"), 1)
-    else:
-        place = document.place_at(mark)
-    line = document.lines[place.line - 1] if place.line <= len(document.lines) else ""
-    advice = ""
-    if "\t" in line[: place.column]:
-        advice = "indent with spaces; YAML allows no tabs"
-    elif isinstance(error, yaml.composer.ComposerError) and "document" in problem:
-        problem, advice = "a second document starts here", "one file is one pipeline; remove the ---"
-    elif "cannot start any token" in problem:
-        advice = "put the value in quotes"
-    return Diagnostic("DK101", f"not YAML: {problem}", place, help=advice, lines=document.lines)
+    return syntax_fault(document, yaml.scan(document.text, Loader=_Loader), error)
 
 
 class _Reader:
@@ -246,7 +232,7 @@ class _Reader:
         merged: list[Any] = []
         for key, item in node.value:
             if type(key) is not yaml.ScalarNode:
-                raise Refused(self._fault("DK111", "a key must be text", key))
+                raise Refused(self._no_key(node, key))
             name = key.value
             if name == "<<" and key.tag == "p":
                 merged += item.value if isinstance(item, yaml.SequenceNode) else [item]
@@ -262,6 +248,11 @@ class _Reader:
             for name, inherited in self.value(item, depth + 1).items():
                 result.setdefault(name, inherited)
         return result
+
+    def _no_key(self, node: Any, key: Any) -> Diagnostic:
+        from airflow_doeks.language.syntax import unquoted_template
+
+        return unquoted_template(self.document, node) or self._fault("DK111", "a key must be text", key)
 
     def _duplicate(self, node: Any, key: Any) -> None:
         if len(self.document.diagnostics) >= MAX_FAULTS:

@@ -15,7 +15,9 @@ PRESETS = {  # Airflow's cron presets, airflow.utils.dates.cron_presets
     "@quarterly": "0 0 1 */3 *",
     "@yearly": "0 0 1 1 *",
 }
+WITHOUT_CLOCK = ("@once", "@continuous")  # presets that are no cron
 _FIELDS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 6))
+_FIELD_NAMES = ("minute", "hour", "day", "month", "weekday")
 _DAYS = {2: 29, 4: 30, 6: 30, 9: 30, 11: 30}  # days of the months that have fewer than 31, in a leap year
 _RARE_DAYS = ("30", "31")
 _SIMPLE = re.compile(r"\*|\d{1,2}|\*/([1-9]\d?)")
@@ -29,12 +31,21 @@ def seconds(duration: str | float) -> float:
     return parse_duration(duration)
 
 
+def fault(duration: str | float) -> str | None:
+    """What is wrong with a duration; None if nothing is."""
+    try:
+        seconds(duration)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
 @functools.lru_cache(maxsize=1024)
 def cron_of(text: str) -> str:
     """Five fields of a cron expression or preset. Raises ValueError that says what is wrong."""
     if text.startswith("@"):
         if text not in PRESETS:
-            msg = f'"{text}" is not a preset; expected {", ".join(PRESETS)}'
+            msg = f'"{text}" is not a preset; expected {", ".join((*PRESETS, *WITHOUT_CLOCK))}'
             raise ValueError(msg)
         return PRESETS[text]
     fields = text.split()
@@ -48,12 +59,27 @@ def cron_of(text: str) -> str:
     try:
         (*_, days, months, weekdays), _ = croniter.expand(text)
     except (ValueError, KeyError) as error:
-        msg = f'"{text}" is not a cron expression: {str(error).removeprefix(f"[{text}] ")}'
+        why = _faulty_field(fields) or str(error).removeprefix(f"[{text}] ")
+        msg = f'"{text}" is not a cron expression: {why}'
         raise ValueError(msg) from error
     if weekdays == ["*"] and not _comes(days, months):  # a weekday beside a day is the other way to come
         msg = f'"{text}" never comes: none of its months has such a day'
         raise ValueError(msg)
     return text
+
+
+def _faulty_field(fields: list[str]) -> str:
+    """Which field is wrong by itself, and what it takes; empty if none is."""
+    from croniter import croniter
+
+    for place, (field, name, (least, most)) in enumerate(zip(fields, _FIELD_NAMES, _FIELDS, strict=True)):
+        alone = ["*"] * len(_FIELDS)
+        alone[place] = field
+        try:
+            croniter.expand(" ".join(alone))
+        except (ValueError, KeyError):
+            return f'its {name} "{field}" is not {least} to {most}, *, a range, a list or a step'
+    return ""
 
 
 def _comes(days: list[Any], months: list[Any]) -> bool:
@@ -109,9 +135,11 @@ def schedule_of(value: Any) -> dict[str, Any] | None:
     if value is None:
         return None
     if isinstance(value, str):
-        return {"cron": value, "covers": "previous_interval"}
+        return {"preset": value} if value in WITHOUT_CLOCK else {"cron": value, "covers": "previous_interval"}
     if "assets" in value:
-        return {"assets": {key: list(uris) for key, uris in value["assets"].items()}}
+        either = {"cron": value["or_cron"], "covers": "previous_interval"} if value.get("or_cron") else {}
+        parts = {"partitions": value["partitions"]} if value.get("partitions") else {}
+        return {"assets": value["assets"], **either, **parts}
     return {
         "cron": value["cron"],
         "timezone": value.get("timezone"),

@@ -26,7 +26,7 @@ import zstandard
 from airflow_doeks.model.errors import DoeksBug
 from airflow_doeks.model.noun import keep_unknown
 from airflow_doeks.model.record import JobRecord
-from airflow_doeks.model.stores import ByteStore
+from airflow_doeks.model.stores import READERS, ByteStore
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -36,8 +36,7 @@ PART = "part.jsonl.zst"
 ACTUAL = ".actual.json"
 _DETAIL = ".detail.json.zst"
 _YOUNG = timedelta(days=3)  # a day that ended later than this ago is not compacted yet
-_READERS = 10  # objects read at a time; boto3's connection pool holds as many
-_NEAR_MIDNIGHT = timedelta(hours=1)  # clocks of Airflow and a platform may disagree about the day of a submission
+NEAR_MIDNIGHT = timedelta(hours=1)  # clocks of Airflow and a platform may disagree about the day of a submission
 _ONE_DAY = timedelta(days=1)
 
 
@@ -52,37 +51,59 @@ class Ledger:
 
         Writing the same again changes nothing, and a record of a running job never replaces a settled one. What a newer
         version wrote into the record and this one does not know is kept. Reads the store once, beside midnight twice.
+        OSError also if what stands there cannot be read for now: what is newer would be written over.
         """
         name, known = self._place(record)
         if known is not None:
             record = keep_unknown(record, known)
+            if (
+                record.actual is None and known.actual is not None
+            ):  # of a compacted day, whose bills stand in the record
+                record = record.model_copy(update={"actual": known.actual})
             same = known.model_copy(update={"revision": record.revision})
             if same == record or (known.settled_by_try is not None and record.settled_by_try is None):
                 return known
             record = record.model_copy(update={"revision": known.revision + 1})
-        self.store.write(name, record.model_dump_json().encode())
-        if detail:
+        if detail:  # first: who is killed in between leaves a job to settle again, not a record without its detail
             packed = zstandard.compress(json.dumps(dict(detail), separators=(",", ":")).encode())
             self.store.write(name.removesuffix(".json") + _DETAIL, packed)
+        self.store.write(name, record.model_dump_json().encode())
         return record
 
-    def read_detail(self, record: JobRecord) -> dict[str, Any]:
-        """The detail of a record; empty if it has none, and, with a warning, if that cannot be read."""
+    def read_detail(self, record: JobRecord, *, is_needed: bool = False) -> dict[str, Any]:
+        """The detail of a record; empty if it has none, and, with a warning, if that cannot be read.
+
+        OSError where it is needed and cannot be read for now: who writes it anew, or concludes from what it does not
+        hold, would be wrong.
+        """
+        read = self._lines if is_needed else self.lines
         for day in _days(_moment(record)):
             name = f"{_folder(day)}{record.record_id}{_DETAIL}"
-            if lines := self.lines(name):
+            if lines := read(name):
                 detail = self._parse(json.loads, lines[0], name)
                 return detail if isinstance(detail, dict) else {}
         return {}
 
     def read_bill(self, record: JobRecord) -> dict[str, str] | None:
-        """What the bill said of a record's job; None until it has come, and, with a warning, if it cannot be read."""
+        """What the bill said of a record's job; None until it has come, and, with a warning, if it cannot be read.
+
+        The bill of a compacted day stands in its record.
+        """
         for day in _days(_moment(record)):
             name = f"{_folder(day)}{record.record_id}{ACTUAL}"
             if lines := self.lines(name):
                 bill = self._parse(json.loads, lines[0], name)
                 return bill if isinstance(bill, dict) else None
-        return None
+        return record.actual
+
+    def write_bill(self, record: JobRecord, bill: Mapping[str, str]) -> None:
+        """Write what the bill said beside a record that stands here, in the place of what it said before.
+
+        An object of its own: whoever writes the record meanwhile loses nothing. OSError as of ``write``.
+        """
+        days = _days(_moment(record))
+        name = f"{_folder(days[0])}{record.record_id}.json" if len(days) == 1 else self._place(record)[0]
+        self.store.write(name.removesuffix(".json") + ACTUAL, json.dumps(dict(bill), sort_keys=True).encode())
 
     def find(self, record_id: str, submitted: datetime) -> JobRecord | None:
         """The newest revision of one record, by when its job was submitted; midnight's other day is looked at, too.
@@ -90,6 +111,12 @@ class Ledger:
         Reads the store once, beside midnight twice; of an old day its compacted part as well. Gives no bill.
         """
         return self._look(record_id, submitted)[1]
+
+    def withdraw(self, record_id: str, submitted: datetime) -> None:
+        """Take back the record that no job came to be: one did. A record of a job is never taken back."""
+        name, known = self._look(record_id, submitted)
+        if known is not None and known.job.ref is None:
+            self.store.delete(name)
 
     def records(self, since: date | None = None, until: date | None = None) -> Iterator[JobRecord]:
         """Newest revisions of the records submitted from ``since`` to ``until`` (UTC days, both included), by day.
@@ -105,6 +132,10 @@ class Ledger:
             before = today
         yield from before.values()
 
+    def read_day(self, names: list[str]) -> list[JobRecord]:
+        """Newest revisions of the records in these objects of one day, each with the bill that is among them."""
+        return list(self._day(names).values())
+
     def _names(self, since: date | None, until: date | None) -> Iterator[str]:
         if since is None:
             last = "~" if until is None else f"{_ROOT}{until.isoformat()}/~"
@@ -118,14 +149,22 @@ class Ledger:
         """Newest revisions of a day by record id, each with its bill."""
         newest: dict[str, JobRecord] = {}
         bills: dict[str, bytes] = {}
+        billed: dict[str, JobRecord] = {}
         readable = [name for name in names if name.endswith((".json", PART))]
-        with ThreadPoolExecutor(_READERS) as pool:
-            for name, lines in zip(readable, pool.map(self.lines, readable), strict=True):
+        with ThreadPoolExecutor(READERS) as pool:
+            found = dict(zip(readable, pool.map(self.lines, readable), strict=True))
+            for folder in {day_folder(name) for name, lines in found.items() if not lines}:
+                found[folder + "/" + PART] = self.lines(folder + "/" + PART)  # written after it was listed, or read
+            for name, lines in found.items():
                 for number, line in enumerate(lines, 1):
                     if name.endswith(ACTUAL):
                         bills[name.rsplit("/", 1)[1].removesuffix(ACTUAL)] = line
                     elif record := self._parse(JobRecord.model_validate_json, line, f"{name}, line {number}"):
                         newest[record.record_id] = max(newest.get(record.record_id, record), record, key=_rank)
+                        if record.actual:
+                            billed[record.record_id] = max(billed.get(record.record_id, record), record, key=_rank)
+        for key in billed.keys() - bills.keys():  # a later revision may not know what the bill said
+            newest[key] = newest[key].model_copy(update={"actual": billed[key].actual})
         for key in bills.keys() & newest.keys():
             actual = self._parse(json.loads, bills[key], f"the bill of {key}")
             newest[key] = newest[key].model_copy(update={"actual": actual})
@@ -133,24 +172,37 @@ class Ledger:
 
     def _place(self, record: JobRecord) -> tuple[str, JobRecord | None]:
         """Where the record stands or shall stand, and what stands there: once written, a record never moves."""
-        return self._look(record.record_id, _moment(record))
+        return self._look(record.record_id, _moment(record), self._lines)
 
-    def _look(self, record_id: str, submitted: datetime) -> tuple[str, JobRecord | None]:
-        days = _days(submitted)
+    def _look(
+        self, record_id: str, submitted: datetime, read: Callable[[str], list[bytes]] | None = None
+    ) -> tuple[str, JobRecord | None]:
+        days, read = _days(submitted), read or self.lines
         for day in days:
             name = f"{_folder(day)}{record_id}.json"
-            for line in self.lines(name):
+            for line in read(name):
                 if record := self._parse(JobRecord.model_validate_json, line, name):
                     return name, record
         for day in days:
             if datetime.now(timezone.utc) - datetime.combine(day + _ONE_DAY, time(), timezone.utc) < _YOUNG:
                 continue
-            if record := self._day([_folder(day) + PART]).get(record_id):
-                return f"{_folder(day)}{record_id}.json", record
+            part, key = _folder(day) + PART, record_id.encode()
+            lines = (line for line in read(part) if key in line)  # of thousands only those are parsed
+            found = [self._parse(JobRecord.model_validate_json, line, part) for line in lines]
+            if own := [record for record in found if record and record.record_id == record_id]:
+                return f"{_folder(day)}{record_id}.json", max(own, key=_rank)
         return f"{_folder(days[0])}{record_id}.json", None
 
     def lines(self, name: str) -> list[bytes]:
         """The JSON values of an object, undecoded; none, with a warning, if it cannot be read."""
+        try:
+            return self._lines(name)
+        except OSError as error:
+            log.warning("%s/%s is skipped, it cannot be read: %s", self.store.url, name, error)
+            return []
+
+    def _lines(self, name: str) -> list[bytes]:
+        """The same; OSError if it may be read later."""
         try:
             with self.store.open(name) as raw:
                 if not name.endswith(".zst"):
@@ -159,7 +211,7 @@ class Ledger:
                     return [line for line in io.BufferedReader(plain) if line.strip()]
         except FileNotFoundError:
             return []  # compacted between the listing and now: its part is read too
-        except (OSError, zstandard.ZstdError) as error:
+        except (PermissionError, zstandard.ZstdError) as error:  # S3 denies a missing name to who may not list
             log.warning("%s/%s is skipped, it cannot be read: %s", self.store.url, name, error)
             return []
 
@@ -188,7 +240,7 @@ def _moment(record: JobRecord) -> datetime:
 def _days(submitted: datetime) -> list[date]:
     """The UTC day of a submission, then, near midnight, the one beside it."""
     moment = submitted.astimezone(timezone.utc)
-    return list(dict.fromkeys(at.date() for at in (moment, moment - _NEAR_MIDNIGHT, moment + _NEAR_MIDNIGHT)))
+    return list(dict.fromkeys(at.date() for at in (moment, moment - NEAR_MIDNIGHT, moment + NEAR_MIDNIGHT)))
 
 
 def _folder(day: date) -> str:

@@ -7,8 +7,8 @@ from airflow_doeks.lifecycle.clock import Clock
 from airflow_doeks.lifecycle.deadlines import Budgets
 from airflow_doeks.lifecycle.following import Followers
 from airflow_doeks.lifecycle.records import Settled, record_id, refused_record, submitted_record, unsettled_record
-from airflow_doeks.lifecycle.settlement import Accounting, settle
-from airflow_doeks.lifecycle.submission import Submission, submission_of, submit
+from airflow_doeks.lifecycle.settlement import Accounting, settle, settle_days
+from airflow_doeks.lifecycle.submission import Submission, as_sent, submission_of, submit
 from airflow_doeks.lifecycle.waiting import wait
 
 __all__ = [
@@ -18,11 +18,13 @@ __all__ = [
     "Followers",
     "Settled",
     "Submission",
+    "as_sent",
     "cancel",
     "end",
     "record_id",
     "refused_record",
     "settle",
+    "settle_days",
     "submission_of",
     "submit",
     "submitted_record",

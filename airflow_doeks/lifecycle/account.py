@@ -5,13 +5,16 @@ Facts are taken in this order: pods that somebody saw, the pods of the event log
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from airflow_doeks.advice import Advice, advise
-from airflow_doeks.cost import RateCard, itemize, share, total_lines
+from airflow_doeks.cost import RateCard, by_family, itemize, share, total_lines
+from airflow_doeks.cost.opencost import Allocated, from_opencost
 from airflow_doeks.model.bill import Line
+from airflow_doeks.model.billing import FamilyCost
 from airflow_doeks.model.event_log import EventLogSummary
 from airflow_doeks.model.lineage import Lineage
 from airflow_doeks.model.minutes import Run, per_minute
@@ -21,17 +24,24 @@ from airflow_doeks.model.telemetry import Basis, Node, Pod, Telemetry
 
 # From an executor's request to its registration where a node had room: 8 to 14 s on Spark 4.3, measured November 2026.
 EXECUTOR_START = timedelta(seconds=14)
+_UID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # of a pod in Kubernetes, and on the bill
 _LATEST = datetime.max.replace(tzinfo=timezone.utc)
 
 
 class Account(Noun):
-    """What `doeks cost --json` prints and a record is made from."""
+    """What `doeks cost --json` prints and a record is made from.
+
+    ``by_family`` and ``pod_uids`` are what the bill is held against: compute by family of instances (empty unless all
+    of it is known), and uids of the pods that ran.
+    """
 
     usage: Usage
     cost: Cost
     lineage: Lineage
     advice: tuple[Advice, ...] = ()
     minutes: tuple[Run, ...] = ()
+    by_family: tuple[FamilyCost, ...] = ()
+    pod_uids: tuple[str, ...] = ()
 
 
 def account(
@@ -42,12 +52,14 @@ def account(
     assumed_node: Node | None = None,
     succeeded: bool | None = None,
     now: datetime | None = None,
+    allocated: Allocated | None = None,
 ) -> Account:
     """The accounts of one job; an empty summary stands for a log that nobody could read.
 
     ``assumed_node`` stands in for nodes nobody saw where the telemetry assumes none. ``succeeded`` False makes all of
-    the cost waste. ``now`` closes what still runs.
+    the cost waste. ``now`` closes what still runs. ``allocated`` goes before the card's prices.
     """
+    card = card.at(facts.started or summary.started or facts.submitted or now)
     basis, pods, unseen = best_pods(facts, summary)
     nodes = {node.uid: node for node in facts.nodes}
     assumed = facts.assumed_node or assumed_node
@@ -69,6 +81,8 @@ def account(
         remote_bytes=None if summary.gaps else summary.shuffle_remote_bytes,
         gaps=(*(summary.gaps if basis == "event_log" else ()), *unseen),
     )
+    if allocated is not None:
+        cost = from_opencost(cost, allocated)
     cost, lineage = share(cost, summary, succeeded=succeeded)
     return Account(
         usage=usage,
@@ -76,7 +90,14 @@ def account(
         lineage=lineage,
         advice=advise(summary, lines, _repriced(card, summary), card_name=card.name) if summary.app_id else (),
         minutes=per_minute(lines, cost.usd_total),
+        by_family=by_family(lines, card),
+        pod_uids=_uids([*facts.pods, *summary.pods]),
     )
+
+
+def _uids(pods: Sequence[Pod]) -> tuple[str, ...]:
+    """Kubernetes' uids of the pods that started; a log without them knows executors by Spark's numbers."""
+    return tuple(sorted({pod.uid for pod in pods if pod.started and _UID.fullmatch(pod.uid)}))
 
 
 def _repriced(card: RateCard, summary: EventLogSummary) -> Callable[[Pod, Node], Line]:
@@ -128,7 +149,9 @@ def _paired(logged: Sequence[Pod], seen: Sequence[Pod]) -> tuple[list[tuple[Pod,
 
 
 def _is_by_number(seen: Pod, logged: Pod) -> bool:
-    return seen.role == logged.role and (seen.role == "driver" or seen.executor_id == logged.uid)
+    return seen.role == logged.role and (
+        seen.role == "driver" or seen.executor_id == (logged.executor_id or logged.uid)
+    )
 
 
 def _is_by_role(seen: Pod, logged: Pod) -> bool:

@@ -58,6 +58,7 @@ def next_deadline(
     for name, state, since in _PHASES:
         seconds = getattr(budgets, name)
         if seconds is not None and status.state is state:
-            start = getattr(status, since) or (submitted if since == "submitted" else entered)
+            told = status.changed if since == "submitted" and status.changed else getattr(status, since)
+            start = told or (submitted if since == "submitted" else entered)
             found.append((start + timedelta(seconds=seconds), name))
     return min(found) if found and not status.state.is_terminal else None

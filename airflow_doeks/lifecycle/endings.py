@@ -11,28 +11,33 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from airflow_doeks.model.record import FailureCategory, JobFailure
-from airflow_doeks.model.status import JobState, JobStatus
+from airflow_doeks.model.status import BEFORE, JobState, JobStatus
 
 # Categories that another try will not mend; `retry_on` of a task says otherwise.
-NOT_RETRIED: frozenset[FailureCategory] = frozenset({"user_code", "cancelled"})
+MONEY = "budget_usd"  # begins the name of every budget of dollars, as no time budget's does
+NOT_RETRIED: frozenset[FailureCategory] = frozenset({"user_code", "cancelled", "budget"})
 
 
 class Ending(enum.Enum):
     """By whom and why a job ends, or never comes to be."""
 
     SUCCEEDED = "succeeded"
+    UP = "up"
     FAILED = "failed"
     CANCELLED_ELSEWHERE = "cancelled elsewhere"
     LOST = "lost"
     UNENDED = "unended"
     OVER_BUDGET = "over budget"
+    SPENT = "spent"
     TASK_TIMED_OUT = "task timed out"
     TASK_ENDED = "task ended"
     LEFT_BEHIND = "left behind"
+    FORGOTTEN = "forgotten"
     REPLACED = "replaced"
     INTERRUPTED = "interrupted"
     UNFOLLOWED = "unfollowed"
     MISWRITTEN = "miswritten"
+    UNAFFORDABLE = "unaffordable"
     REFUSED = "refused"
     UNANSWERED = "unanswered"
 
@@ -62,6 +67,8 @@ _USED_UP = "used up its {why} and was cancelled"
 
 ENDINGS: dict[Ending, Row] = {
     Ending.SUCCEEDED: Row(asks=False),
+    # A job without an end of its own that ran as it should for as long as was asked.
+    Ending.UP: Row(asks=False, may_outlive=True),
     Ending.FAILED: Row(),
     # A person, another tool, or a cancel of ours whose answer nobody waited for.
     Ending.CANCELLED_ELSEWHERE: Row(),
@@ -71,6 +78,8 @@ ENDINGS: dict[Ending, Row] = {
     Ending.UNENDED: Row(),
     # A time budget of the task, execution_timeout among them; who waited has cancelled it.
     Ending.OVER_BUDGET: Row("timeout", _USED_UP),
+    # A budget of dollars; the same.
+    Ending.SPENT: Row("budget", _USED_UP),
     # Airflow was first: it fails a deferred task of Airflow 2 before any code of the operator runs.
     Ending.TASK_TIMED_OUT: Row("timeout", _USED_UP.format(why="execution_timeout"), cancels=True),
     # The worker or the trigger was killed, or the task was marked or cleared: seconds are left.
@@ -84,6 +93,10 @@ ENDINGS: dict[Ending, Row] = {
         cancels=True,
         may_outlive=True,
     ),
+    # Its run or its DAG was deleted, and nothing that Airflow knows waits for it.
+    Ending.FORGOTTEN: Row(
+        "cancelled", "its task is gone from Airflow, and it was cancelled", cancels=True, may_outlive=True
+    ),
     # A later try runs other work, or is told to restart.
     Ending.REPLACED: Row("cancelled", "try {why} runs a job of its own instead", cancels=True, asks=False),
     Ending.INTERRUPTED: Row("cancelled", "`doeks run` was interrupted", cancels=True, asks=False),
@@ -91,8 +104,9 @@ ENDINGS: dict[Ending, Row] = {
     Ending.UNFOLLOWED: Row(
         "platform", "could not be followed: {why}", cancels=True, asks=False, is_retried=True, may_outlive=True
     ),
-    # No job came to be: by the author's fault, the platform's refusal, or because nobody answered.
+    # No job came to be: by the author's fault, for want of money, the platform's refusal, or because nobody answered.
     Ending.MISWRITTEN: Row("user_code", "{why}", asks=False, is_retried=False),
+    Ending.UNAFFORDABLE: Row("budget", "{why}", asks=False, is_retried=False),
     Ending.REFUSED: Row("platform", "{why}", asks=False, is_retried=False),
     Ending.UNANSWERED: Row("platform", "{why}", asks=False, is_retried=True),
 }
@@ -110,12 +124,20 @@ def of_itself(status: JobStatus) -> Ending:
     return _OF_ITSELF.get(status.state, Ending.UNENDED)
 
 
+def over(budget: str) -> Ending:
+    """The ending of a job that was cancelled because a budget was used up: of time, or of dollars."""
+    return Ending.SPENT if budget.startswith(MONEY) else Ending.OVER_BUDGET
+
+
 def failure_of(ending: Ending, status: JobStatus, explained: JobFailure | None, why: str = "") -> JobFailure | None:
     """Why the job did not succeed; None if it did, whatever was meant to end it."""
     if status.state is JobState.SUCCEEDED:
         return None
     row, failure = ENDINGS[ending], explained or JobFailure()
-    update = {"category": row.category, "message": row.words and row.words.format(why=why)}
+    told = failure.message if failure.category == "cancelled" else ""  # by its platform: why it never came up
+    _, mark, cause = told.partition(BEFORE)
+    words = row.words and row.words.format(why=why) + (f"; {mark}{cause}" if mark else "")
+    update = {"category": row.category, "message": words}
     return failure.model_copy(update={key: value for key, value in update.items() if value is not None})
 
 

@@ -9,7 +9,6 @@ a loop.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import random
 import weakref
@@ -25,6 +24,7 @@ from airflow_doeks.platforms.protocol import Platform
 log = logging.getLogger(__name__)
 
 _FIRST_PAUSE_SECONDS = 1.0
+_CANCEL_AGAIN_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 60.0
 _REMEMBERED = 2000  # last states kept of jobs that nobody follows: of who left, or has not come yet
 
@@ -156,6 +156,6 @@ class Followers:
             return
         del self._feeds[feed.scope]
         if feed.task is not None and feed.task is not asyncio.current_task():
-            feed.task.cancel()
-            with contextlib.suppress(asyncio.CancelledError, Exception):
-                await feed.task
+            while not feed.task.done():  # one cancellation may get lost: `asyncio.wait_for` had such a race until 3.12
+                feed.task.cancel()
+                await asyncio.wait({feed.task}, timeout=_CANCEL_AGAIN_SECONDS)

@@ -51,6 +51,7 @@ class Watch:
     Attributes:
         last: the last status seen.
         entered: when its state was first seen.
+        well_since: since when it runs as it should; None while it does not.
         told: the status that was last called news.
         spent: the budget for which the job is ended.
         end_until: until when the end of a cancelled job is awaited; None while no cancel was accepted.
@@ -63,6 +64,7 @@ class Watch:
     last: JobStatus
     entered: datetime
     goal: Goal = FINISHED
+    well_since: datetime | None = None
     told: str = ""
     spent: str | None = None
     end_until: datetime | None = None
@@ -93,6 +95,11 @@ def watch(ref: JobRef, submitted: datetime, budgets: Budgets, *, now: datetime, 
     return Watch(submitted, budgets, JobStatus(ref, JobState.QUEUED, submitted=submitted), now, goal)
 
 
+def spend(before: Watch, budget: str, now: datetime) -> Step:
+    """A budget of dollars is used up: the job is ended as one that is overdue, if it is not already."""
+    return _next(before if before.spent else replace(before, spent=budget), now)
+
+
 def accepted(before: Watch, now: datetime) -> Watch:
     """The platform took the cancel."""
     return replace(before, end_until=now + timedelta(seconds=ENDING_SECONDS), silent_since=None)
@@ -107,7 +114,11 @@ def step(before: Watch, seen: JobStatus | PlatformError | None, now: datetime) -
     entered = before.entered if seen.state is before.last.state else now
     is_cancel_open = before.spent is not None and before.end_until is None  # who answers a look has not taken a cancel
     silent_since = before.silent_since if is_cancel_open else None
-    after = replace(before, last=seen, entered=entered, told=str(seen), silent_since=silent_since)
+    is_well = seen.state is JobState.RUNNING and seen.is_well
+    well_since = (before.well_since or now) if is_well else None
+    after = replace(
+        before, last=seen, entered=entered, well_since=well_since, told=str(seen), silent_since=silent_since
+    )
     return replace(_next(after, now), is_news=before.told != after.told)
 
 
@@ -144,6 +155,6 @@ def _next(after: Watch, now: datetime) -> Step:
 def _reached(after: Watch) -> datetime | None:
     """When the goal is reached if the job goes on as it does; None if that is its end."""
     seconds = after.goal.running_seconds
-    if seconds is None or after.last.state is not JobState.RUNNING:
+    if seconds is None or after.well_since is None:
         return None
-    return after.entered + timedelta(seconds=seconds)
+    return after.well_since + timedelta(seconds=seconds)

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from airflow_doeks.lifecycle.clock import Clock
@@ -20,6 +21,10 @@ from airflow_doeks.model.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from airflow_doeks.lifecycle.account import Account
+
+
+_TAIL_LINES, _LINE_BYTES = 200, 2000
+_STAGE_KEYS = {"stage_id", "attempt", "started", "ended", "tasks", "slot_ms"}
 
 
 @dataclass(frozen=True)
@@ -43,15 +48,21 @@ def submitted_record(submission: Submission, identity: JobIdentity, platform_typ
         spec_hash=submission.spec_hash,
         job=job_facts(submission, platform_type, JobState.QUEUED),
         times=Times(submitted=submission.submitted),
-        cost=Cost(unknown=("compute",), why_unknown="running"),
+        cost=Cost(unknown=("compute",), why_unknown="running", estimate_usd=estimate_of(submission)),
         cost_tags=dict(identity.cost_tags),
     )
     return fitted(record)
 
 
+def estimate_of(submission: Submission) -> Decimal | None:
+    """What a job was expected to cost before it ran; of a stream nothing was."""
+    return None if submission.estimate_usd is None or submission.is_lasting else Decimal(submission.estimate_usd)
+
+
 def attempt_of(identity: JobIdentity, try_number: int) -> Attempt:
     """The attempt a record belongs to."""
     return Attempt(
+        instance=identity.instance,
         dag_id=identity.dag_id,
         run_id=identity.run_id,
         task_id=identity.task_id,
@@ -100,11 +111,26 @@ def fit(record: JobRecord, account: Account, summary: EventLogSummary) -> Settle
         },
         "minutes": [run.model_dump(mode="json") for run in account.minutes],
         "advice": [measure.model_dump(mode="json") for measure in account.advice],
+        "by_family": [one.model_dump(mode="json") for one in account.by_family],
+        "pod_uids": list(account.pod_uids),
         "pods": [pod.model_dump(mode="json", exclude_none=True) for pod in summary.pods],
-        SPARK.name: {"app_id": summary.app_id, "version": summary.spark_version, "slot_ms": summary.slot_ms},
+        "stages": [stage.model_dump(mode="json", include=_STAGE_KEYS) for stage in summary.stages],
+        "log_tail": _tail(record.failure),
+        "jobs": list(summary.jobs),
+        SPARK.name: {
+            "app_id": summary.app_id,
+            "version": summary.spark_version,
+            "slot_ms": summary.slot_ms,
+            "cores_per_task": summary.conf.get("spark.task.cpus", "1"),
+        },
     }
     update = {"detail": f"{record.record_id}.detail.json.zst", "failure": shortened(record.failure)}
     return Settled(fitted(record.model_copy(update=update)), detail)
+
+
+def _tail(failure: JobFailure | None) -> list[str]:
+    """The last lines of the driver's log, which a record has no room for."""
+    return [first_bytes(line, _LINE_BYTES) for line in failure.log_tail[-_TAIL_LINES:]] if failure else []
 
 
 def refused_record(
@@ -147,7 +173,7 @@ def unsettled_record(
         "settled_by_try": identity.try_number,
         "job": job_facts(submission, submission.ref.type, status.state),
         "times": times_of(submission, status, None),
-        "cost": Cost(unknown=("compute",), why_unknown=first_bytes(why, 500)),
+        "cost": record.cost.model_copy(update={"why_unknown": first_bytes(why, 500)}),
         "failure": shortened(failure),
     }
     return Settled(fitted(record.model_copy(update=update)), {})

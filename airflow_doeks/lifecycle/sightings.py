@@ -11,11 +11,12 @@ import json
 import logging
 import uuid
 import weakref
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
+from airflow_doeks.ledger import Ledger
 from airflow_doeks.lifecycle.records import record_id
 from airflow_doeks.model.noun import Noun
 from airflow_doeks.model.stores import ByteStore
@@ -24,6 +25,9 @@ from airflow_doeks.model.telemetry import Node, Pod, Sighting, Telemetry
 log = logging.getLogger(__name__)
 
 KEEP_SECONDS = 60.0
+LAST_SECONDS = 0.1  # that a job's end waits for the last write; a worker that settles comes seconds later
+_ROOT = "v1/sightings/submitted="
+_SETTLED_AFTER, _UNKNOWN_AFTER = timedelta(days=3), timedelta(days=35)  # ages of the day of submission
 _of_loop: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Keeper] = weakref.WeakKeyDictionary()
 
 
@@ -32,6 +36,8 @@ class _Kept:
     submitted: datetime
     seen: dict[str, Sighting] = field(default_factory=dict)  # by pod
     is_new: bool = False
+    followers: int = 0
+    writer: str = field(default_factory=lambda: uuid.uuid4().hex[:8])  # whoever follows it again forgets none of this
 
 
 class Keeper:
@@ -44,8 +50,9 @@ class Keeper:
 
     def __init__(self, open_store: Callable[[], ByteStore], in_thread: Callable[..., Awaitable[Any]]) -> None:
         self._open_store, self._in_thread = open_store, in_thread
+        self._store: ByteStore | None = None
         self._jobs: dict[str, _Kept] = {}
-        self._writer = uuid.uuid4().hex[:8]
+        self._last_writes: set[asyncio.Future[None]] = set()
 
     @staticmethod
     def of_running_loop(open_store: Callable[[], ByteStore], in_thread: Callable[..., Awaitable[Any]]) -> Keeper:
@@ -63,19 +70,33 @@ class Keeper:
         kept.is_new = kept.is_new or before is None or (before.pod, before.node) != (sighting.pod, sighting.node)
         kept.seen[sighting.pod.uid] = sighting
 
+    def seen(self, ref: str) -> list[Sighting]:
+        """What is known of a job's pods now."""
+        kept = self._jobs.get(ref)
+        return list(kept.seen.values()) if kept else []
+
     @contextlib.asynccontextmanager
     async def keeping(self, ref: str, submitted: datetime) -> AsyncIterator[None]:
-        """Keep what is seen of a job while the block runs; written every minute if it is news, and at the end."""
+        """Keep what is seen of a job while the block runs; written every minute if it is news, and at the end.
+
+        A store that is slow holds up no end: its last write goes on beside what follows.
+        """
         kept = self._jobs.setdefault(ref, _Kept(submitted))
+        kept.followers += 1
         writing = asyncio.create_task(self._write_now_and_then(ref, kept))
         try:
             yield
         finally:
             writing.cancel()
             await asyncio.gather(writing, return_exceptions=True)
+            last = asyncio.ensure_future(self._write(ref, kept))
+            self._last_writes.add(last)  # a task that nobody holds may vanish
+            last.add_done_callback(self._last_writes.discard)
+            kept.followers -= 1
+            if not kept.followers:
+                self._jobs.pop(ref, None)
             # Airflow cancels a trigger again and again until it is gone: what was seen is written all the same.
-            await asyncio.shield(asyncio.ensure_future(self._write(ref, kept)))
-            self._jobs.pop(ref, None)
+            await asyncio.wait({last}, timeout=LAST_SECONDS)
 
     async def _write_now_and_then(self, ref: str, kept: _Kept) -> None:
         while True:
@@ -87,17 +108,34 @@ class Keeper:
         if not kept.is_new:
             return
         kept.is_new = False
-        content = json.dumps([sighting.model_dump(mode="json") for sighting in kept.seen.values()]).encode()
-        name = f"{_prefix(ref, kept.submitted)}{self._writer}.json"
+        seen = list(kept.seen.values())
         try:
-            await self._in_thread(lambda: self._open_store().write(name, content))
+            await self._in_thread(
+                lambda: write_sightings(self._opened(), ref, kept.submitted, seen, writer=kept.writer)
+            )
         except Exception:
-            kept.is_new = True
+            kept.is_new, self._store = True, None
             log.exception("What was seen of the pods of %s was not kept; its cost may rest on its event log", ref)
+
+    def _opened(self) -> ByteStore:
+        """The store; opened once, for a client of S3 costs a tenth of a second of CPU, and anew after a failure."""
+        store = self._store = self._store or self._open_store()
+        return store
+
+
+def write_sightings(
+    store: ByteStore, ref: str, submitted: datetime, sightings: Iterable[Sighting], *, writer: str
+) -> None:
+    """Keep what one writer saw of a job, in the place of what it kept before."""
+    content = json.dumps([sighting.model_dump(mode="json") for sighting in sightings]).encode()
+    store.write(f"{_prefix(ref, submitted)}{writer}.json", content)
 
 
 def read_sightings(store: ByteStore, ref: str, submitted: datetime) -> list[Sighting]:
-    """What all writers saw of a job; an object, or an entry, that cannot be read is left out with a warning."""
+    """What all writers saw of a job; a broken object, or entry, is left out with a warning.
+
+    OSError if one cannot be read for now: the others do not stand for it.
+    """
     found: list[Sighting] = []
     for name in store.list(_prefix(ref, submitted)):
         found += _read(store, name)
@@ -108,7 +146,9 @@ def _read(store: ByteStore, name: str) -> list[Sighting]:
     try:
         with store.open(name) as file:
             entries = list(json.loads(file.read()))
-    except (OSError, ValueError, TypeError) as error:
+    except FileNotFoundError:  # deleted since it was listed
+        return []
+    except (ValueError, TypeError) as error:
         log.warning("%s/%s is skipped, it cannot be read: %s", store.url, name, str(error).splitlines()[0])
         return []
     read = (_sighting(entry, f"{store.url}/{name}") for entry in entries)
@@ -148,5 +188,23 @@ def _in_order(pods: Iterable[Pod]) -> Sequence[Pod]:
     return tuple(sorted(pods, key=lambda pod: (pod.role != "driver", pod.requested is None, pod.requested or pod.uid)))
 
 
+def stale_sightings(ledger: Ledger, now: datetime) -> Iterator[str]:
+    """Names of what nobody needs any more: of days past whose jobs are settled, and long past that no record knows."""
+    by_day: dict[date, list[str]] = {}
+    for name in ledger.store.list(_ROOT):
+        with contextlib.suppress(ValueError):  # not of ours
+            by_day.setdefault(date.fromisoformat(name[len(_ROOT) :].partition("/")[0]), []).append(name)
+    for day, names in by_day.items():
+        age = now.date() - day
+        if age <= _SETTLED_AFTER:
+            continue
+        around = ledger.records(since=day - timedelta(days=1), until=day + timedelta(days=1))  # beside midnight
+        is_settled = {record.record_id: record.settled_by_try is not None for record in around}
+        for name in names:
+            key = name.rpartition("/")[2].partition(".")[0]
+            if is_settled.get(key, age > _UNKNOWN_AFTER):
+                yield name
+
+
 def _prefix(ref: str, submitted: datetime) -> str:
-    return f"v1/sightings/submitted={submitted.date().isoformat()}/{record_id(ref, '')}."
+    return f"{_ROOT}{submitted.date().isoformat()}/{record_id(ref, '')}."

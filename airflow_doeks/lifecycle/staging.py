@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import hashlib
 import os.path
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from airflow_doeks.model.code_path import is_url, located, project_file, refusal
 from airflow_doeks.model.errors import SpecError
-from airflow_doeks.model.job import SparkJob
+from airflow_doeks.model.jobs import Job, engine_of
 from airflow_doeks.model.stores import ByteStore
-
-SQL_RUNNER = Path(__file__).parents[1] / "platforms/spark/sql_runner.py"
-_MANY = ("py_files", "files", "jars", "archives")
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ class Upload:
 class StagingPlan:
     """The job as the platform will see it, and what must be uploaded before it is submitted."""
 
-    job: SparkJob
+    job: Job
     uploads: tuple[Upload, ...] = ()
 
 
@@ -50,7 +49,7 @@ class CodeRefused(SpecError):
         self.field = field
 
 
-def stage(job: SparkJob, folder: str, store: ByteStore | None) -> SparkJob:
+def stage(job: Job, folder: str, store: ByteStore | None) -> Job:
     """The job with every relative path staged; without a store the paths only become absolute.
 
     May be called twice: what is already there is not written again. Raises SpecError for a path that does not exist
@@ -64,10 +63,10 @@ def stage(job: SparkJob, folder: str, store: ByteStore | None) -> SparkJob:
     return plan.job
 
 
-def plan_staging(job: SparkJob, folder: str, code: str | None) -> StagingPlan:
+def plan_staging(job: Job, folder: str, code: str | None) -> StagingPlan:
     """What staging below the URL ``code`` would do; nothing is written. ``code`` None: paths become absolute.
 
-    A SQL job becomes a PySpark job: the bundled runner with the staged text as its argument.
+    A SQL job becomes a job of its engine's bundled runner, with the staged text as its argument.
     """
     uploads: dict[str, Upload] = {}
 
@@ -78,22 +77,53 @@ def plan_staging(job: SparkJob, folder: str, code: str | None) -> StagingPlan:
         file = code_file(value, folder, field)
         return (str(file) if code is None else _add(uploads, code, file.name, file.read_bytes())) + mark + alias
 
+    engine = engine_of(job)
     update: dict[str, object] = {
         field: tuple(place(value, f"{field}[{index}]") for index, value in enumerate(getattr(job, field)))
-        for field in _MANY
+        for field in engine.file_lists
     }
-    if job.main is not None:
-        update["main"] = place(job.main, "main")
-    if job.sql is not None:
-        if code is None:
-            update["sql"] = place(job.sql, "sql")
+    template = getattr(job, engine.template_file, None) if engine.template_file else None
+    if isinstance(template, str):
+        update[str(engine.template_file)] = _template(code_file(template, folder, str(engine.template_file)))
+    for field in engine.files:
+        value = getattr(job, field)
+        if value is None:
+            continue
+        if field != engine.sql or code is None:
+            update[field] = place(value, field)
         else:
-            update |= {"main": _add(uploads, code, SQL_RUNNER.name, SQL_RUNNER.read_bytes()), "sql": None}
-            update |= {"args": (_sql_url(job, folder, code, uploads),), "sql_text": None}
+            runner = Path(__file__).parents[1] / engine.sql_runner
+            urls = {"runner": _add(uploads, code, runner.name, runner.read_bytes())}
+            urls["sql"] = _sql_url(job, folder, code, uploads)
+            update |= {field: None, "sql_text": None, **_filled(engine.sql_job, {**vars(job), **urls})}
     return StagingPlan(job.model_copy(update=update), tuple(uploads.values()))
 
 
-def _sql_url(job: SparkJob, folder: str, code: str, uploads: dict[str, Upload]) -> str:
+def _template(file: Path) -> dict[str, Any]:
+    """The pod template in a file of the project; CodeRefused for what is none."""
+    import yaml
+
+    try:
+        found = yaml.safe_load(file.read_text("utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        found, why = None, f": {error}"
+    else:
+        why = ""
+    if not isinstance(found, dict) or not isinstance(found.get("spec", {}), dict):
+        msg = f"{file} is no pod template: it is a mapping with metadata and spec{why}"
+        raise CodeRefused(msg, "pod_template")
+    return found
+
+
+def _filled(keys: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Keys of a job, with what stands in braces."""
+    return {
+        key: text.format_map(values) if isinstance(text, str) else tuple(one.format_map(values) for one in text)
+        for key, text in keys.items()
+    }
+
+
+def _sql_url(job: Job, folder: str, code: str, uploads: dict[str, Upload]) -> str:
     """Where the runner finds the SQL: Airflow's rendering of it if there is one, else the file as it is."""
     where = job.sql or ""
     if job.sql_text is not None:

@@ -7,6 +7,7 @@ Finding the job that an earlier try left behind is adoption; it looks only at jo
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
@@ -16,9 +17,9 @@ from airflow_doeks.lifecycle.cancellation import cancel
 from airflow_doeks.lifecycle.clock import Clock
 from airflow_doeks.model.engine import SPARK, Engine
 from airflow_doeks.model.errors import PlatformError
-from airflow_doeks.model.identity import CLOCK_SKEW, PREFIX, JobIdentity, label_value
-from airflow_doeks.model.job import SparkJob
-from airflow_doeks.model.status import JobRef, JobState, JobStatus
+from airflow_doeks.model.identity import CLOCK_SKEW, LASTING, MODE, PREFIX, JobIdentity, label_value
+from airflow_doeks.model.jobs import Job
+from airflow_doeks.model.status import JobRef, JobState, JobStatus, Request
 from airflow_doeks.platforms.protocol import Platform
 
 log = logging.getLogger(__name__)
@@ -33,6 +34,7 @@ class Submission:
         name, token, tags: the job's own, whoever follows it now; empty where nobody tells.
         try_number: the attempt that submitted; with ``adopted`` an earlier one than the attempt that follows it now.
         platform: the name of the entry in doeks.yaml.
+        estimate_usd: what it was expected to cost before it ran.
         unknown: what a newer version carries, by key; handed on as it is.
     """
 
@@ -46,6 +48,7 @@ class Submission:
     adopted: bool = False
     engine: str = SPARK.name
     tags: Mapping[str, str] = field(default_factory=dict)
+    estimate_usd: str | None = None
     unknown: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -54,6 +57,11 @@ class Submission:
         if not self.tags:
             return None
         return {key.removeprefix(_COST_TAG): value for key, value in self.tags.items() if key.startswith(_COST_TAG)}
+
+    @property
+    def is_lasting(self) -> bool:
+        """True for a job without an end of its own, by its own tags."""
+        return self.tags.get(MODE) == LASTING
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON for triggers and XCom."""
@@ -69,6 +77,21 @@ class Submission:
         unknown = {key: value for key, value in values.items() if key not in names}
         known |= {"ref": JobRef(values["ref"]), "submitted": datetime.fromisoformat(values["submitted"])}
         return cls(**known, unknown=unknown)
+
+
+def as_sent(identity: JobIdentity, tags: Mapping[str, str]) -> JobIdentity:
+    """The identity that a job's own tags tell; what they leave out is that of the attempt that looks."""
+
+    def told(key: str) -> str:
+        return tags.get(PREFIX + key, "")
+
+    return replace(
+        identity,
+        dag_id=told("dag") or identity.dag_id,
+        run_id=told("run") or identity.run_id,
+        task_id=told("task") or identity.task_id,
+        map_index=int(told("map")) if re.fullmatch(r"-?\d+", told("map")) else identity.map_index,
+    )
 
 
 def submission_of(status: JobStatus, identity: JobIdentity, *, engine: Engine, platform: str) -> Submission | None:
@@ -94,7 +117,7 @@ def submission_of(status: JobStatus, identity: JobIdentity, *, engine: Engine, p
 
 def submit(
     platform: Platform,
-    job: SparkJob,
+    job: Job,
     identity: JobIdentity,
     *,
     engine: Engine = SPARK,
@@ -102,11 +125,13 @@ def submit(
     cancel_seconds: float = 120.0,
     clock: Clock | None = None,
     on_replaced: Callable[[JobStatus], None] = lambda _: None,
+    before_new: Callable[[], None] = lambda: None,
 ) -> Submission:
     """The job of this attempt: an earlier try's if it may be adopted, else a new one.
 
     ``base_try`` is ``ti.max_tries - task.retries``: tries up to it belong to a life of the task that was cleared.
-    ``on_replaced`` is told of each job of an earlier try that was ended for the new one. Raises PlatformError when the
+    ``on_replaced`` is told of each job of an earlier try that was ended for the new one; ``before_new`` is called when
+    none was adopted, and may raise. Raises PlatformError when the
     platform refuses, or when a job that must end first does not.
     """
     clock = clock or Clock()
@@ -120,8 +145,11 @@ def submit(
         if adopted is not None:
             log.info("Adopted %s of try %s: it is not submitted again", adopted.ref, adopted.try_number)
             return replace(adopted, platform=request.platform, spec_hash=request.spec_hash, adopted=True)
+    before_new()
     ref = platform.submit(request)
     log.info("Submitted %s", ref)
+    if request.is_lasting:
+        return _lasting(platform.observe(ref), request, identity, engine)
     return Submission(
         ref=ref,
         platform=request.platform,
@@ -135,8 +163,23 @@ def submit(
     )
 
 
+def _lasting(status: JobStatus, request: Request, identity: JobIdentity, engine: Engine) -> Submission:
+    """The submission of a job that was perhaps there before: its name, its keys, and when it came to be."""
+    return Submission(
+        ref=status.ref,
+        platform=request.platform,
+        name=status.name or request.name,
+        token=status.token or request.token,
+        spec_hash=request.spec_hash,
+        try_number=_try_of(status) or identity.try_number,
+        submitted=status.submitted or identity.run_started,
+        engine=engine.name,
+        tags=dict(status.tags),
+    )
+
+
 def _earlier_jobs(
-    platform: Platform, job: SparkJob, identity: JobIdentity, *, engine: Engine, spec_hash: str, base_try: int
+    platform: Platform, job: Job, identity: JobIdentity, *, engine: Engine, spec_hash: str, base_try: int
 ) -> tuple[Submission | None, list[JobStatus]]:
     """The job to adopt, and every other living job of this task's earlier tries, which must end first.
 
@@ -174,7 +217,7 @@ def _has(status: JobStatus, key: str, value: str) -> bool:
     return status.tags.get(PREFIX + key) in (value, label_value(value))
 
 
-def _may_adopt(status: JobStatus, job: SparkJob, spec_hash: str) -> bool:
+def _may_adopt(status: JobStatus, job: Job, spec_hash: str) -> bool:
     lives_or_succeeded = status.state is JobState.SUCCEEDED or not status.state.is_terminal
     same_work = status.tags.get(f"{PREFIX}spec") == spec_hash[:16]
     return job.on_retry == "adopt" and lives_or_succeeded and same_work and not status.is_cancelling

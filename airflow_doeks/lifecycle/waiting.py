@@ -24,12 +24,14 @@ def wait(
     *,
     goal: Goal = FINISHED,
     on_change: Callable[[JobStatus], None] = lambda _: None,
+    spent: Callable[[JobStatus, datetime], str | None] = lambda *_: None,
     poll_seconds: float = POLL_SECONDS,
     clock: Clock | None = None,
 ) -> tuple[JobStatus, str | None]:
     """The last status of the job, and the budget it used up if a deadline ended it.
 
-    A platform that does not answer for a while is asked again; raises its PlatformError when it refuses for good.
+    ``spent`` names the budget of dollars that the job used up by now. A platform that does not answer for a while is
+    asked again; raises its PlatformError when it refuses for good.
     """
     clock, ref = clock or Clock(), submission.ref
     watch = machine.watch(ref, submission.submitted, budgets, now=clock.now(), goal=goal)
@@ -42,6 +44,8 @@ def wait(
         step = machine.step(watch, seen, clock.now())
         if step.is_news:
             on_change(step.watch.last)
+        if step.do is Do.WAIT and (budget := spent(step.watch.last, clock.now())) is not None:
+            step = machine.spend(step.watch, budget, clock.now())
         if step.do is Do.CANCEL:
             try:
                 platform.cancel(ref)

@@ -1,6 +1,8 @@
-"""What one pass over a Spark event log yields: usage facts, lineage, waste and the evidence for advice."""
+"""What a Spark event log, or what Flink left of its jobs, yields in one pass: usage, lineage, waste, evidence."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from airflow_doeks.model.lineage import Lineage
 from airflow_doeks.model.noun import Noun, Told, UtcTime
@@ -10,11 +12,13 @@ from airflow_doeks.model.telemetry import Pod
 class StageFacts(Noun):
     """One stage attempt: Spark tasks, slot time and the counters that advice needs. Bytes and milliseconds.
 
-    Spill, garbage collection and shuffle are None for a stage that did not complete.
+    Spill, garbage collection, shuffle and ``ended`` are None for a stage that did not complete.
     """
 
     stage_id: int
     attempt: int
+    started: UtcTime | None = None
+    ended: UtcTime | None = None
     tasks: int = 0
     tasks_failed: int = 0
     slot_ms: int = 0
@@ -41,6 +45,7 @@ class EventLogSummary(Noun):
         stages: the 2,000 with the most slot time.
         gaps: what of the log was missing before it was read; executors may be missing with it.
         ended_cleanly: the log holds SparkListenerApplicationEnd.
+        jobs: what is kept of each Flink job, for the record's detail.
         peak_memory_bytes: executor id -> peak of heap, overhead and Python RSS where measured.
     """
 
@@ -59,6 +64,7 @@ class EventLogSummary(Noun):
     shuffle_remote_bytes: int | None = None
     stages: tuple[StageFacts, ...] = ()
     peak_memory_bytes: dict[str, int] = {}
+    jobs: tuple[dict[str, Any], ...] = ()
     uses_python: bool | None = None
     gaps: tuple[str, ...] = ()
     why: tuple[Told, ...] = ()

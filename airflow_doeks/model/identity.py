@@ -9,10 +9,12 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 PREFIX = "airflow-doeks/"
+TASK_KEY, MODE = f"{PREFIX}task-key", f"{PREFIX}mode"
+LASTING = "streaming"  # the mode of a job without an end of its own; others have none
 CLOCK_SKEW = timedelta(minutes=5)  # between Airflow's clock and a platform's; AWS refuses signatures beyond it
 LABEL_MAX = 63  # Kubernetes: "Labels and Selectors", value syntax, read November 2026
 _LABEL = re.compile(r"(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?")
@@ -76,6 +78,21 @@ class JobIdentity:
         return digest(self.task_key, self.attempt_id)
 
     @property
+    def lasting_key(self) -> str:
+        """64 hex, the same for all runs of one task: what a job without an end is known by."""
+        return digest(self.instance, self.dag_id, self.task_id, self.map_index)
+
+    @property
+    def lasting_name(self) -> str:
+        """``<slug>-<lasting_key[:12]>``: the one name of a task's job without an end."""
+        return f"{slug(f'{self.dag_id}-{self.task_id}')}-{self.lasting_key[:12]}"
+
+    def of_task(self, target: str) -> JobIdentity:
+        """The same for the task that a name means: ``task`` of this pipeline, ``pipeline:task`` of another."""
+        pipeline, _, task = target.rpartition(":")
+        return replace(self, dag_id=pipeline or self.dag_id, task_id=task)
+
+    @property
     def name(self) -> str:
         """``<slug>-<token[:12]>``: DNS-1035, at most 49 characters, one per attempt."""
         return f"{slug(f'{self.dag_id}-{self.task_id}')}-{self.token[:12]}"
@@ -100,3 +117,8 @@ class JobIdentity:
         }
         keys |= {f"tag-{key}": value for key, value in sorted(self.cost_tags.items())}
         return {PREFIX + key: value for key, value in keys.items()}
+
+    def lasting_tags(self, spec_hash: str) -> dict[str, str]:
+        """The same of a job without an end: its task's key is that of all runs; run and try are of who sent it last."""
+        own = {TASK_KEY: self.lasting_key[:16], MODE: LASTING}
+        return self.tags(spec_hash) | own

@@ -7,15 +7,21 @@ rendered it (validation context ``{"rendered": True}``, where text such as ``"3"
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, WithJsonSchema
+from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema
 
+from airflow_doeks.model.job_part import JobPart
+from airflow_doeks.model.pod_words import (
+    Annotations,
+    Labels,
+    NodeSelector,
+    PodTemplate,
+    ServiceAccount,
+    Tolerations,
+    Volumes,
+)
 from airflow_doeks.model.quantities import is_template, parse_cpu, parse_memory
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 TEMPLATE = {"type": "string", "pattern": r"\{\{|\{%"}
 
@@ -82,6 +88,11 @@ Memory = Annotated[
     ),
 ]
 
+Count = Annotated[
+    int | str,
+    BeforeValidator(_whole(1)),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1}, TEMPLATE], "x-expected": "a whole number above 0"}),
+]
 Positive = Annotated[int, BeforeValidator(_whole(1)), WithJsonSchema({"type": "integer", "minimum": 1})]
 Duration = Annotated[
     str,
@@ -95,21 +106,6 @@ Duration = Annotated[
         }
     ),
 ]
-
-
-class JobPart(BaseModel):
-    """Base of everything a job is made of: frozen, unknown keys refused, YAML names accepted."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-
-    @classmethod
-    def of_rendered(cls, values: Mapping[str, Any]) -> Self:
-        """The part as Airflow rendered it; raises pydantic's ValidationError whose paths are those of the YAML."""
-        return cls.model_validate(dict(values), context={"rendered": True})
-
-    def plain(self) -> dict[str, Any]:
-        """Its values by YAML's names, defaults filled in: the shape that platforms' checks and presets read."""
-        return self.model_dump(by_alias=True)
 
 
 class Driver(JobPart):
@@ -139,13 +135,28 @@ class Executors(Driver):
 
 
 class SecretRef(JobPart):
-    """Where a secret lives; it is referenced, never read."""
+    """Where a secret lives, on Kubernetes and on a laptop; only `local` reads it, when it starts the job."""
 
     k8s: str = Field(
         description="Kubernetes secret and key, `secret/key`.",
         pattern=r"^[a-z0-9.-]+/[A-Za-z0-9._-]+$",
         examples=["db/password"],
     )
+    env: str | None = Field(
+        default=None,
+        description="On `local`: variable of the worker's environment that holds it.",
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        examples=["DB_PASSWORD"],
+    )
+    connection: str | None = Field(
+        default=None, description="On `local`: Airflow connection whose password it is.", examples=["db"]
+    )
+
+    @property
+    def here(self) -> dict[str, str]:
+        """Where a platform without Kubernetes finds it; empty if nothing says so."""
+        found = {"env": self.env, "connection": self.connection}
+        return {kind: name for kind, name in found.items() if name}
 
 
 class Configuration(JobPart):
@@ -209,6 +220,13 @@ class SparkJob(JobPart):
         description="EMR's classifications beside `spark-defaults`; what the platform says is below it.",
         examples=[[{"classification": "spark-log4j", "properties": {"rootLogger.level": "warn"}}]],
     )
+    service_account: ServiceAccount = None
+    node_selector: NodeSelector = {}
+    tolerations: Tolerations = ()
+    volumes: Volumes = {}
+    labels: Labels = {}
+    annotations: Annotations = {}
+    pod_template: PodTemplate = None
     presets: tuple[str, ...] = Field(
         default=(), description="Named settings, applied in order.", examples=[["spot", "graviton"]]
     )

@@ -30,8 +30,8 @@ def work_faults(engine: Engine, job: Mapping[str, Any]) -> list[JobFault]:
     """Not exactly one thing to run, or keys of code beside SQL."""
     said = [key for key in engine.work if job.get(key) is not None]
     if len(said) == 1:
-        keys = [key for key in engine.code_only if said == [engine.sql] and job.get(key) is not None]
-        return [JobFault("DK211", f"{key} belongs to a jar, not to {engine.sql}", (key,), at_key=True) for key in keys]
+        keys = [key for key in engine.code_only if said[0] not in engine.runs_code and job.get(key) is not None]
+        return [JobFault("DK211", f"{key} belongs to code, not to {said[0]}", (key,), at_key=True) for key in keys]
     message = f"the job has neither {' nor '.join(engine.work)}; exactly one of them is run"
     if said:
         message = f"the job has both {' and '.join(said)}; exactly one of them is run"
@@ -70,3 +70,19 @@ def count_faults(engine: Engine, job: Mapping[str, Any]) -> list[JobFault]:
         path = (pod, "max" if most == 0 else "min")
         found.append(JobFault("DK210", f"a job without {pod} cannot run", path, "at least 1"))
     return found
+
+
+def most_pods(engine: Engine, job: Mapping[str, Any]) -> tuple[Any, tuple[str, ...]]:
+    """How many pods of the kind that is counted a job has at most, and the key that says so; a template is given back.
+
+    Only for an engine whose pods are counted.
+    """
+    if engine.spread is not None:
+        total, pod, share = engine.spread
+        wanted, each = job.get(total, 1), (job.get(pod) or {}).get(share, 1)
+        if not isinstance(wanted, int):
+            return wanted, (total,)
+        return (-(-wanted // each), (total,)) if isinstance(each, int) else (each, (pod, share))
+    sizes = job.get(engine.counted or "") or {}
+    key = "max" if sizes.get("max") is not None else "min"
+    return sizes.get(key, 1), (engine.counted or "", key)

@@ -7,6 +7,7 @@ null only when compute is.
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 from typing import Annotated, Literal
 
@@ -34,6 +35,7 @@ FailureCategory = Literal[
     "platform",
     "cancelled",
     "timeout",
+    "budget",
     "unknown",
 ]
 
@@ -56,8 +58,9 @@ class JobFailure(OpenNoun):
 
 
 class Attempt(OpenNoun):
-    """The Airflow attempt that submitted the job."""
+    """The Airflow attempt that submitted the job; ``instance`` is its Airflow, None in records that do not tell."""
 
+    instance: str | None = None
     dag_id: str
     run_id: str
     task_id: str
@@ -86,11 +89,12 @@ class Times(OpenNoun):
 
 
 class UsageAmounts(OpenNoun):
-    """Resource-seconds of requests."""
+    """Resource-seconds of requests, and the dollars of their compute where these are known."""
 
     vcpu_seconds: Amount
     memory_gib_seconds: Amount
     gpu_seconds: Amount = Decimal(0)
+    usd_compute: Amount | None = None
 
 
 class Usage(OpenNoun):
@@ -125,11 +129,15 @@ class Cost(OpenNoun):
 
 
 class JobRecord(OpenNoun):
-    """What one finished (or submitted) job leaves: status, usage, cost, lineage, tags, failure."""
+    """What one finished (or submitted) job leaves: status, usage, cost, lineage, tags, failure.
+
+    ``window`` is the UTC day that a record of a job without an end of its own covers; None: the job as a whole.
+    """
 
     v: Literal[1] = 1
     record_id: str
     revision: int = 1
+    window: date | None = None
     attempt: Attempt
     settled_by_try: int | None = None
     spec_hash: str | None = None

@@ -11,6 +11,7 @@ from typing import Any
 
 from airflow_doeks.model.redaction import redacted
 
+BEFORE = "before that: "  # in the reason of a cancelled job: what kept it from coming up
 _WORD = re.compile(r"[A-Z][A-Z0-9_]{0,40}")
 
 
@@ -39,6 +40,11 @@ class JobState(str, enum.Enum):
     def is_terminal(self) -> bool:
         """True if the job will not change state again."""
         return self in _TERMINAL
+
+    @property
+    def has_failed(self) -> bool:
+        """True if the job ended and did not succeed."""
+        return self.is_terminal and self is not JobState.SUCCEEDED
 
 
 _TERMINAL = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED, JobState.LOST})
@@ -73,6 +79,7 @@ class Request:
         body: JSON-able, in the platform's own words.
         spec_hash: 64 hex over the body without name, token and identity tags; equal for equal work.
         token: idempotency token: the same token gives the same job.
+        is_lasting: the job was perhaps there before, and has name, keys and times of its own.
     """
 
     platform: str
@@ -81,6 +88,7 @@ class Request:
     token: str
     spec_hash: str
     body: Mapping[str, Any]
+    is_lasting: bool = False
 
 
 @dataclass(frozen=True)
@@ -94,6 +102,10 @@ class JobStatus:
         name, token: under which it was submitted; empty where the platform does not tell.
         is_cancelling: a cancel was accepted and the job has not ended; never adopted.
         attempts: how often the platform itself started it; None if it does not say.
+        is_well: False while it runs but not as it should: it restarts, or what was sent last is not what runs.
+        savepoint: where its state was saved last; empty where nobody tells.
+        changed: when what runs was sent last, of a job that is sent more than once.
+        engine: by which it runs, where a platform has several and tells.
     """
 
     ref: JobRef
@@ -109,6 +121,10 @@ class JobStatus:
     attempts: int | None = None
     name: str = ""
     token: str = ""
+    is_well: bool = True
+    savepoint: str = ""
+    changed: datetime | None = None
+    engine: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "reason", redacted(self.reason))
@@ -140,7 +156,7 @@ class JobStatus:
         return cls(**{**known, **moments, "ref": JobRef(values["ref"]), "state": JobState(values["state"])})
 
 
-_MOMENTS = ("submitted", "scheduled", "started", "ended")
+_MOMENTS = ("submitted", "scheduled", "started", "ended", "changed")
 
 
 @dataclass(frozen=True)

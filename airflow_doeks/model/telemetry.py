@@ -33,6 +33,11 @@ class Node(Noun):
     allocated_memory_gib: Held | None = None
     allocated_gpu: int | None = None
 
+    @property
+    def is_priceable(self) -> bool:
+        """True of a node that tells its type, its price, or that it is Fargate's."""
+        return bool(self.instance_type or self.usd_per_hour or self.capacity_type == "fargate")
+
 
 class Pod(Noun):
     """What one pod requested and how long it held it. ``started`` to ``ended`` is the billed interval, UTC.
@@ -40,7 +45,8 @@ class Pod(Noun):
     ``requested`` is when it was asked for (Spark's Request Time); ``ended`` is None while unknown. ``executor_id`` is
     Spark's number of an executor.
     ``vcpu`` and ``memory_gib`` are requests of the whole pod, overhead inside. ``storage_gib`` is the volumes claimed
-    for it: 0 if it claimed none, None if nobody knows.
+    for it: 0 if it claimed none, None if nobody knows. ``ip`` is where it was in the cluster's network: it tells the
+    node of a driver that nobody saw.
     """
 
     uid: str
@@ -53,6 +59,7 @@ class Pod(Noun):
     started: UtcTime | None = None
     ended: UtcTime | None = None
     node: str | None = None
+    ip: str | None = None
     capacity_type: CapacityType | None = None
     is_emr_image: bool = False
     reason: str = ""

@@ -40,6 +40,18 @@ class ConsoleLink(_JobLink):
     name = "Job console"
 
 
+class FlinkUILink(_JobLink):
+    """The Flink UI of the running job."""
+
+    name = "Flink UI"
+
+
+class SavepointsLink(_JobLink):
+    """Where the job's savepoints are."""
+
+    name = "Savepoints"
+
+
 class CostLink(BaseOperatorLink):
     """The page of this task's cost and data; its record in Airflow's XCom page where this Airflow shows no pages."""
 
@@ -54,3 +66,4 @@ class CostLink(BaseOperatorLink):
 
 
 LINKS = (SparkUILink, DriverLogLink, ConsoleLink, CostLink)
+FLINK_LINKS = (FlinkUILink, SavepointsLink, ConsoleLink, CostLink)

@@ -43,6 +43,7 @@ class Clients:
         aws: see MakeAws; a client's own retries are off, `patience` repeats.
         kubernetes: connection -> a `kubernetes.client.ApiClient`.
         store: URL and AWS connection -> the place that holds bytes there.
+        secret: Airflow connection -> its password.
         in_thread: runs a function in a thread from which clients may be made.
         local_dir: folder of local runs where the platform names none.
     """
@@ -50,6 +51,7 @@ class Clients:
     aws: MakeAws = _nobody
     kubernetes: Callable[[str], Any] = _nobody
     store: Callable[[str, str | None], ByteStore] = _nobody
+    secret: Callable[[str], str] = _nobody
     in_thread: Callable[..., Awaitable[Any]] = asyncio.to_thread
     time: Time = field(default_factory=Time)
     inject: Injection = field(default_factory=Injection)

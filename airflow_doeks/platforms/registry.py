@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from airflow_doeks.model.engine import SPARK, Engine
+from airflow_doeks.model.engine import FLINK, SPARK, Engine
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class PlatformType:
         checks: path of the module with ``check_job`` and perhaps ``check_cost_tags``; imports no pydantic.
         ref: form of its jobs' refs.
         storage: key of its entry that names the AWS connection of code, logs and event logs; None: it has no storage.
+        connections: keys of its entry that name an Airflow connection.
         has_pods: its feed tells pods while they live; what was seen is kept for their cost.
         runs_here: its jobs run on the machine of their task, which their pods are cut to.
     """
@@ -32,6 +33,7 @@ class PlatformType:
     engines: frozenset[Engine]
     ref: str
     storage: str | None = None
+    connections: tuple[str, ...] = ()
     has_pods: bool = False
     runs_here: bool = False
 
@@ -46,12 +48,22 @@ class PlatformType:
 
 EMBEDDED = "local"  # the type, and the platform's name, that there is without a doeks.yaml
 TYPES: dict[str, PlatformType] = {
+    "apache_flink": PlatformType(
+        module="airflow_doeks.platforms.apache_flink.platform",
+        checks="airflow_doeks.platforms.apache_flink.checks",
+        engines=frozenset({FLINK}),
+        ref="apache_flink://<api-server>/<namespace>/<name>/<uid>",
+        storage="aws_connection",
+        connections=("connection", "aws_connection"),
+        has_pods=True,
+    ),
     "apache_spark": PlatformType(
         module="airflow_doeks.platforms.apache_spark.platform",
-        checks="airflow_doeks.platforms.spark.resource.checks",
+        checks="airflow_doeks.platforms.apache_spark.checks",
         engines=frozenset({SPARK}),
         ref="apache_spark://<api-server>/<namespace>/<name>/<uid>",
         storage="aws_connection",
+        connections=("connection", "aws_connection"),
         has_pods=True,
     ),
     "emr_on_eks": PlatformType(
@@ -60,6 +72,7 @@ TYPES: dict[str, PlatformType] = {
         engines=frozenset({SPARK}),
         ref="emr_on_eks://<account>.<region>/<virtual-cluster>/<job-run>",
         storage="connection",
+        connections=("connection", "kubernetes"),
     ),
     "kubeflow_spark": PlatformType(
         module="airflow_doeks.platforms.kubeflow_spark.platform",
@@ -67,12 +80,13 @@ TYPES: dict[str, PlatformType] = {
         engines=frozenset({SPARK}),
         ref="kubeflow_spark://<api-server>/<namespace>/<name>/<uid>",
         storage="aws_connection",
+        connections=("connection", "aws_connection"),
         has_pods=True,
     ),
     "local": PlatformType(
         module="airflow_doeks.platforms.local.platform",
         checks="airflow_doeks.platforms.local.checks",
-        engines=frozenset({SPARK}),
+        engines=frozenset({FLINK, SPARK}),
         ref="local://<host>/<run-dir>",
         runs_here=True,
     ),

@@ -38,6 +38,7 @@ class Entry:
         day: the folder that its record stands in, ``2026-11-20``.
         usd_waste: with the dollars of a job that did not succeed, where its waste is unknown.
         vcpu_seconds_by_capacity: pairs of capacity type and vCPU-seconds.
+        is_complete: the datasets are all that its job read and wrote.
     """
 
     record_id: str
@@ -62,11 +63,13 @@ class Entry:
     ended: datetime | None
     usd: Decimal | None
     usd_waste: Decimal | None
+    estimate_usd: Decimal | None
     vcpu_seconds: Decimal | None
     memory_gib_seconds: Decimal | None
     vcpu_seconds_by_capacity: Sequence[tuple[str, Decimal]]
     inputs: Sequence[Flow]
     outputs: Sequence[Flow]
+    is_complete: bool = True
 
     @property
     def at(self) -> datetime | None:
@@ -84,7 +87,7 @@ def entry_from_json(plain: Mapping[str, Any], day: str) -> Entry:
     attempt, job, cost, times = plain["attempt"], plain["job"], plain["cost"], plain.get("times") or {}
     usage, lineage, failure = plain.get("usage") or {}, plain.get("lineage") or {}, plain.get("failure") or {}
     state, usd = JobState(job["state"]), _amount(cost.get("usd_total"))
-    waste, has_failed = _amount(cost.get("usd_waste")), state.is_terminal and state is not JobState.SUCCEEDED
+    waste, has_failed = _amount(cost.get("usd_waste")), state.has_failed
     if waste is None and has_failed:
         waste = usd
     return Entry(
@@ -110,6 +113,7 @@ def entry_from_json(plain: Mapping[str, Any], day: str) -> Entry:
         ended=_moment(times.get("ended")),
         usd=usd,
         usd_waste=waste,
+        estimate_usd=_amount(cost.get("estimate_usd")),
         vcpu_seconds=_amount(usage.get("vcpu_seconds")),
         memory_gib_seconds=_amount(usage.get("memory_gib_seconds")),
         vcpu_seconds_by_capacity=tuple(
@@ -118,6 +122,7 @@ def entry_from_json(plain: Mapping[str, Any], day: str) -> Entry:
         ),
         inputs=tuple(_flow(dataset) for dataset in lineage.get("inputs") or ()),
         outputs=tuple(_flow(dataset) for dataset in lineage.get("outputs") or ()),
+        is_complete=bool(lineage.get("complete")) and not lineage.get("truncated"),
     )
 
 

@@ -1,13 +1,20 @@
-"""Numbers as people read them: dollars, counts, sizes, hours. Unknown is a question mark, never 0."""
+"""Numbers and names as people read them: dollars, counts, sizes, hours. Unknown is a question mark, never 0."""
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 
 UNKNOWN = "?"
 _STEP = 1024
 _CENT = Decimal("0.01")
+_PIECES = re.compile(r"[^/_.\-\s]*[/_.\-\s]*")  # a word and what separates it from the next
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
+
+
+def pieces(name: str) -> list[str]:
+    """A long name, such as a path, cut behind each ``/``, ``_``, ``.`` and ``-``: a line may end there."""
+    return [piece for piece in _PIECES.findall(name) if piece]
 
 
 def usd(amount: Decimal | None) -> str:

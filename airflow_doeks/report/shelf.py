@@ -133,11 +133,14 @@ class Shelf:
             return _Day(now, stamps, known.by_name, known.entries)
         changed = [place for place, stamp in stamps.items() if known.stamps.get(place) != stamp]
         by_name = {place: found for place, found in known.by_name.items() if place in stamps}
-        fresh: dict[str, list[Entry]] = {place: [] for place in changed}
+        fresh: dict[str, list[Entry]] = {}
         for place, value in self._source.values(changed):
+            found = fresh.setdefault(place, [])
             if entry := _entry(value, name, place):
-                fresh[place].append(entry)
+                found.append(entry)
         by_name |= {place: tuple(found) for place, found in fresh.items()}
+        silent = set(changed) - fresh.keys()  # could not be read for now: no stamp, so that it is tried again
+        stamps = {place: stamp for place, stamp in stamps.items() if place not in silent}
         return _Day(now, stamps, by_name, _newest(entry for found in by_name.values() for entry in found))
 
 

@@ -1,15 +1,14 @@
-"""Entries added up: by any key, over time, and for a dataset with everything upstream of it.
+"""Entries added up: by any key, and over time.
 
 An entry whose cost is unknown adds no dollars and is counted as unpriced, so a sum never passes for the whole.
 """
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from decimal import Decimal
 
 from airflow_doeks.report.entry import Entry, Flow
@@ -49,22 +48,35 @@ class Total:
 
 def total_by(entries: Iterable[Entry], key: Callable[[Entry], str]) -> Total:
     """Sums by a key that every entry has one of."""
-    sums: dict[str, Sum] = {}
+    return totals_by(entries, lambda entry: (key(entry),))[0]
+
+
+def totals_by(entries: Iterable[Entry], keys: Callable[[Entry], tuple[str, ...]]) -> list[Total]:
+    """The same for several keys at once: entries are added up by all of them together, those sums by each."""
+    sums: dict[tuple[str, ...], Sum] = {}
     for entry in entries:
-        name = key(entry)
-        one = sums.get(name)
+        names = keys(entry)
+        one = sums.get(names)
         if one is None:
-            one = sums[name] = Sum(name)
+            one = sums[names] = Sum("")
         _add(one, entry)
-    return Total(_together(sums.values()), sorted(sums.values(), key=lambda one: (-one.usd, one.key)))
+    whole = _together("total", sums.values())
+    totals = []
+    for number in range(len(next(iter(sums), ("",)))):
+        found: defaultdict[str, list[Sum]] = defaultdict(list)
+        for names, one in sums.items():
+            found[names[number]].append(one)
+        totals.append(Total(whole, _dearest(_together(name, parts) for name, parts in found.items())))
+    return totals
 
 
-def total_by_dataset(entries: Iterable[Entry]) -> Total:
-    """Sums by written dataset: each takes its part of a job's dollars, and what none claims stands by itself."""
+def total_by_dataset(entries: Iterable[Entry], whole: Sum) -> Total:
+    """Sums by written dataset: each takes its part of a job's dollars, and what none claims stands by itself.
+
+    ``whole`` is the sum of the entries, which every other total of them has, too.
+    """
     sums: dict[str, Sum] = {}
-    whole = Sum("total")
     for entry in entries:
-        _add(whole, entry)
         for label, usd, rows in parts_by_dataset(entry):
             one = sums.setdefault(label, Sum(label))
             one.jobs += 1
@@ -78,7 +90,7 @@ def total_by_dataset(entries: Iterable[Entry]) -> Total:
                 one.waste = (one.waste or ZERO) + entry.usd_waste * usd / entry.usd
             if entry.vcpu_seconds is not None:
                 one.vcpu_seconds = (one.vcpu_seconds or ZERO) + entry.vcpu_seconds * usd / entry.usd
-    return Total(whole, sorted(sums.values(), key=lambda one: (-one.usd, one.key)))
+    return Total(whole, _dearest(sums.values()))
 
 
 def parts_by_dataset(entry: Entry) -> Iterator[tuple[str, Decimal | None, int | None]]:
@@ -105,71 +117,25 @@ def over_time(
     entries: Iterable[Entry], parts: Callable[[Entry], Iterable[tuple[str, Decimal | None]]], *, hours: int, most: int
 ) -> OverTime:
     """Dollars by span of so many hours (UTC) and by the ``most`` dearest keys; the rest together as others."""
-    cells: defaultdict[str, defaultdict[datetime, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
+    cells: defaultdict[str, defaultdict[int, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
+    seconds = hours * 3600  # of a span; the first begins with 1970, so spans of a day begin at midnight UTC
     for entry in entries:
-        if entry.at is None or not entry.usd:
+        at = entry.submitted or entry.at
+        if at is None or not entry.usd:
             continue
-        span = floor(entry.at, hours)
+        span = int(at.timestamp() // seconds)
         for key, usd in parts(entry):
             if usd:
                 cells[key][span] += usd
     if not cells:
         return OverTime(hours, (), {})
     dearest = sorted(cells, key=lambda key: (-sum(cells[key].values()), key))
-    spans = {span for found in cells.values() for span in found}
-    first, last = min(spans), max(spans)
-    step = timedelta(hours=hours)
-    times = [first + number * step for number in range((last - first) // step + 1)]
-    values = {key: [cells[key].get(at, ZERO) for at in times] for key in dearest[:most]}
+    found = {span for by_span in cells.values() for span in by_span}
+    spans = range(min(found), max(found) + 1)
+    values = {key: [cells[key].get(span, ZERO) for span in spans] for key in dearest[:most]}
     if rest := dearest[most:]:
-        values[OTHERS] = [sum((cells[key].get(at, ZERO) for key in rest), ZERO) for at in times]
-    return OverTime(hours, times, values)
-
-
-def floor(at: datetime, hours: int) -> datetime:
-    """The start of the span of so many hours that a moment lies in; spans start at midnight UTC."""
-    at = at.astimezone(timezone.utc)
-    return at.replace(hour=at.hour - at.hour % hours, minute=0, second=0, microsecond=0)
-
-
-def percentile(values: Iterable[float | None], part: float) -> float | None:
-    """The value that so large a part of the known ones does not exceed; None of nothing."""
-    known = sorted(value for value in values if value is not None)
-    return known[max(0, math.ceil(part * len(known)) - 1)] if known else None
-
-
-@dataclass(frozen=True)
-class Upstream:
-    """What a dataset cost with all that it was made from: a line a dataset, the asked one first."""
-
-    datasets: Mapping[str, Decimal | None]  # None for what no job of these wrote
-
-    @property
-    def usd(self) -> Decimal:
-        """The sum of all that jobs of these wrote."""
-        return sum(filter(None, self.datasets.values()), ZERO)
-
-
-def upstream(entries: Sequence[Entry], label: str) -> Upstream:
-    """Dollars of a dataset and of every dataset that it was, through any number of jobs, made from.
-
-    Each is counted once, whole, also where other data is made from it, too; circles (a job that reads what it writes)
-    end where they close. A job's unclaimed dollars belong to none.
-    """
-    cost: defaultdict[str, Decimal] = defaultdict(Decimal)
-    sources: defaultdict[str, set[str]] = defaultdict(set)
-    for entry in entries:
-        for flow in entry.outputs:
-            cost[flow.label] += flow.usd or ZERO
-            sources[flow.label].update(one.label for one in entry.inputs)
-    found: dict[str, Decimal | None] = {}
-    waiting = [label]
-    while waiting:
-        name = waiting.pop(0)
-        if name not in found:
-            found[name] = cost.get(name)
-            waiting += sorted(sources.get(name, ()))
-    return Upstream(found)
+        values[OTHERS] = [sum((cells[key].get(span, ZERO) for key in rest), ZERO) for span in spans]
+    return OverTime(hours, [datetime.fromtimestamp(span * seconds, timezone.utc) for span in spans], values)
 
 
 def links_of(entries: Iterable[Entry], label: str) -> tuple[list[tuple[Entry, Flow]], list[tuple[Entry, Flow]]]:
@@ -196,9 +162,13 @@ def _add(one: Sum, entry: Entry) -> None:
         one.rows = _more(one.rows, flow.rows)
 
 
-def _together(sums: Iterable[Sum]) -> Sum:
+def _dearest(sums: Iterable[Sum]) -> list[Sum]:
+    return sorted(sums, key=lambda one: (-one.usd, one.key))
+
+
+def _together(key: str, sums: Iterable[Sum]) -> Sum:
     """The sum of sums that share no entry."""
-    whole = Sum("total")
+    whole = Sum(key)
     for one in sums:
         whole.jobs += one.jobs
         whole.failed += one.failed

@@ -13,12 +13,15 @@ from airflow_doeks.compat import BaseTrigger, TriggerEvent, in_thread, is_killed
 from airflow_doeks.hooks.platforms import connect
 from airflow_doeks.hooks.settings import load_settings, open_ledger
 from airflow_doeks.lifecycle import Budgets, Clock, Followers, machine
+from airflow_doeks.lifecycle.budget import Judgement
 from airflow_doeks.lifecycle.cancellation import NOT_CANCELLED
 from airflow_doeks.lifecycle.machine import AGAIN_SECONDS, Do
 from airflow_doeks.lifecycle.sightings import Keeper
 from airflow_doeks.model.errors import DoeksError, PlatformError
 from airflow_doeks.model.status import JobRef, JobStatus
 from airflow_doeks.platforms.protocol import Platform
+from airflow_doeks.triggers.job_log import telling
+from airflow_doeks.triggers.purse import Purse
 
 T = TypeVar("T")
 KILL_SECONDS = 60.0  # for the cancel of a killed task's job
@@ -36,10 +39,13 @@ class JobTrigger(BaseTrigger):
 
     Carries where the job runs, the platform's entry and absolute deadlines; never credentials. ``owns_job`` False: for
     those who wait for a job of somebody else: nothing of theirs cancels it. ``deferred``: when the task left its
-    worker, if not right after ``submitted``; both are ISO 8601. What a worker of a newer version adds is ignored.
+    worker, if not right after ``submitted``; both are ISO 8601. ``stable_for``: seconds that the job must run well, if
+    not its end is waited for. ``money``: what a `Purse` is opened with. What a worker of a newer version adds is
+    ignored.
 
     The event is ``{"status": ...}`` of the ended job, ``{"status": ..., "overdue": budget}`` after a deadline cancelled
-    it, or ``{"error": text}`` when it could not be followed, with ``overdue`` if a deadline had passed.
+    it, ``{"status": ..., "told": {budget: words}}`` when a worker is to tell of budgets of dollars, or
+    ``{"error": text}`` when it could not be followed, with ``overdue`` if a deadline had passed.
     """
 
     def __init__(
@@ -51,6 +57,8 @@ class JobTrigger(BaseTrigger):
         *,
         owns_job: bool = True,
         deferred: str | None = None,
+        stable_for: float | None = None,
+        money: dict[str, Any] | None = None,
         **_newer: Any,
     ) -> None:
         super().__init__()
@@ -60,19 +68,22 @@ class JobTrigger(BaseTrigger):
         self.budgets = budgets
         self.owns_job = owns_job
         self.deferred = deferred
+        self.stable_for = stable_for
+        self.money = money
         self._spent: str | None = None  # the budget that was used up
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Class path and arguments, as Airflow stores them."""
-        names = ("ref", "submitted", "platform", "budgets", "owns_job", "deferred")
+        names = ("ref", "submitted", "platform", "budgets", "owns_job", "deferred", "stable_for", "money")
         return "airflow_doeks.triggers.job.JobTrigger", {name: getattr(self, name) for name in names}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yields one event."""
         try:
             event = await self._watch()
-            earliest = datetime.fromisoformat(self.deferred or self.submitted) + EARLIEST
-            await asyncio.sleep(max(0.0, (earliest - Clock().now()).total_seconds()))
+            if self.trigger_id is not None:  # in a triggerer; `doeks run` and `DAG.test` have no scheduler to be outrun
+                earliest = datetime.fromisoformat(self.deferred or self.submitted) + EARLIEST
+                await asyncio.sleep(max(0.0, (earliest - Clock().now()).total_seconds()))
             yield TriggerEvent(event)
         except asyncio.CancelledError:  # its task was killed, or the triggerer stops: only the first ends the job
             await _to_the_end(self._end_if_killed())
@@ -96,12 +107,16 @@ class JobTrigger(BaseTrigger):
     async def _wait(self, platform: Platform, ref: JobRef) -> dict[str, Any]:
         clock = Clock()
         submitted = datetime.fromisoformat(self.submitted)
-        watch = machine.watch(ref, submitted, Budgets.from_json(self.budgets), now=clock.now())
+        budgets, goal = Budgets.from_json(self.budgets), machine.Goal(self.stable_for)
+        watch = machine.watch(ref, submitted, budgets, now=clock.now(), goal=goal)
         step = machine.step(watch, None, clock.now())
         keeper = Keeper.of_running_loop(lambda: open_ledger(load_settings()).store, in_thread)
         following = Followers.of_running_loop().follow(platform, ref, sink=keeper.take)
-        async with keeper.keeping(ref, submitted), contextlib.aclosing(following) as statuses:
+        purse = Purse.open(self.money, platform, ref, keeper)
+        printed = telling(lambda upto: _in_turn(platform.log, ref, upto), self.platform.get("log_seconds"), self.log)
+        async with keeper.keeping(ref, submitted), contextlib.aclosing(following) as statuses, printed:
             upcoming: asyncio.Task[JobStatus] = asyncio.ensure_future(anext(statuses))
+            goes_on = False
             try:
                 while step.do is not Do.DONE:
                     if step.do is Do.CANCEL:
@@ -110,13 +125,21 @@ class JobTrigger(BaseTrigger):
                     seen = None
                     if step.do is Do.LOOK:
                         seen = await _in_turn(platform.observe, ref)
-                    elif (await asyncio.wait({upcoming}, timeout=_seconds_to(step.until, clock)))[0]:
+                    elif (await asyncio.wait({upcoming}, timeout=purse.seconds(_seconds_to(step.until, clock))))[0]:
                         seen = upcoming.result()
                         upcoming = asyncio.ensure_future(anext(statuses))
                     step = machine.step(step.watch, seen, clock.now())
                     if step.is_news:
                         self.log.info("%s", step.watch.last)
+                    judged = await purse.look(step.watch.last, clock.now()) if step.do is Do.WAIT else Judgement()
+                    if judged.spent:
+                        step = machine.spend(step.watch, judged.spent, clock.now())
+                    elif judged.told:
+                        goes_on = True
+                        return {"status": step.watch.last.to_json(), "told": dict(judged.told)}
             finally:
+                if not goes_on:
+                    purse.close()
                 upcoming.cancel()
                 with contextlib.suppress(asyncio.CancelledError, StopAsyncIteration, DoeksError):
                     await upcoming

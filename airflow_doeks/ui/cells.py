@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 from airflow_doeks.model.status import JobState
 from airflow_doeks.report import figures
+from airflow_doeks.report.sla import seconds_between as seconds_between  # noqa: PLC0414 - a word of the pages, too
 from airflow_doeks.ui.blocks import Cell, Tone
 
 ZERO = Decimal(0)
@@ -33,6 +34,11 @@ def usd(amount: Decimal | None, *, tone: Tone = "") -> Cell:
 def count(number: int | None) -> Cell:
     """A whole number."""
     return Cell(figures.count(number), sort=number)
+
+
+def average(number: float | None) -> Cell:
+    """A number that need not be whole, to two places."""
+    return Cell(figures.UNKNOWN if number is None else f"{number:,.2f}", sort=number)
 
 
 def size(number: int | None) -> Cell:
@@ -77,13 +83,6 @@ def link(page: str, **query: object) -> str:
 def task_name(task_id: str, map_index: int) -> str:
     """A task id with the index of a mapped task."""
     return task_id if map_index < 0 else f"{task_id}[{map_index}]"
-
-
-def seconds_between(start: datetime | None, end: datetime | None) -> float | None:
-    """Seconds from one moment to another; None where one is unknown or they are the wrong way round."""
-    if start is None or end is None or end < start:
-        return None
-    return (end - start).total_seconds()
 
 
 def money(value: object) -> Decimal | None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+from airflow_doeks.report.figures import pieces
 from airflow_doeks.ui.blocks import Cell, Chart, Page, Table
 from airflow_doeks.ui.charts import figure
 
@@ -22,6 +23,7 @@ _HERE = Path(__file__).parent
 _FILES = {"doeks.css", "doeks.js", "costs.svg", "costs-dark.svg"}
 _NUMBER = re.compile(r"[0-9]{1,9}")
 ROWS_A_PAGE = 50
+_LONG = 22  # characters of a text that may need several lines
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "form-action 'self'; frame-ancestors 'self'; base-uri 'none'"
@@ -94,6 +96,7 @@ def _render(page: Page, views: Sequence[Any], head: str, foot: str, *, is_served
         foot=Markup(foot),  # noqa: S704 - of this file and of the scripts beside it
         with_charts=chart_script() is not None,
         with_links=is_served,
+        long=_LONG,
     )
 
 
@@ -102,9 +105,16 @@ def _template() -> Template:
     from jinja2 import Environment, StrictUndefined
 
     source = (_HERE / "templates" / "page.html").read_text("utf-8")
-    return Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True).from_string(
-        source
-    )
+    made = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    made.filters["breakable"] = _breakable
+    return made.from_string(source)
+
+
+def _breakable(text: str) -> str:
+    """A long name with the places where a line may end, so that no word of it is broken."""
+    from markupsafe import Markup
+
+    return text if len(text) <= _LONG else Markup("<wbr>").join(pieces(text))
 
 
 def _has_chart(page: Page) -> bool:

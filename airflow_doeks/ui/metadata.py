@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any
 
 from airflow_doeks import compat
 from airflow_doeks.attempt.announcement import JOB_KEY
-from airflow_doeks.ui.pages.run import RunTimes
-from airflow_doeks.ui.pages.tasks_of_run import TaskTimes
+from airflow_doeks.ui.pages.airflow_facts import Announced, Missed, RunTimes, TaskTimes
 
 
 def run_times(dag_id: str, run_id: str) -> RunTimes | None:
@@ -48,24 +47,39 @@ def tries_of(dag_id: str, run_id: str) -> list[TaskTimes]:
     return list(found.values())
 
 
-def job_links(dag_id: str, run_id: str, task_id: str, map_index: int) -> dict[str, str]:
-    """Name -> URL that the platform gave for the job of the newest try; empty if it left none."""
+def announced(dag_id: str, run_id: str) -> dict[tuple[str, int], Announced]:
+    """What the newest try of each task of a run said of its job, by task id and map index."""
     model = compat.XComModel
     with compat.create_session() as session:
-        row = (
-            session.query(model.value)
-            .filter(
-                model.dag_id == dag_id,
-                model.run_id == run_id,
-                model.task_id == task_id,
-                model.map_index == map_index,
-                model.key == JOB_KEY,
-            )
-            .first()
+        rows = (
+            session.query(model.task_id, model.map_index, model.value)
+            .filter(model.dag_id == dag_id, model.run_id == run_id, model.key == JOB_KEY)
+            .all()
         )
-    value = _decoded(row[0] if row else None)
-    links = value.get("links") if isinstance(value, dict) else None
-    return {str(name): str(url) for name, url in links.items()} if isinstance(links, dict) else {}
+    found = ((task_id, index, _decoded(value)) for task_id, index, value in rows)
+    return {(task_id, index): Announced.from_json(told) for task_id, index, told in found if isinstance(told, dict)}
+
+
+def missed_deadlines(dag_id: str | None, since: datetime, until: datetime) -> list[Missed] | None:
+    """Deadlines of a time that passed before their run ended, newest first; None if this Airflow knows no deadlines.
+
+    Of every DAG if none is named.
+    """
+    deadline, run = compat.Deadline, compat.DagRun
+    if deadline is None:
+        return None
+    due = deadline.deadline_time
+    now = datetime.now(timezone.utc)
+    with compat.create_session() as session:
+        rows = (
+            session.query(run.dag_id, run.run_id, due, run.end_date)
+            .select_from(deadline)
+            .join(run, run.id == deadline.dagrun_id)
+            .filter(*([] if dag_id is None else [run.dag_id == dag_id]), due >= since, due < min(until, now))
+            .order_by(due.desc())
+            .all()
+        )
+    return [Missed(run_id, at, ended, of) for of, run_id, at, ended in rows if ended is None or ended > at]
 
 
 def _decoded(value: Any) -> Any:

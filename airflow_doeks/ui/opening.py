@@ -33,5 +33,6 @@ def site() -> Site:
     from airflow_doeks.report.shelf import Shelf
     from airflow_doeks.ui import metadata
 
-    ledger = open_ledger(load_settings())
-    return Site(ledger, Shelf(Changes(ledger.store)), metadata)
+    settings = load_settings()
+    ledger = open_ledger(settings)
+    return Site(ledger, Shelf(Changes(ledger.store)), metadata, source_url=settings.source_url)

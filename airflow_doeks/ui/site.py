@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime, time, timedelta, timezone
 from typing import Protocol
 
 from airflow_doeks.ledger import Ledger
+from airflow_doeks.lifecycle.records import record_id
 from airflow_doeks.model.record import JobRecord
-from airflow_doeks.report.entry import Entry
+from airflow_doeks.report.entry import Entry, entry_of
 from airflow_doeks.report.shelf import Seen, Shelf
 from airflow_doeks.ui.blocks import Choice, Notice, Page
 from airflow_doeks.ui.csv_file import csv_text
 from airflow_doeks.ui.html import HEADERS, render, whole_number
+from airflow_doeks.ui.pages.airflow_facts import Announced, Missed, RunTimes, TaskTimes
 from airflow_doeks.ui.pages.costs import STEPS, Filters, costs_page
 from airflow_doeks.ui.pages.dag import dag_page
 from airflow_doeks.ui.pages.dataset import dataset_page
-from airflow_doeks.ui.pages.run import HISTORY, RunTimes, run_page
+from airflow_doeks.ui.pages.run import HISTORY, run_page
 from airflow_doeks.ui.pages.task import TaskPlace, shown_record, task_page
-from airflow_doeks.ui.pages.tasks_of_run import TaskTimes
 
 Query = Mapping[str, str]
 Readable = Callable[[set[str]], set[str]]  # which of some DAGs the person may read
@@ -29,7 +31,9 @@ _DEFAULT_DAYS = 30
 _MOST_DAYS = 400
 _LONG_RUN_DAYS = 7  # of a longer one only the days of its tries' starts and ends are read
 _ONE_DAY = timedelta(days=1)
-_JOB_WAIT_SECONDS = 2.0  # for what a page is about
+_JOB_WAIT_SECONDS = 0.25  # for what a page is about; the newest jobs of its tasks are found without waiting
+_MOST_FOUND = 64  # so many of them
+_READERS = 8
 _HISTORY_WAIT_SECONDS = 0.2  # for what stands beside it
 _COSTS_WAIT_SECONDS = 1.5
 _RELOAD_SECONDS = 3
@@ -54,8 +58,11 @@ class Metadata(Protocol):
     def tries_of(self, dag_id: str, run_id: str) -> list[TaskTimes]:
         """Every try of every task of a run."""
 
-    def job_links(self, dag_id: str, run_id: str, task_id: str, map_index: int) -> dict[str, str]:
-        """Name -> URL that the platform gave for the newest job of a task."""
+    def announced(self, dag_id: str, run_id: str) -> dict[tuple[str, int], Announced]:
+        """What the newest try of each task of a run said of its job, by task id and map index."""
+
+    def missed_deadlines(self, dag_id: str, since: datetime, until: datetime) -> list[Missed] | None:
+        """Deadlines that passed before their run ended; None if this Airflow knows no deadlines."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +84,11 @@ class Site:
         shelf: Shelf,
         metadata: Metadata,
         now: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
+        *,
+        source_url: str = "",
     ) -> None:
         self._ledger, self._shelf, self._metadata, self._now = ledger, shelf, metadata, now
+        self._source_url = source_url
         self._kept: dict[tuple[Filters, frozenset[str], int], Page] = {}
         self._pages: Mapping[str, Callable[[Query, Readable], Page]] = {
             "task": self._task,
@@ -118,16 +128,31 @@ class Site:
         )
         wanted = (dag_id, run_id, task_id, map_index)
         found = [e for e in seen.entries if (e.dag_id, e.run_id, e.task_id, e.map_index) == wanted]
+        told = self._metadata.announced(dag_id, run_id).get((task_id, map_index), Announced())
         records = [record for entry in found if (record := self._record(entry))]
+        records += self._found(dag_id, [told], {record.record_id for record in records})
         shown = shown_record(records, chosen)
         detail = self._ledger.read_detail(shown) if shown and shown.detail else {}
-        links = self._metadata.job_links(*wanted) if chosen is None else {}
-        return _told(task_page(place, records, detail, links=links, chosen=chosen), seen)
+        page = task_page(place, records, detail, told, chosen=chosen, source_url=self._source_url)
+        return _told(page, seen)
 
     def _record(self, entry: Entry) -> JobRecord | None:
         """The whole record of an entry, with what the bill said."""
         record = self._ledger.find(entry.record_id, datetime.fromisoformat(f"{entry.day}T12:00:00+00:00"))
         return record and record.model_copy(update={"actual": self._ledger.read_bill(record)})
+
+    def _found(self, dag_id: str, announced: Iterable[Announced], known: set[str]) -> list[JobRecord]:
+        """Records of announced jobs that the shelf does not hold yet: one read each, whatever else is in the ledger.
+
+        Only those of the DAG that the person may read: what is announced is an XCom, which any task can write.
+        """
+        wanted = [(record_id(told.ref, ""), told.submitted) for told in announced if told.ref and told.submitted]
+        wanted = [(key, submitted) for key, submitted in wanted if key not in known][:_MOST_FOUND]
+        if not wanted:
+            return []
+        with ThreadPoolExecutor(_READERS) as pool:
+            found = [record for record in pool.map(lambda one: self._ledger.find(*one), wanted) if record]
+        return [record for record in found if record.attempt.dag_id == dag_id]
 
     def _run(self, query: Query, _readable: Readable) -> Page:
         dag_id, run_id = _needed(query, "dag_id", "run_id")
@@ -135,6 +160,10 @@ class Site:
         tries = self._metadata.tries_of(dag_id, run_id)
         seen = self._shelf.look(_days(run_id, run, tries), wait_seconds=_JOB_WAIT_SECONDS)
         entries = [entry for entry in seen.entries if (entry.dag_id, entry.run_id) == (dag_id, run_id)]
+        announced = self._metadata.announced(dag_id, run_id)
+        if seen.missing:
+            found = self._found(dag_id, announced.values(), {entry.record_id for entry in entries})
+            entries += [entry_of(record) for record in found if record.attempt.run_id == run_id]
         before = self._metadata.runs_before(dag_id, run.started, HISTORY) if run.started else []
         days = {day for one in before for day in _days(one.run_id, one, ())}
         past = self._shelf.look(days, wait_seconds=_HISTORY_WAIT_SECONDS) if days else Seen(())
@@ -143,16 +172,16 @@ class Site:
             if entry.dag_id == dag_id and entry.run_id in by_run:
                 by_run[entry.run_id].append(entry)
         history = [*((one, by_run[one.run_id]) for one in before), (run, entries)]
-        page = run_page(dag_id, run, tries, entries, history if not past.missing else ())
+        page = run_page(dag_id, run, tries, entries, history if not past.missing else (), announced=announced)
         return _told(page, Seen((), 0, seen.missing + past.missing, seen.error or past.error))
 
     def _dag(self, query: Query, _readable: Readable) -> Page:
         (dag_id,) = _needed(query, "dag_id")
         filters, seen = self._asked(query)
         entries = [entry for entry in seen.entries if entry.dag_id == dag_id]
-        return _told(
-            dag_page(dag_id, entries, (Choice("dag_id", "", dag_id, kind="hidden"), *filters.choices(())[:2])), seen
-        )
+        missed = self._metadata.missed_deadlines(dag_id, _midnight(filters.since), _midnight(filters.until + _ONE_DAY))
+        choices = (Choice("dag_id", "", dag_id, kind="hidden"), *filters.choices(())[:2])
+        return _told(dag_page(dag_id, entries, choices, missed), seen)
 
     def _costs(self, query: Query, readable: Readable) -> Page:
         filters, seen = self._asked(query)
@@ -220,6 +249,10 @@ def _day(text: str) -> date | None:
     except ValueError:
         return None
     return day if _FIRST_YEAR <= day.year < date.max.year else None
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), timezone.utc)
 
 
 def _range(since: date, until: date) -> Iterable[date]:

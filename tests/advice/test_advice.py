@@ -97,3 +97,12 @@ def test_spot_and_graviton_are_repriced_for_the_same_time(ask, card):
 def test_no_facts_no_advice():
     """An empty log and no pods give no advice and no error; nothing is priced for it."""
     assert advise(EventLogSummary(), (), lambda *_: pytest.fail("nothing to price")) == ()
+
+
+def test_measures_say_what_to_write_where_executors_did_the_work(ask, card):
+    """Dotted paths below the job in YAML; on one pod that is the driver nothing in YAML says its size."""
+    card = card.model_copy(update={"spot_share_of_on_demand": Decimal("0.4")})
+    advice = ask(card=card, slot_ms=1)
+    assert advice["spot"].change == {"executors.capacity": "spot"}
+    assert advice["graviton"].change == {"presets": "graviton"}
+    assert advice["idle_executors"].change == {"executors.max": "1"}

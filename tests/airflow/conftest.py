@@ -18,3 +18,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "/tests/airflow/" in item.path.as_posix():
             item.add_marker(pytest.mark.airflow)
+
+
+@pytest.fixture(scope="session")
+def aliases_are_known() -> None:
+    """Airflow 2 looks for the alias of a schedule in its metadata while it makes the DAG."""
+    from airflow_doeks import compat
+
+    if not compat.IS_AIRFLOW_3:
+        compat.initdb()

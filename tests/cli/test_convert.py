@@ -235,7 +235,7 @@ def test_facts_of_the_platform_become_a_doeks_yaml(tmp_path):
     done = CliRunner().invoke(main, ["convert", str(tmp_path / "old.yml"), "--out", str(tmp_path / "new")])
     assert (done.exit_code, (tmp_path / "new" / "doeks.yaml").read_text()) == (0, PROJECT)
     linted = CliRunner().invoke(main, ["lint", str(tmp_path / "new")])
-    assert (linted.exit_code, linted.stdout) == (0, "1 pipelines: 0 errors\n")
+    assert (linted.exit_code, linted.stdout) == (0, "1 pipeline: 0 errors\n")
 
 
 def test_a_doeks_yaml_that_is_there_stays(tmp_path):

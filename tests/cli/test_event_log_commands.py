@@ -92,7 +92,7 @@ def nulls(data, path=""):
 @pytest.mark.parametrize("command", [lineage, cost], ids=lambda command: command.name)
 def test_json_tells_why_for_every_number_that_is_null(command, case):
     """Each null number has its reason by path, and lineage that is not complete has its own."""
-    told = json.loads(run(command, case, "--json").output)
+    told = json.loads(run(command, case, "--json").stdout)
     assert set(told["why_null"]) == set(nulls(told))
     assert all(told["why_null"].values())
     assert bool(told["why"]) is not told.get("lineage", told)["complete"]
@@ -101,7 +101,7 @@ def test_json_tells_why_for_every_number_that_is_null(command, case):
 def test_lineage_shows_columns():
     """What each written column was computed from, in the table and in JSON."""
     (log,) = [log for log in JOINS if log.parent.name == "4.3.0"]
-    told = json.loads(run(lineage, log, "--json").output)
+    told = json.loads(run(lineage, log, "--json").stdout)
     (revenue,) = told["outputs"]
     assert [(column["name"], column["inputs"]) for column in revenue["columns"]] == [
         ("country", ["file//tmp/doeks-lake/customers:country"]),

@@ -5,9 +5,11 @@ import os
 import re
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from airflow_doeks.cli import main
@@ -46,14 +48,77 @@ def test_editors_find_the_schema(project):
 
 
 def test_nothing_is_overwritten(project):
-    """A second `doeks init` leaves what it finds, says so and exits 1."""
+    """A second `doeks init` leaves what it finds, says so, and starts no pipelines in a project that exists."""
     (project / "doeks.yaml").write_text("platforms: {}\n", encoding="utf-8")
+    (project / "pipelines" / "first.yaml").unlink()
 
     done = CliRunner().invoke(main, ["init", str(project)])
 
-    assert done.exit_code == 1
+    assert done.exit_code == 0
     assert "doeks.yaml, which was there already" in done.output
     assert (project / "doeks.yaml").read_text("utf-8") == "platforms: {}\n"
+    assert not (project / "pipelines" / "first.yaml").exists()
+
+
+def test_schemas_are_brought_up_to_date(project):
+    """After an upgrade, or with other platforms in doeks.yaml, `doeks init` refreshes what editors check against."""
+    (project / "pipeline.schema.json").write_text("{}", encoding="utf-8")
+
+    done = CliRunner().invoke(main, ["init", str(project)])
+
+    assert f"wrote {project / 'pipeline.schema.json'}" in done.output
+    assert "laptop" in (project / "pipeline.schema.json").read_text("utf-8")
+
+
+def test_a_wheel_that_is_named_once_goes_with_the_project(tmp_path):
+    """CI at the root of the repository installs it from the checkout, MWAA from plugins.zip, of an existing project."""
+    (tmp_path / ".git").mkdir()
+    wheel = tmp_path / "airflow_doeks-9.9.9-py3-none-any.whl"
+    wheel.write_bytes(b"a wheel")
+    flows = tmp_path / "data" / "flows"
+    assert CliRunner().invoke(main, ["init", str(flows), "--package", str(wheel)]).exit_code == 0
+
+    done = CliRunner().invoke(main, ["init", str(flows), "--mwaa", "--package", str(wheel)])
+
+    assert done.exit_code == 0, done.output
+    check = yaml.safe_load((tmp_path / ".github" / "workflows" / "pipelines.yml").read_text("utf-8"))
+    assert [step["run"] for step in check["jobs"]["lint"]["steps"] if "run" in step] == [
+        'pip install "./data/flows/wheels/airflow_doeks-9.9.9-py3-none-any.whl"',
+        "doeks lint --format github data/flows",
+    ]
+    estimate = 'find data/flows/pipelines -name "*.y*ml" -print0 | xargs -0 doeks estimate --markdown > estimate.md'
+    assert estimate in [step.get("run") for step in check["jobs"]["estimate"]["steps"]]
+    assert check["jobs"]["estimate"]["if"] == "github.event_name == 'pull_request'"
+    assert (flows / "wheels" / wheel.name).read_bytes() == b"a wheel"
+    assert zipfile.ZipFile(flows / "mwaa" / "plugins.zip").read(wheel.name) == b"a wheel"
+    assert (flows / "mwaa" / "requirements.txt").read_text("utf-8").splitlines()[-1] == (
+        f"/usr/local/airflow/plugins/{wheel.name}"
+    )
+
+
+def test_what_ci_estimates_of_a_new_project_is_a_markdown_table(tmp_path):
+    """The command of the CI check, on the files that `doeks init` wrote: what never ran is not known, and said."""
+    assert CliRunner().invoke(main, ["init", str(tmp_path)]).exit_code == 0
+    files = sorted(str(file) for file in (tmp_path / "pipelines").rglob("*.y*ml"))
+    done = CliRunner().invoke(main, ["estimate", "--markdown", *files], env={"DOEKS_ENV": "dev", "DOEKS_LEDGER": None})
+    assert done.exit_code == 0, done.output
+    assert done.stdout.startswith("### Estimated cost\n")
+    assert "its dollars are not known and not in the sum" in done.stdout
+
+
+def test_a_repository_that_is_named_once_is_where_pip_installs_from(tmp_path):
+    """In CI and on MWAA; without one, or where it is unknown, the last line says what to do."""
+    url = "git+https://git.example.com/data/airflow-doeks@v1"
+    done = CliRunner().invoke(main, ["init", str(tmp_path / "a"), "--mwaa", "--package", url])
+
+    assert done.exit_code == 0, done.output
+    check = (tmp_path / "a" / ".github" / "workflows" / "pipelines.yml").read_text("utf-8")
+    assert f'pip install "airflow-doeks @ {url}"' in check
+    assert (tmp_path / "a" / "mwaa" / "requirements.txt").read_text("utf-8").endswith(f"\nairflow-doeks @ {url}\n")
+    unknown = CliRunner().invoke(main, ["init", str(tmp_path / "b")])
+    assert "doeks init DIR --package WHEEL, or git+https://" in unknown.output
+    wrong = CliRunner().invoke(main, ["init", str(tmp_path / "c"), "--package", "nowhere.whl"])
+    assert (wrong.exit_code, "make wheel builds" in wrong.output) == (2, True)
 
 
 def test_mwaa_files_are_usable(project):
@@ -63,7 +128,7 @@ def test_mwaa_files_are_usable(project):
     start = next(entry for entry in policy["Statement"] if "emr-containers:StartJobRun" in entry["Action"])
 
     assert next(line for line in lines if not line.startswith("#")).startswith("--constraint ")
-    assert lines[-1].startswith("airflow-doeks==")
+    assert lines[-1].startswith("airflow-doeks @ ")
     assert "emr-containers:ExecutionRoleArn" in start["Condition"]["StringEquals"]
     assert not any("*" in action for entry in policy["Statement"] for action in entry["Action"])
 
@@ -76,7 +141,8 @@ def test_the_policy_allows_what_is_documented_and_no_more(project):
     table = page.split("### IAM actions of the connection")[1].split("###")[0]
     documented = set(re.findall(r"^\| `([a-z0-9-]+:\w+)`", table, re.MULTILINE))
 
-    assert allowed - documented == {"emr-containers:TagResource"}  # checked by AWS when a job starts with tags
+    # AWS checks the first when a job starts with tags; the second is the ledger's, which compacts finished days.
+    assert allowed - documented == {"emr-containers:TagResource", "s3:DeleteObject"}
     assert documented - allowed == {"logs:DescribeLogStreams", "logs:GetLogEvents"}
     written = next(entry["Resource"] for entry in policy["Statement"] if entry["Action"] == ["s3:PutObject"])
     assert [place.rpartition(":")[2] for place in written] == [

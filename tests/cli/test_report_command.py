@@ -155,3 +155,119 @@ def test_brackets_in_a_name_are_text(doeks, folder):
     book.write(one.model_copy(update={"lineage": Lineage(outputs=(output,)), "revision": 2}))
     result = doeks("--by", "dataset")
     assert "/data/[a]/[/b]/:cat:" in result.stdout
+
+
+def test_two_ranges_stand_beside_each_other(doeks):
+    """`--compare` names other days; a pipeline that was not there then is new, one whose cost is unknown a question."""
+    days = ("--since", "2026-10-21", "--until", "2026-10-22", "--compare", "2026-10-20..2026-10-20")
+    rows = [line.split("│") for line in doeks(*days).stdout.splitlines() if line.startswith("│")]
+    told = {row[1].strip(): [cell.strip() for cell in row[2:-1]] for row in rows}
+    assert told == {
+        "sales.orders": ["1", "0", "6.00", "0.00", "-6.00", "0.00"],
+        "growth.clicks": ["0", "1", "0.00", "2.00", "+2.00", "new"],
+        "flights": ["0", "1", "0.00", "?", "?", "?"],
+        "Total": ["1", "2", "6.00", "2.00", "-4.00", "0.33"],
+    }
+    lacking = "0 of 1 jobs then and 1 of 2 jobs now have no known cost and are not in the sums."
+    assert lacking in doeks(*days).stdout
+    data = json.loads(doeks(*days, "--json").stdout)
+    assert data["before"] == {"since": "2026-10-20", "until": "2026-10-20"}
+    assert (data["total"]["usd_change"], data["total"]["unpriced"]) == ("-4", 1)
+
+
+def test_previous_is_as_many_days_before(doeks):
+    """Two days are compared with the two before them."""
+    data = json.loads(doeks("--since", "2026-10-21", "--until", "2026-10-22", "--compare", "previous", "--json").stdout)
+    assert data["before"] == {"since": "2026-10-19", "until": "2026-10-20"}
+
+
+def test_waits_are_told_and_what_no_job_tells_is_unknown(doeks):
+    """No job here says when it was scheduled; each ran for two minutes; nobody asked Airflow for deadlines."""
+    result = doeks("--sla", "--by", "team")
+    (row,) = [line.split("│") for line in result.stdout.splitlines() if line.startswith("│")]
+    assert [cell.strip() for cell in row[1:-1]] == ["sales", "3", "0", "?", "?", "?", "?", "2 min", "2 min"]
+    assert "Not known, and in no figure: queue of 3, start of 3 of 3 jobs." in result.stdout
+    assert "Missed deadlines are not known: deadlines are kept by Airflow: give --airflow" in result.stdout
+    data = json.loads(doeks("--sla", "--by", "team", "--json").stdout)
+    assert data["missed_deadlines"] is None
+    assert data["lines"][0]["unknown"] == {"queue": 3, "start": 3}
+
+
+@pytest.fixture
+def mart(doeks, folder):
+    """The first job read of the second what a third reader shares."""
+    book = Ledger(open_store(str(folder)))
+    one, two, three = sorted(book.records(), key=lambda record: record.record_id)
+
+    def wrote(record, name, usd, **read):
+        inputs = tuple(Dataset(namespace="file", name=name, bytes=size) for name, size in read.items())
+        outputs = (Dataset(namespace="file", name=name, usd=usd),)
+        lineage = Lineage(inputs=inputs, outputs=outputs, complete=True)
+        book.write(record.model_copy(update={"lineage": lineage}))
+
+    wrote(two, "=raw", Decimal(2))
+    wrote(one, "mart", Decimal(6), **{"=raw": 75})
+    wrote(three, "other", None, **{"=raw": 25})
+    return doeks
+
+
+def test_a_dataset_is_told_with_everything_upstream(mart):
+    """The mart cost 6 itself and three quarters of the raw data's 2."""
+    result = mart("--upstream", "mart")
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in result.stdout.splitlines() if line[0] == "│"]
+    assert rows == [
+        ["mart", "6.00", "100.0%", "6.00"],
+        ["=raw", "2.00", "75.0%", "1.50"],
+        ["Total", "", "", "7.50"],
+    ]
+    data = json.loads(mart("--upstream", "mart", "--json").stdout)
+    assert Decimal(data["usd"]) == Decimal("7.5")
+    assert [Decimal(one["usd_share"]) for one in data["sources"]] == [6, Decimal("1.5")]
+
+
+def test_all_datasets_as_csv_with_names_that_no_spreadsheet_runs(mart):
+    """`--upstream` alone lists each dataset; dollars have all their digits, what is unknown is empty."""
+    lines = mart("--upstream", "--csv").stdout.splitlines()
+    assert lines[0] == "dataset,usd_own,usd,unknown"
+    assert lines[1] == "mart,6,7.5000000000,"
+    assert lines[2] == "'=raw,2,2.0000000000,"
+    assert lines[3].startswith("other,,0.5000000000,other: 1 of 1 writes have no known cost")
+
+
+def test_csv_has_every_line_of_the_report(doeks):
+    """A head of names, a line a pipeline, exact numbers; what is unknown is empty."""
+    lines = doeks("--csv").stdout.splitlines()
+    assert lines[0] == (
+        "key,jobs,failed,unpriced,vcpu_hours,memory_gib_hours,usd,usd_waste,share,estimate_usd,usd_of_estimated"
+    )
+    assert lines[1] == "sales.orders,1,0,0,1,2,6,,0.75,,"
+
+
+def test_estimates_stand_beside_what_jobs_cost(doeks, folder):
+    """One of two priced jobs was estimated, at 4.5 where it cost 6; one without an estimate has no part in it."""
+    book = Ledger(open_store(str(folder)))
+    (one,) = [record for record in book.records() if record.attempt.dag_id == "sales.orders"]
+    book.write(one.model_copy(update={"cost": one.cost.model_copy(update={"estimate_usd": Decimal("4.5")})}))
+    rows = [line.split("│") for line in doeks().stdout.splitlines() if line.startswith("│")]
+    assert [row[9].strip() for row in rows] == ["0.75", "?", "?", "0.75"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--sla", "--upstream", "x"), "--sla and --upstream are different questions"),
+        (("--csv", "--json"), "--csv and --json: give one of them"),
+        (("--sla", "--by", "dataset"), "--sla counts whole jobs: --by dataset splits them; give one of team"),
+        (("--airflow",), "--airflow belongs to --sla"),
+        (("--compare", "previous"), "--compare previous: give --since"),
+        (("--compare", "october"), "--compare 'october': expected two days such as 2026-10-01..2026-10-31"),
+        (("--until", "x"), "--until 'x': expected a day"),
+        (("--since", "2026-11-02", "--until", "2026-11-01"), "2026-11-02 is after 2026-11-01"),
+        (("--compare", "2026-11-02..2026-11-01"), "--compare: 2026-11-02 is after 2026-11-01"),
+    ],
+)
+def test_questions_that_do_not_fit_are_exit_code_2(doeks, arguments, words):
+    """Two questions at once, or half of one."""
+    result = doeks(*arguments)
+    assert result.exit_code == 2
+    assert words in result.stderr

@@ -53,7 +53,7 @@ class _Tags(HTMLParser):
 def seen(html):
     """Tags and texts of a page, its own style and scripts left out."""
     tags = _Tags()
-    tags.feed(re.sub(r"(?s)<(style|script)>.*?</\1>", "", html))
+    tags.feed(re.sub(r"(?s)<(style|script)>.*?</\1>|<wbr>", "", html))
     return tags
 
 

@@ -4,6 +4,7 @@ import io
 import re
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
+from pathlib import Path
 
 from rich.console import Console
 
@@ -33,7 +34,7 @@ a/out        t[0]         1,000   2.0 KiB       2   0.020000          33.3%
 b            t[1]         1,000   2.0 KiB       2   0.020000          33.3%
 no dataset                                          0.020000          33.3%
 below /data/
-Not in these dollars: idle (each record says why)
+Dollars: wall time of this machine, as if on m7g.xlarge; not in them: idle (each record says why)
 Run: done
 Records: /ledger
 Airflow: /home"""
@@ -153,6 +154,19 @@ def test_a_failure_is_told_with_its_cause():
     assert "Run: failed" in printed(output)
 
 
+def test_a_task_without_a_job_tells_its_reason_and_its_log():
+    """What the task itself said stands there, with its exit code; a task that never started did not fail."""
+    failed = TaskView("b", "failed", NOON, NOON, why="Bash command failed (exit code 3)", log=Path("/logs/b.log"))
+    output = console()
+
+    print_report(output, [failed, TaskView("c", "failed")], [], state="failed", ledger="", home="")
+
+    assert "b failed: Bash command failed (exit code 3)\n  Log: /logs/b.log\n" in printed(output)
+    assert [line.split(maxsplit=1)[1].strip() for line in printed(output).splitlines() if line[:2] == "c "] == [
+        "never started"
+    ]
+
+
 def test_brackets_are_text():
     """Square brackets in a message, a path or a reason are shown as they are, and a long message stays on one line."""
     said = f"KeyError: [a] is not in [/data/in] {'x' * 200}"
@@ -223,4 +237,4 @@ def test_all_attempts_of_a_run_are_in_its_figures():
     assert text.count("0.002029") == 2  # the task's line and the total
     assert "54.2%" in text  # the dataset's part of the run: 0.001099 of 0.002029
     assert "a (try 1) failed (network): reset" in text
-    assert "In these figures are 1 failed tries that were made again: 0.000930 USD, all waste" in text
+    assert "In these figures: 1 failed try that was made again, 0.000930 USD, all waste" in text

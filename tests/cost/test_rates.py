@@ -1,12 +1,16 @@
 """Rate cards: what is bundled, how a file is read, and what a wrong one is answered with."""
 
+from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 
 import pytest
 
-from airflow_doeks.cost import load_rate_card
+from airflow_doeks.cost import load_rate_card, stale
 from airflow_doeks.cost.rates import bundled_regions
+from airflow_doeks.lifecycle.account import account
 from airflow_doeks.model.errors import SpecError
+from airflow_doeks.model.event_log import EventLogSummary
+from airflow_doeks.model.telemetry import Node, Pod, Telemetry
 from tests.cost.pricing import price
 
 
@@ -36,6 +40,24 @@ def test_sizes_follow_from_their_family_exactly(card, kind, usd, vcpu, gib):
     """Prices and capacities of sizes, as listed one by one in the sources (us-east-1)."""
     instance = card.instances[kind]
     assert (instance.usd_per_hour, instance.vcpu, instance.memory_gib) == (Decimal(usd), vcpu, gib)
+
+
+@pytest.mark.parametrize(
+    ("kind", "usd"),
+    [
+        ("c6i.8xlarge", "1.4592"),
+        ("c6id.xlarge", "0.2289"),
+        ("c6in.12xlarge", "3.0744"),
+        ("c7gd.16xlarge", "3.296"),
+        ("m6a.48xlarge", "9.2448"),
+        ("r6a.24xlarge", "6.0912"),
+        ("r6g.12xlarge", "2.7072"),
+        ("r6i.32xlarge", "9.024"),
+    ],
+)
+def test_sizes_of_eu_west_1_are_those_of_its_source(kind, usd):
+    """A size of each family whose `large` was not the row that was read."""
+    assert load_rate_card(region="eu-west-1").instances[kind].usd_per_hour == Decimal(usd)
 
 
 def test_a_price_that_no_source_gave_is_left_out(pod, node):
@@ -113,3 +135,61 @@ def test_an_unknown_region_says_which_are_known():
     """No card is invented for a region: the answer names those that exist and how to get another."""
     with pytest.raises(SpecError, match=r"region 'mars-1'; bundled: .*us-east-1.*Write one"):
         load_rate_card(region="mars-1")
+
+
+def dated(folder, *days, region="us-east-1"):
+    """A folder of cards on which m5.xlarge costs as many cents as the day of the month."""
+    folder.mkdir(exist_ok=True)
+    for day in days:
+        price_ = f"0.{int(day[-2:]):02}"
+        kind = f"m5.xlarge: {{usd_per_hour: {price_}, vcpu: 4, memory_gib: 16}}"
+        text = f"v: 1\nregion: {region}\nas_of: {day}\ninstances:\n  {kind}\n"
+        (folder / f"{region}.{day}.yaml").write_text(text)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("day", "usd"),
+    [
+        ("2026-09-30", "0.10"),
+        ("2026-10-10", "0.10"),
+        ("2026-11-04", "0.10"),
+        ("2026-11-05", "0.05"),
+        ("2026-12-31", "0.20"),
+    ],
+)
+def test_a_job_is_priced_by_the_card_of_its_day(tmp_path, day, usd):
+    """Of a folder the newest card that is not younger than the job; before them all, the oldest."""
+    card = load_rate_card(dated(tmp_path / "rates", "2026-11-20", "2026-10-10", "2026-11-05"))
+    begun = datetime.fromisoformat(f"{day}T12:00:00+00:00")
+    pod = Pod(uid="d", role="driver", vcpu=4, memory_gib=16, node="n", started=begun, ended=begun + timedelta(hours=1))
+    facts = Telemetry(pods=(pod,), nodes=(Node(uid="n", instance_type="m5.xlarge"),), started=begun)
+    assert account(facts, EventLogSummary(), card).cost.usd_compute == Decimal(usd)
+    assert card.name == "us-east-1 2026-11-20"
+
+
+def test_a_folder_of_several_regions_wants_one_named(tmp_path):
+    """And one without a card of the region says so."""
+    folder = dated(dated(tmp_path / "rates", "2026-11-05"), "2026-11-06", region="eu-west-1")
+    assert load_rate_card(folder, region="eu-west-1").region == "eu-west-1"
+    with pytest.raises(SpecError, match="has rate cards of eu-west-1, us-east-1: name the region"):
+        load_rate_card(folder)
+    with pytest.raises(SpecError, match="has no rate card of ap-south-1"):
+        load_rate_card(folder, region="ap-south-1")
+
+
+def test_prices_are_old_after_ninety_days(card):
+    """Told with their age, and how to get new ones."""
+    day = datetime(2026, 1, 19, 23, tzinfo=timezone.utc)
+    assert stale(card, day + timedelta(days=90)) is None
+    words = "the prices of rate card us-east-1 2026-01-19 were 91 days old; `doeks rates refresh` writes a new card"
+    assert stale(card, day + timedelta(days=91)) == words
+
+
+def test_a_discount_of_a_family_is_taken_off_its_on_demand_price_only(card, pod, node):
+    """A savings plan covers no Spot hour."""
+    card = card.model_copy(update={"discounts": {"m5": Decimal("0.25")}, "spot_share_of_on_demand": Decimal("0.5")})
+    whole = pod(vcpu=4, gib=16)
+    for capacity, usd in (("on_demand", "0.144"), ("spot", "0.096")):
+        _, cost = price([whole], {}, card, basis="pods", assumed_node=node(capacity_type=capacity))
+        assert cost.usd_compute == Decimal(usd)

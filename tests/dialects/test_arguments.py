@@ -76,12 +76,36 @@ def test_arguments_that_an_operator_does_not_take_are_told():
         do_xcom_push=False,
         variables_as_arguments=[{"variable": "v1", "attribute": "bash_command"}],
     )
-    assert task == {"uses": "bash", "with": {"bash_command": "echo 1", "queue": "small", "do_xcom_push": False}}
+    assert task == {"uses": "bash", "with": {"bash_command": "echo 1"}, "queue": "small", "do_xcom_push": False}
     told = "\n".join(notes)
     assert "`executor_config: {KubernetesExecutor: {image: acme/x}}` did not carry over" in told
     assert "`variables_as_arguments: [{variable: v1, attribute: bash_command}]` did not carry over" in told
     assert "`bash_comand: echo 2` did not carry over: did you mean bash_command?" in told
     assert "`queue: small` must be one that a worker of this Airflow serves" in told
+
+
+@pytest.mark.parametrize(
+    ("operator", "kind"),
+    [
+        ("airflow.operators.python.PythonOperator", "python"),
+        ("airflow.operators.python.BranchPythonOperator", "branch"),
+        ("airflow.providers.standard.operators.python.ShortCircuitOperator", "short_circuit"),
+    ],
+)
+def test_a_function_of_a_file_stays_a_function(operator, kind):
+    """Its file, name and arguments carry over; a note says where the file must stand, and what else it was given."""
+    task, notes = task_of(
+        operator=operator,
+        python_callable_file="/dags/m.py",
+        python_callable_name="f",
+        op_kwargs={"a": 1},
+        op_args=[2],
+        queue="small",
+    )
+    assert task == {kind: {"file": "/dags/m.py", "function": "f", "args": {"a": 1}}, "queue": "small"}
+    told = "\n".join(notes)
+    assert "`python_callable_file: /dags/m.py` must stand below the folder of doeks.yaml" in told
+    assert "`op_args: [2]` did not carry over" in told
 
 
 @pytest.mark.parametrize(

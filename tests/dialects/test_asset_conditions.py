@@ -45,21 +45,32 @@ def test_a_condition_of_one_kind_is_any_or_all(schedule, ours):
     assert (yaml.safe_load(found.text)["schedule"], found.notes) == (ours, ())
 
 
+AB = {"all": [A, B]}
+
+
 @pytest.mark.parametrize(
-    ("schedule", "meaning"),
+    ("schedule", "condition"),
     [
-        (f"{{datasets: {{__or__: [{{__and__: ['{A}', '{B}']}}, '{C}']}}}}", f"({A} & {B}) | {C}"),
-        (f"{{__and__: [{{__or__: [{ASSET_A}, {ASSET_B}]}}, '{C}']}}", f"({A} | {B}) & {C}"),
-        (f"{{datasets: '{A} & {B} | {C}'}}", f"({A} & {B}) | {C}"),
-        (f"[{{__type__: airflow.sdk.AssetAny, __args__: [{ASSET_A}, {ASSET_B}]}}, '{C}']", f"({A} | {B}) & {C}"),
+        (f"{{datasets: {{__or__: [{{__and__: ['{A}', '{B}']}}, '{C}']}}}}", {"any": [AB, C]}),
+        (f"{{__and__: [{{__or__: [{ASSET_A}, {ASSET_B}]}}, '{C}']}}", {"all": [{"any": [A, B]}, C]}),
+        (f"{{datasets: '{A} & {B} | {C}'}}", {"any": [AB, C]}),
+        (
+            f"[{{__type__: airflow.sdk.AssetAny, __args__: [{ASSET_A}, {ASSET_B}]}}, '{C}']",
+            {"all": [{"any": [A, B]}, C]},
+        ),
     ],
 )
-def test_a_nested_condition_is_told_and_not_flattened(schedule, meaning):
-    """Our `assets` has one level; the pipeline then runs by hand, and a TODO says what the condition meant."""
+def test_a_nested_condition_stays_nested(schedule, condition):
+    """Any in all and all in any keep their levels."""
     found = converted(schedule)
-    assert yaml.safe_load(found.text)["schedule"] is None
-    assert f"it means {meaning}, and `assets` has any or all, not one inside the other" in found.notes[0]
-    assert found.has_todo
+    assert (yaml.safe_load(found.text)["schedule"], found.notes) == ({"assets": condition}, ())
+
+
+@pytest.mark.parametrize("preset", ["@once", "@continuous"])
+def test_presets_without_a_clock_carry_over(preset):
+    """They are schedules of ours, too."""
+    found = converted(f"'{preset}'")
+    assert (yaml.safe_load(found.text)["schedule"], found.notes) == (preset, ())
 
 
 @pytest.mark.parametrize(
@@ -75,8 +86,6 @@ def test_a_nested_condition_is_told_and_not_flattened(schedule, meaning):
         f"{{__type__: airflow.sdk.AssetAny, __args__: ['{A}'], more: 1}}",
         "{__type__: datetime.timedelta, hours: 6}",
         "{__type__: dateutil.relativedelta.relativedelta, hour: 18}",
-        "'@once'",
-        "'@continuous'",
         "0 0 0 1 1 1 1",
         "!tag x",
     ],

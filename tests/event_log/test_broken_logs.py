@@ -172,3 +172,11 @@ def test_junk_is_no_log(junk):
     summary = summary_of(junk)
     assert (summary.slot_ms, summary.started, summary.pods, summary.lineage.complete) == (None, None, (), False)
     assert summary.why
+
+
+@pytest.mark.parametrize("statistics", [True, False])
+def test_a_short_line_hides_nothing_behind_it(statistics):
+    """A line too short to have a kind is looked at alone: not with the next, nor with a last one that has no end."""
+    end = b'{"Timestamp":1795600000000,"Event":"SparkListenerApplicationEnd"}'
+    assert summary_of(b"\n".join((b"-", b"-" * 20, end, b"")), statistics=statistics).ended_cleanly
+    assert summary_of(b"\n".join((b"-", b"-" * 16, b"T" * 40)), statistics=statistics).why

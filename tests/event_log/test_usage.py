@@ -75,6 +75,16 @@ KUBERNETES = {
 }
 
 
+def test_pods_tell_where_they_were():
+    """Executors write node and uid of their pod into the log, a driver the address of its own."""
+    told = {"DOEKS_NODE": "ip-10-0-0-1.ec2.internal", "DOEKS_POD_UID": "6f1e"}
+    conf = KUBERNETES | {"spark.driver.bindAddress": "10.0.9.77"}
+    driver, one, two = summary_of(*started(**conf), added("1", 1000, Attributes=told), added("2", 1000), end(2000)).pods
+    assert (driver.ip, driver.node) == ("10.0.9.77", None)
+    assert (one.uid, one.executor_id, one.node) == ("6f1e", "1", "ip-10-0-0-1.ec2.internal")
+    assert (two.uid, two.executor_id, two.node) == ("2", "2", None)
+
+
 @pytest.mark.parametrize(
     ("conf", "executor_gib"),
     [
@@ -236,6 +246,9 @@ def test_a_real_dynamic_allocation_is_seen_whole(version, kept_logs, folder_stor
     assert summary.uses_python
     assert summary.peak_memory_bytes["driver"] > 100e6
     assert sum(stage.tasks_failed for stage in summary.stages) >= 2
+    completed = [stage for stage in summary.stages if stage.ended]
+    assert len(completed) > 2
+    assert all(summary.started <= stage.started <= stage.ended <= summary.ended for stage in completed)
     assert 1000 < summary.slot_ms_wasted < summary.slot_ms
 
 

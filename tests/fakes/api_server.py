@@ -24,7 +24,7 @@ from tests.fakes.wire import bookmark, event, line, status, table
 
 _PATH = re.compile(
     r"/(?:api|apis/(?P<group>[^/]+))/(?P<version>[^/]+)(?:/namespaces/(?P<namespace>[^/]+))?"
-    r"/(?P<plural>[a-z]+)(?:/(?P<name>[^/]+))?(?:/(?P<part>log|status))?"
+    r"/(?P<plural>[a-z]+)(?:/(?P<name>[^/]+))?(?:/(?P<part>log|status|proxy)(?:/(?P<rest>.*))?)?"
 )
 BOOKMARK_SECONDS = 0.2
 
@@ -35,15 +35,19 @@ class ApiServer:
 
     Attributes:
         tokens: bearer tokens that are known.
-        denied: ``verb plural`` pairs that RBAC refuses, e.g. ``watch sparkapplications``.
+        denied: ``verb plural`` pairs that RBAC refuses, e.g. ``watch sparkapplications``; ``list all pods`` is the list
+            of every namespace.
         away: such pairs that are answered 503.
         refusals: the next creations are refused so, first to last.
+        meanwhile: what others do just before the next patches arrive, first to last.
         drops: the next creations are done, and the connection is cut before the answer.
         outages: how many requests are answered 503.
         stream_errors: the next watches end with this Status as an ERROR event.
         is_mute: open watches stay open and say nothing more, as behind a gateway that lost its state.
+        unknown_fields: of `spec.job`, as in the definition of an older operator.
         calls: how often each verb was asked, refusals included.
-        logs: pod -> what it printed.
+        logs: pod -> what it printed; "pod before" -> what its container printed that was started again.
+        proxied: name of a service and path below it -> what it answers through the API server; 503 for others.
     """
 
     cluster: Cluster = field(default_factory=Cluster)
@@ -52,11 +56,14 @@ class ApiServer:
     denied: set[str] = field(default_factory=set)
     away: set[str] = field(default_factory=set)
     refusals: list[Refused] = field(default_factory=list)
+    meanwhile: list[Callable[[], object]] = field(default_factory=list)
     drops: int = 0
     outages: int = 0
     stream_errors: list[Json] = field(default_factory=list)
     is_mute: bool = False
     logs: dict[str, str] = field(default_factory=dict)
+    proxied: dict[str, Any] = field(default_factory=dict)
+    unknown_fields: set[str] = field(default_factory=set)
     calls: Counter[str] = field(default_factory=Counter)
     connections: int = 0
     watches: int = 0
@@ -79,6 +86,12 @@ class ApiServer:
             raise Refused(404, "NotFound", "the server could not find the requested resource")
         verb = _verb(method, match["name"], query)
         self._admit(verb, match, headers)
+        if match["part"] == "proxy":
+            where = f"{match['name'].partition(':')[0]}/{match['rest']}"
+            if where not in self.proxied:
+                raise Refused(503, "ServiceUnavailable", f"no endpoints available for service {match['name']}")
+            told = self.proxied[where]
+            return told if isinstance(told, dict) else iter([json.dumps(told).encode()])
         resource = self.cluster.resource(match["group"] or "", match["version"], match["plural"])
         namespace, name, sent = match["namespace"] or "", match["name"], json.loads(body) if body else {}
         is_table = "as=Table" in headers.get("accept", "")
@@ -89,7 +102,7 @@ class ApiServer:
             "list": lambda: self._list(resource, namespace or None, query, is_table=is_table),
             "watch": lambda: self._watch(resource, namespace or None, query, is_table=is_table),
             "create": lambda: self._create(resource, namespace, sent, query),
-            "patch": lambda: self.cluster.update(resource, namespace, name, sent),
+            "patch": lambda: self._patch(resource, (namespace, name), sent, headers, query),
             "delete": lambda: self.cluster.delete(resource, namespace, name, sent),
         }
         return acts[verb]()
@@ -97,6 +110,8 @@ class ApiServer:
     def _admit(self, verb: str, match: re.Match[str], headers: dict[str, str]) -> None:
         """Count the call; refuse who is not known or has no right."""
         what = f"{match['plural']}/{match['part']}" if match["part"] else match["plural"]
+        if what == "pods" and not match["namespace"]:
+            what = "all pods"  # a right of its own: by a ClusterRole
         self.calls[f"{verb} {what}"] += 1
         if self.outages or f"{verb} {what}" in self.away:
             self.outages -= bool(self.outages)
@@ -106,25 +121,45 @@ class ApiServer:
             raise Refused(401, "Unauthorized", "Unauthorized")
         if f"{verb} {what}" in self.denied:
             group, namespace = match["group"] or "", match["namespace"]
+            where = f'in the namespace "{namespace}"' if namespace else "at the cluster scope"
+            what = match["plural"] if what == "all pods" else what
             text = (
                 f'{what}.{group} is forbidden: User "{self.user}" cannot {verb} resource "{what}" '
-                f'in API group "{group}" in the namespace "{namespace}"'
+                f'in API group "{group}" {where}'
             )
             raise Refused(403, "Forbidden", text)
 
-    def _create(self, resource: Resource, namespace: str, body: Json, query: dict[str, str]) -> Json:
+    def _check(self, resource: Resource, body: Json, query: dict[str, str]) -> None:
         if self.refusals:
             raise self.refusals.pop(0)
         if query.get("fieldValidation") == "Strict":
-            found = violations(body)
+            older = self.unknown_fields & (body.get("spec", {}).get("job") or {}).keys()
+            found = [f'strict decoding error: unknown field "spec.job.{key}"' for key in sorted(older)]
+            found += violations(body)
             if found:
                 text = f'{resource.kind} "{body["metadata"].get("name")}" is invalid: [{", ".join(found)}]'
                 raise Refused(422, "Invalid", text)
-        made = self.cluster.create(resource, namespace, body, dry_run=query.get("dryRun") == "All")
+
+    def _answered(self, made: Json) -> Json:
         if self.drops:
             self.drops -= 1
             raise ConnectionAbortedError
         return made
+
+    def _patch(
+        self, resource: Resource, where: tuple[str, str], sent: Json, headers: dict[str, str], query: dict[str, str]
+    ) -> Json:
+        """A merge patch, or a server-side apply, which is held against the definition as a creation is."""
+        if self.meanwhile:
+            self.meanwhile.pop(0)()
+        if "apply-patch" not in headers.get("content-type", ""):
+            return self.cluster.update(resource, *where, sent)
+        self._check(resource, sent, query)
+        return self._answered(self.cluster.apply(resource, *where, sent))
+
+    def _create(self, resource: Resource, namespace: str, body: Json, query: dict[str, str]) -> Json:
+        self._check(resource, body, query)
+        return self._answered(self.cluster.create(resource, namespace, body, dry_run=query.get("dryRun") == "All"))
 
     def _list(self, resource: Resource, namespace: str | None, query: dict[str, str], *, is_table: bool) -> Json:
         with self.cluster.changed:
@@ -191,8 +226,13 @@ class ApiServer:
 
     def _log(self, namespace: str, name: str, query: dict[str, str]) -> str:
         self.cluster.get(PODS, namespace, name)
-        lines = self.logs.get(name, "").splitlines()
-        return "\n".join(lines[-int(query.get("tailLines") or len(lines) or 1) :])
+        lines = self.logs.get(f"{name} before" if query.get("previous") == "true" else name, "").splitlines()
+        if query.get("timestamps") == "true":  # four lines a second; a fraction has as many digits as it needs
+            times = [f"2026-11-20T12:00:{n // 4:02}{('', '.25', '.5', '.75')[n % 4]}Z" for n in range(len(lines))]
+            since = query.get("sinceTime", "")[:19]
+            lines = [f"{time} {line}" for time, line in zip(times, lines, strict=True) if time[:19] >= since]
+        text = "\n".join(lines[-int(query.get("tailLines") or len(lines) or 1) :])
+        return text[: int(query.get("limitBytes", len(text)))]
 
 
 def _verb(method: str, name: str | None, query: dict[str, str]) -> str:

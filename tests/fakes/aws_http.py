@@ -1,4 +1,4 @@
-"""The fake AWS endpoint: EMR containers, S3, CloudWatch Logs and STS on one port, for real boto3 clients.
+"""The fake AWS endpoint: EMR containers, EC2, EKS, S3, CloudWatch Logs and STS on one port, for real boto3 clients.
 
 boto3 signs, serialises, retries and parses as it does against AWS; only the host differs.
 """
@@ -14,6 +14,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Protocol, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
+from tests.fakes.ec2 import FakeEc2
+from tests.fakes.eks import FakeEks
 from tests.fakes.emr_containers import ACCOUNT, Dropped, FakeEmr
 from tests.fakes.s3 import FakeS3
 
@@ -31,6 +33,8 @@ class FakeAws:
 
     emr: FakeEmr
     s3: FakeS3 | None = None
+    ec2: FakeEc2 = field(default_factory=FakeEc2)
+    eks: FakeEks = field(default_factory=FakeEks)
     log_streams: dict[str, list[str]] = field(default_factory=dict)
     connections: int = 0
     open_now: int = 0
@@ -47,6 +51,9 @@ class FakeAws:
         if parts.path == "/" and b"GetCallerIdentity" in body:
             xml = f"<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>{ARN}</Arn></GetCallerIdentityResult>"
             return 200, {"Content-Type": "text/xml"}, f"{xml}</GetCallerIdentityResponse>".encode()
+        for service, handle in (("ec2", self.ec2.handle), ("eks", self.eks.handle), ("sts", self.eks.handle)):
+            if f"/{service}/" in headers.get("authorization", "") and b"GetCallerIdentity" not in body:
+                return handle(parts.path, body)
         if "/emr-containers/" in headers.get("authorization", ""):
             return self._emr(handler.command, parts.path, query, headers, body)
         assert self.s3 is not None, f"no S3 here for {handler.path}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import re
 import threading
 import uuid
 from collections.abc import Iterator, Mapping
@@ -84,6 +85,11 @@ APACHE = Resource(
 )
 
 
+_FLINK = (_NAME, ("Job Status", ("status", "jobStatus", "state")), ("Lifecycle State", ("status", "lifecycleState")))
+FLINK = Resource("flink.apache.org", "v1beta1", "flinkdeployments", "FlinkDeployment", _FLINK)
+FLINK_SESSION = Resource("flink.apache.org", "v1beta1", "flinksessionjobs", "FlinkSessionJob", _FLINK)
+
+
 @dataclass
 class Cluster:
     """All objects of a cluster. Thread-safe; ``changed`` is notified of every change.
@@ -92,7 +98,7 @@ class Cluster:
         holds_deletion: a foreground deletion waits until ``finish_deletions`` is called, as for pods that still end.
     """
 
-    resources: tuple[Resource, ...] = (PODS, EVENTS, NODES, CLAIMS, KUBEFLOW, APACHE)
+    resources: tuple[Resource, ...] = (PODS, EVENTS, NODES, CLAIMS, KUBEFLOW, APACHE, FLINK, FLINK_SESSION)
     holds_deletion: bool = False
     now: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
     objects: dict[tuple[Resource, str, str], Json] = field(default_factory=dict)
@@ -109,7 +115,7 @@ class Cluster:
         for resource in self.resources:
             if (resource.group, resource.version, resource.plural) == (group, version, plural):
                 return resource
-        raise Refused(404, "NotFound", "the server could not find the requested resource")
+        raise Refused(404, "NotFound", "404 page not found")
 
     def moment(self) -> str:
         """The server's clock; every look takes a second, so that no two objects are of one age."""
@@ -143,9 +149,28 @@ class Cluster:
             return copy.deepcopy(found)
 
     def update(self, resource: Resource, namespace: str, name: str, changes: Mapping[str, Any]) -> Json:
-        """A merge patch, as an operator or a kubelet sends it."""
+        """A merge patch, as an operator or a kubelet sends it; of the version that it names, if it names one."""
         with self.changed:
-            updated = _merged(self.get(resource, namespace, name), changes)
+            found = self.get(resource, namespace, name)
+            for key in ("resourceVersion", "uid"):
+                if (changes.get("metadata") or {}).get(key) not in (None, found["metadata"][key]):
+                    raise Refused(409, "Conflict", "the object has been modified; please apply your changes to it")
+            updated = _merged(found, changes)
+            updated["metadata"]["generation"] += updated.get("spec") != found.get("spec")
+            self._note(resource, "MODIFIED", (resource, namespace, name), updated)
+            return copy.deepcopy(updated)
+
+    def apply(self, resource: Resource, namespace: str, name: str, body: Json) -> Json:
+        """A server-side apply of the only manager there is: the spec is the body's, what it leaves out is gone."""
+        with self.changed:
+            found = self.objects.get((resource, namespace, name))
+            if found is None:
+                return self.create(resource, namespace, body)
+            wanted = body["metadata"].get("uid")
+            if wanted not in (None, found["metadata"]["uid"]):
+                raise Refused(409, "Conflict", f"Precondition failed: UID in precondition: {wanted}")
+            updated = _merged(found, {"metadata": body["metadata"]}) | {"spec": copy.deepcopy(body["spec"])}
+            updated["metadata"]["generation"] += found.get("spec") != body["spec"]
             self._note(resource, "MODIFIED", (resource, namespace, name), updated)
             return copy.deepcopy(updated)
 
@@ -229,6 +254,11 @@ def selects(query: Mapping[str, str], item: Json) -> bool:
     """True if label and field selectors hold: ``key=value``, ``key!=value``, ``key`` and ``!key``."""
     labels = item["metadata"].get("labels") or {}
     for term in _terms(query.get("labelSelector", "")):
+        if " in (" in term:
+            key, _, values = term.rstrip(")").partition(" in (")
+            if labels.get(key) not in values.split(","):
+                return False
+            continue
         key, mark, value = term.partition("!=") if "!=" in term else term.partition("=")
         if term.startswith("!"):
             holds = term[1:] not in labels
@@ -239,8 +269,8 @@ def selects(query: Mapping[str, str], item: Json) -> bool:
         if not holds:
             return False
     for term in _terms(query.get("fieldSelector", "")):
-        key, _, value = term.partition("=")
-        if str(at(item, tuple(key.split("."))) or "") != value.lstrip("="):
+        key, mark, value = term.partition("!=") if "!=" in term else term.partition("=")
+        if (str(at(item, tuple(key.split("."))) or "") == value.lstrip("=")) is not (mark == "="):
             return False
     return True
 
@@ -254,7 +284,7 @@ def at(item: Mapping[str, Any], path: tuple[str, ...]) -> Any:
 
 
 def _terms(selector: str) -> Iterator[str]:
-    return (term.strip() for term in selector.split(",") if term.strip())
+    return (term.strip() for term in re.split(r",(?![^(]*\))", selector) if term.strip())
 
 
 def _merged(one: Json, other: Mapping[str, Any]) -> Json:

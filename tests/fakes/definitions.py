@@ -14,11 +14,15 @@ from typing import Any
 import yaml
 from jsonschema import Draft202012Validator
 
-FILES = {
-    "sparkoperator.k8s.io": "kubeflow-sparkoperator.k8s.io_sparkapplications.yaml",
-    "spark.apache.org": "apache-spark.apache.org_sparkapplications.yaml",
-    "flink.apache.org": "flink.apache.org_flinkdeployments.yaml",
+FILES = {  # group and kind -> the file that defines it
+    ("sparkoperator.k8s.io", "SparkApplication"): "kubeflow-sparkoperator.k8s.io_sparkapplications.yaml",
+    ("spark.apache.org", "SparkApplication"): "apache-spark.apache.org_sparkapplications.yaml",
+    ("flink.apache.org", "FlinkDeployment"): "flink.apache.org_flinkdeployments.yaml",
+    ("flink.apache.org", "FlinkSessionJob"): "flink.apache.org_flinksessionjobs.yaml",
+    ("flink.apache.org", "FlinkStateSnapshot"): "flink.apache.org_flinkstatesnapshots.yaml",
 }
+# What EMR's Flink operator adds to the kind; its definition is not public, these fields are of EMR's documentation.
+OF_EMR = ("emrReleaseLabel", "executionRoleArn", "monitoringConfiguration")
 
 
 def folder() -> Path | None:
@@ -30,10 +34,12 @@ def folder() -> Path | None:
 def violations(item: Mapping[str, Any]) -> list[str]:
     """What the definition of the object's kind refuses, unknown fields among it; nothing without a definition."""
     group, _, version = str(item.get("apiVersion", "")).rpartition("/")
-    where = folder()
-    if where is None or group not in FILES:
+    where, kind = folder(), (group, str(item.get("kind", "")))
+    if where is None or kind not in FILES:
         return []
-    found = _validator(where / FILES[group], version).iter_errors(item)
+    if OF_EMR[0] in (item.get("spec") or {}):
+        item = {**item, "spec": {key: value for key, value in item["spec"].items() if key not in OF_EMR}}
+    found = _validator(where / FILES[kind], version).iter_errors(item)
     return sorted(f"{'.'.join(map(str, error.absolute_path))}: {error.message[:300]}" for error in found)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
@@ -19,9 +19,9 @@ from airflow_doeks.model.quantities import gib, parse_cpu, parse_memory
 from airflow_doeks.model.record import JobFailure
 from airflow_doeks.model.status import JobRef, JobState, JobStatus, Request, Scope
 from airflow_doeks.model.telemetry import Node, Pod, Sighting, Telemetry
-from airflow_doeks.platforms.protocol import Finding, JobValues
+from airflow_doeks.platforms.protocol import Finding, JobValues, LogPart, NodesFound
 from airflow_doeks.platforms.registry import PlatformType
-from airflow_doeks.platforms.spark.root_cause import root_cause
+from airflow_doeks.platforms.root_cause import root_cause
 
 START = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
 
@@ -52,7 +52,7 @@ class MemoryPlatform:
     cancel_takes: float = 5.0
 
     def __post_init__(self) -> None:
-        self.jobs: dict[str, JobStatus] = {}
+        self.sent: dict[str, JobStatus] = {}
         self.scripts: dict[JobRef, tuple[tuple[float, JobState], ...]] = {}
         self.cancelled: dict[JobRef, datetime] = {}
         self.logs: dict[JobRef, str] = {}
@@ -62,6 +62,7 @@ class MemoryPlatform:
         self.wanted: AbstractSet[JobRef] = frozenset()
         self.fail_submit_after_commit = False
         self.feed_faults: list[Exception] = []
+        self.log_reads = 0
         self.sightings: list[Sighting] = []
         self.changed = asyncio.Event()
         self.before_cancel: Callable[[], object] = lambda: None
@@ -76,12 +77,12 @@ class MemoryPlatform:
 
     def submit(self, request: Request) -> JobRef:
         self.submits += 1
-        known = self.jobs.get(request.token)
+        known = self.sent.get(request.token)
         if known is None:
             ref = JobRef(f"memory://here/{request.name}")
             names = {"name": request.name, "token": request.token}
             known = JobStatus(ref, JobState.QUEUED, tags=request.body["tags"], submitted=self.time.now(), **names)
-            self.jobs[request.token] = known
+            self.sent[request.token] = known
             self.scripts[ref] = self.script
             work = {key: value for key, value in request.body.items() if key != "tags"}
             self.sizes[ref] = SparkJob.model_validate(work)
@@ -93,16 +94,16 @@ class MemoryPlatform:
 
     def find(self, identity: JobIdentity) -> list[JobStatus]:
         key = identity.task_key[:16]
-        found = [self._now(job) for job in self.jobs.values() if job.tags["airflow-doeks/task-key"] == key]
+        found = [self._now(job) for job in self.sent.values() if job.tags["airflow-doeks/task-key"] == key]
         return sorted(found, key=lambda job: job.submitted or START, reverse=True)
 
     def living(self, instance: str) -> Iterator[JobStatus]:
-        for job in map(self._now, self.jobs.values()):
+        for job in map(self._now, self.sent.values()):
             if not job.state.is_terminal and job.tags["airflow-doeks/instance"] == label_value(instance):
                 yield job
 
     def observe(self, ref: JobRef) -> JobStatus:
-        for job in self.jobs.values():
+        for job in self.sent.values():
             if job.ref == ref:
                 return self._now(job)
         return JobStatus(ref, JobState.LOST, reason="it is not in this memory")
@@ -120,7 +121,7 @@ class MemoryPlatform:
                 raise self.feed_faults.pop(0)
             for sighting in self.sightings:
                 yield sighting
-            for job in list(self.jobs.values()):
+            for job in list(self.sent.values()):
                 yield self._now(job)
             self.changed.clear()
             await self.changed.wait()
@@ -153,6 +154,18 @@ class MemoryPlatform:
         node = Node(uid="assumed", instance_type="m7g.xlarge")
         times = {"submitted": status.submitted, "started": status.started, "ended": status.ended}
         return Telemetry(requested=(driver,), assumed_node=node, why=("memory keeps no event log",), **times)
+
+    def log(self, ref: JobRef, upto: str = "") -> LogPart:
+        self.log_reads += 1
+        lines = self.logs.get(ref, "").splitlines()
+        return LogPart(tuple(lines[int(upto or 0) :]), str(len(lines)))
+
+    def nodes(self, pods: Sequence[Pod]) -> NodesFound:
+        del pods
+        return NodesFound({})
+
+    def release(self, ref: JobRef) -> None:
+        """Nothing is kept that costs."""
 
     def explain(self, ref: JobRef) -> JobFailure:
         status, lines = self.observe(ref), self.logs.get(ref, "").splitlines()
@@ -190,6 +203,7 @@ class Config(BaseModel):
 
     type: Literal["memory"] = Field(description="Jobs in the memory of a test.")
     place: str = Field(description="Which memory.", examples=["here"])
+    log_seconds: float | None = Field(default=None, description="How often a job's log is read.", examples=[30])
 
 
 MEMORY = PlatformType(  # its row of the registry, in tests

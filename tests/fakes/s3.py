@@ -18,11 +18,13 @@ Answer = tuple[int, dict[str, str], bytes]
 class FakeS3:
     """Object ``key`` of ``bucket`` is the file ``<folder>/<bucket>/<key>``; a key ending in ``/`` is a folder.
 
-    ``calls`` counts them by the IAM action that each needs.
+    ``calls`` counts them by the IAM action that each needs; ``lists_once`` where nothing changes.
     """
 
     folder: Path
     calls: Counter[str] = field(default_factory=Counter)
+    lists_once: bool = False
+    listed: dict[str, list[tuple[str, int, str]]] = field(default_factory=dict)
 
     def place(self, url: str) -> Path:
         """The file behind an ``s3://`` URL."""
@@ -62,16 +64,12 @@ class FakeS3:
         return status, tags, content
 
     def _list(self, bucket: str, query: Mapping[str, list[str]]) -> Answer:
-        root = self.folder / bucket
         prefix = query.get("prefix", [""])[0]
         after = query.get("continuation-token", query.get("start-after", [""]))[0]
         most = int(query.get("max-keys", ["1000"])[0])
-        names = sorted(
-            file.relative_to(root).as_posix() + ("/" if file.is_dir() else "")
-            for file in root.rglob("*")
-            if file.is_file() or not any(file.iterdir())
-        )
-        names = [name for name in names if name.startswith(prefix) and name > after]
+        found = self._objects(bucket)
+        facts = {name: more for name, *more in found if name.startswith(prefix) and name > after}
+        names = list(facts)
         delimiter = query.get("delimiter", [""])[0]
         folders: list[str] = []
         if delimiter:
@@ -79,8 +77,7 @@ class FakeS3:
             folders = sorted({prefix + head + delimiter for head, mark, _ in inner if mark})
             names = [name for name, (_, mark, _) in zip(names, inner, strict=True) if not mark]
         rows = "".join(
-            f"<Contents><Key>{quote(name)}</Key><Size>{(root / name).stat().st_size}</Size>"
-            f"<ETag>{escape(_etag(_content(root / name)))}</ETag>"
+            f"<Contents><Key>{quote(name)}</Key><Size>{facts[name][0]}</Size><ETag>{escape(facts[name][1])}</ETag>"
             "<LastModified>2026-11-20T12:00:00.000Z</LastModified></Contents>"
             for name in names[:most]
         )
@@ -92,6 +89,21 @@ class FakeS3:
             f"<EncodingType>url</EncodingType><IsTruncated>{str(cut).lower()}</IsTruncated>{more}{rows}</ListBucketResult>"
         )
         return 200, {"Content-Type": "application/xml"}, text.encode()
+
+    def _objects(self, bucket: str) -> list[tuple[str, int, str]]:
+        """Name, size and ETag of each object."""
+        if bucket in self.listed:
+            return self.listed[bucket]
+        root = self.folder / bucket
+        names = sorted(
+            (file.relative_to(root).as_posix() + ("/" if file.is_dir() else ""), file)
+            for file in root.rglob("*")
+            if file.is_file() or not any(file.iterdir())
+        )
+        found = [(name, file.stat().st_size, _etag(_content(file))) for name, file in names]
+        if self.lists_once:
+            self.listed[bucket] = found
+        return found
 
 
 def _put(file: Path, key: str, headers: Mapping[str, str], body: bytes) -> Answer:

@@ -39,10 +39,10 @@ spark.stop()
 
 
 @contextmanager
-def kubelet_view() -> Iterator[dict[str, dict[str, Any]]]:
-    """Every pod of the namespace as kubectl's watch last showed it, by uid, while the block runs."""
+def kubelet_view(namespace: str = NAMESPACE) -> Iterator[dict[str, dict[str, Any]]]:
+    """Every pod of a namespace as kubectl's watch last showed it, by uid, while the block runs."""
     pods: dict[str, dict[str, Any]] = {}
-    command = ["kubectl", "-n", NAMESPACE, "get", "pods", "--watch", "-o", "json"]
+    command = ["kubectl", "-n", namespace, "get", "pods", "--watch", "-o", "json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watch:
 
         def read() -> None:

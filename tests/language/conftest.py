@@ -18,7 +18,7 @@ platforms:
     code: s3://acme-code/
     max_jobs: 200
 presets: {big_join: {spark: {conf: {spark.sql.shuffle.partitions: 2000}}}}
-policies: {allowed_uses: [bash]}
+policies: {allowed_uses: [bash, python]}
 """
 
 
@@ -29,6 +29,7 @@ class ProjectFolder:
         self.path = path
         for name in ("jobs/clean.py", "sql/rollup.sql", "jobs/job.jar"):
             self.write(name, "")
+        self.write("jobs/days.py", "def list_days(since=None):\n    return [1, 2]\n")
         self.write("doeks.yaml", DOEKS)
 
     def write(self, name: str, text: str | bytes) -> Path:

@@ -107,7 +107,7 @@ DOEKS_SEEDS: list[dict[str, Any]] = [
             "dev": {"platform": "laptop", "variables": {"n": 1, "s": "x", "b": True}},
             "prod": {"cost_tags": {"env": "prod"}},
         },
-        "presets": {"big": {"spark": {"conf": {"a": 1}}, "flink": {"task_slots": 2}}},
+        "presets": {"big": {"spark": {"conf": {"a": 1}}, "flink": {"parallelism": 2}}},
         "policies": {
             "required_cost_tags": ["team"],
             "allowed_cost_tags": {"team": ["sales"]},

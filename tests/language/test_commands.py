@@ -34,7 +34,7 @@ pipelines/p.yaml:2:1: DK104 unknown key "schedul"
     | ^^^^^^^
   help: did you mean "schedule"?
 
-1 pipelines: 1 errors
+1 pipeline: 1 error
 """,
     )
 
@@ -87,7 +87,7 @@ def test_lint_of_good_files_is_quiet(project):
         "warned",
     )
     code, output = doeks("lint", "pipelines", "doeks.yaml")
-    assert (code, output.splitlines()[-1]) == (0, "2 pipelines: 0 errors, 1 warnings")
+    assert (code, output.splitlines()[-1]) == (0, "2 pipelines: 0 errors, 1 warning")
 
 
 def test_lint_finds_doubles_and_faults_of_doeks_yaml_once(project):

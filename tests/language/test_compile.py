@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from airflow_doeks.language import compile_file
@@ -60,3 +62,12 @@ def test_a_pause_of_zero_is_no_pause(project, written, seconds):
     """`retry_delay: 0s` retries at once; only a pause that is left out is Airflow's five minutes."""
     plan = compile_file(project.pipeline(f"tasks: {{t: {{uses: empty, {written}}}}}")).plan
     assert plan.tasks[0].retry_delay_seconds == seconds
+
+
+def test_arguments_of_airflows_operator_are_options_with_their_places(project):
+    """What the task and its defaults say of them stands in the plan as Airflow takes it, and where it was written."""
+    text = "defaults: {queue: large}\ntasks:\n  t: {uses: empty, max_retry_delay: 90m, depends_on_past: true}\n"
+    task = compile_file(project.pipeline(text)).plan.tasks[0]
+    assert task.options == {"queue": "large", "max_retry_delay": timedelta(minutes=90), "depends_on_past": True}
+    assert task.source["queue"] == f"{project.path}/pipelines/p.yaml:1:19"
+    assert task.source["max_retry_delay"] == f"{project.path}/pipelines/p.yaml:3:37"

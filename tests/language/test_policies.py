@@ -6,8 +6,10 @@ import json
 
 import pytest
 
-from airflow_doeks.language import check_file
+from airflow_doeks.language import check_file, check_project
+from airflow_doeks.language.leniency import POLICIES as POLICY_OF_CODE
 from airflow_doeks.language.operators import is_allowed
+from airflow_doeks.language.rules import schema
 
 SPARK = "airflow_doeks.operators.job.SparkJobOperator"
 
@@ -46,7 +48,7 @@ JOB_PLACES = (
 JOBS = [  # what a job must not have, and the policy's code
     ({"executors": {"max": 9}}, "DK303"),
     ({"executors": {"min": 9}}, "DK303"),
-    ({"executors": {"max": "{{ params.n }}"}}, "DK303"),
+    ({"executors": {"max": "{{ var.value.n }}"}}, "DK303"),
     ({"image": "evil/spark"}, "DK304"),
     ({"conf": {"spark.kubernetes.container.image": "evil/spark"}}, "DK304"),
     ({"conf": {"spark.kubernetes.executor.container.image": "evil/spark"}}, "DK304"),
@@ -124,3 +126,60 @@ def test_a_policy_sees_the_image_that_the_platform_brings(project):
     changed["platforms"]["lake"]["image"] = "evil/spark"
     project.write("doeks.yaml", json.dumps(changed))
     assert [one.code for one in check_file(project.pipeline(pipeline))] == ["DK304"]
+
+
+EASED = """\
+policies:
+  max_cpu: 16
+  max_memory: 64Gi
+  required_presets: [graviton]
+  required_cost_tags: [team]
+  warn: [required_cost_tags]
+  exceptions:
+    - {policy: max_cpu, pipelines: ["lab/**"], reason: trials are small in number}
+platforms: {laptop: {type: local}}
+environments:
+  dev: {policies: {max_memory: 8Gi, warn: [max_memory]}}
+  prod: {}
+"""
+
+
+def test_a_job_is_measured_with_all_its_pods(project):
+    """CPUs and memory of the driver and of as many executors as may run; what a template says cannot be checked."""
+    project.write("doeks.yaml", EASED)
+    job = "spark: {main: ../jobs/clean.py, presets: [graviton], "
+    job += "driver: {cpu: 1}, executors: {max: 4, cpu: 4, memory: 16Gi}}"
+    found = check_file(project.pipeline(f"cost_tags: {{team: a}}\ntasks: {{t: {{{job}}}}}"))
+    assert [(one.code, one.severity, one.environments) for one in found] == [
+        ("DK308", "error", ()),
+        ("DK309", "error", ("prod",)),
+        ("DK309", "warning", ("dev",)),
+    ]
+    assert found[0].message == "17 CPUs in all pods; the policy allows 16"
+    text = "cost_tags: {team: a}\ntasks: {t: {spark: {main: ../jobs/clean.py, presets: [graviton], "
+    text += "driver: {cpu: '{{ x }}'}}}}"
+    assert [one.code for one in check_file(project.pipeline(text))] == ["DK308"]
+
+
+def test_a_policy_has_exceptions_and_may_only_warn(project):
+    """An exception holds for its pipelines alone; a policy under `warn` is told and stops nothing."""
+    project.write("doeks.yaml", EASED.replace("dev: {policies: {max_memory: 8Gi, warn: [max_memory]}}", "dev: {}"))
+    text = "tasks: {t: {spark: {main: ../../jobs/clean.py, executors: {max: 9, cpu: 2}}}}"
+    lab, other = (check_file(project.pipeline(text, name)) for name in ("lab/trial", "sales/trial"))
+    assert [(one.code, one.severity) for one in lab] == [("DK301", "warning"), ("DK310", "error")]
+    assert [(one.code, one.severity) for one in other] == [
+        ("DK301", "warning"),
+        ("DK308", "error"),
+        ("DK310", "error"),
+    ]
+
+
+def test_an_exception_needs_a_reason_and_a_policy_that_exists(project):
+    """Whoever reads doeks.yaml knows why; every policy can be eased, and each has its code."""
+    project.write("doeks.yaml", "policies: {exceptions: [{policy: max_cpus, pipelines: [a]}], warn: [max_cpu]}")
+    found = check_project(project.path / "doeks.yaml")
+    assert [(one.code, one.help) for one in found] == [("DK106", ""), ("DK107", 'did you mean "max_cpu"?')]
+    keys = set(schema("doeks")["$defs"]["Policies"]["properties"]) - {"warn", "exceptions"}
+    named = schema("doeks")["$defs"]["PolicyException"]["properties"]["policy"]
+    assert set(json.loads(json.dumps(named))["anyOf"][0]["enum"] if "anyOf" in named else named["enum"]) == keys
+    assert {*POLICY_OF_CODE.values(), "max_task_managers"} == keys

@@ -60,7 +60,7 @@ def test_lint_checks_it_by_its_row(project, tools):
     assert found == [
         ("DK104", 'unknown key "scrip" in trial'),
         ("DK212", '"../jobs/no.py" does not exist'),
-        ("DK216", 'there is no preset "spot"'),
+        ("DK216", '"spot" is a preset of Spark, not of Trial'),
         ("DK210", "0m is no CPU at all"),
         ("DK217", "x is not a property of trials"),
         ("DK209", 'platform "lake" (emr_on_eks) runs spark, not trial'),
@@ -82,4 +82,4 @@ def test_the_dag_builder_finds_its_operator(project, tools):
     """The operator behind a task is the row's."""
     builder = pytest.importorskip("airflow_doeks.dag_builder")
     plan = compile_file(project.pipeline(GOOD)).plan
-    assert builder.operator_class(plan.tasks[0], plan) is TrialOperator
+    assert builder.operator_class(plan.tasks[0]) is TrialOperator

@@ -9,7 +9,7 @@ from airflow_doeks.language import check_file, compile_file
 
 def codes_of(project, uri: str) -> list[str]:
     """Codes of the errors of a task that writes this dataset."""
-    file = project.pipeline(f"schedule: null\ntasks: {{t: {{uses: empty, writes: ['{uri}']}}}}\n")
+    file = project.pipeline(f"params: {{place: s3://a}}\ntasks: {{t: {{uses: empty, writes: ['{uri}']}}}}\n")
     return [fault.code for fault in check_file(file)]
 
 

@@ -113,12 +113,12 @@ def test_a_settle_costs_two_reads_and_two_writes_at_most(submitted, reads, is_ru
 def test_what_a_newer_version_wrote_is_kept(ledger, store):
     """An older worker settles the job of a newer one: keys that it does not know are there afterwards, inside too."""
     plain = json.loads(record("a").model_dump_json())
-    plain |= {"window": "2026-11-20", "attempt": plain["attempt"] | {"queue": "q1"}}
+    plain |= {"mood": "good", "attempt": plain["attempt"] | {"queue": "q1"}}
     store.write("v1/submitted=2026-11-20/a.json", json.dumps(plain).encode())
     ledger.write(record("a", usd="0.5"))
     (text,) = (store.root / "v1" / "submitted=2026-11-20").glob("a.json")
     kept = json.loads(text.read_text())
-    assert (kept["window"], kept["attempt"]["queue"], kept["revision"]) == ("2026-11-20", "q1", 2)
+    assert (kept["mood"], kept["attempt"]["queue"], kept["revision"]) == ("good", "q1", 2)
     assert kept["cost"]["usd_total"] == "0.5"
 
 
@@ -281,6 +281,26 @@ def test_object_that_vanishes_while_reading(store):
     part = zstandard.compress(record("a").model_dump_json().encode())
     folder.write("v1/submitted=2026-11-20/part.jsonl.zst", part)
     assert [found.record_id for found in ledger.records()] == ["a"]
+
+
+@pytest.mark.parametrize("name", ["a.json", "part.jsonl.zst"])
+def test_nothing_is_written_over_what_cannot_be_read_for_now(name, ledger, store):
+    """While the store is busy, no running record replaces a settled one, and no late one is hidden behind a part."""
+    ledger.write(record("a"))
+    settled = ledger.write(record("a", usd="0.5"))
+    if name != "a.json":
+        store.write(f"v1/submitted=2026-11-20/{name}", zstandard.compress(settled.model_dump_json().encode()))
+        store.delete("v1/submitted=2026-11-20/a.json")
+
+    class Busy(LocalStore):
+        def open(self, place: str) -> BinaryIO:
+            if place.endswith(name):
+                raise TimeoutError(place)
+            return super().open(place)
+
+    with pytest.raises(TimeoutError):
+        Ledger(Busy(store.root)).write(record("a"))
+    assert ledger.find("a", NOON) == settled
 
 
 def test_unknown_record(ledger):

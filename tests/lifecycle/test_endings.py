@@ -65,7 +65,7 @@ def test_the_failure_says_who_ended_the_job(ending: Ending, why: str, category: 
 @pytest.mark.parametrize("category", get_args(FailureCategory))
 def test_a_retry_is_by_category_unless_the_ending_knows_better(category: FailureCategory) -> None:
     """The author's faults and cancelled jobs are not retried; `retry_on` says otherwise, but not to a refusal."""
-    assert is_worth_a_retry(Ending.FAILED, category, None) is (category not in {"user_code", "cancelled"})
+    assert is_worth_a_retry(Ending.FAILED, category, None) is (category not in {"user_code", "cancelled", "budget"})
     assert is_worth_a_retry(Ending.FAILED, category, [category])
     assert not is_worth_a_retry(Ending.FAILED, category, [])
     assert not is_worth_a_retry(Ending.REFUSED, category, [category])
@@ -73,6 +73,6 @@ def test_a_retry_is_by_category_unless_the_ending_knows_better(category: Failure
 
 
 def test_only_the_end_of_the_task_spares_a_job_that_may_outlive_it() -> None:
-    """A budget, a later try or `doeks run` that is interrupted end it; the kill of its task does not."""
+    """A budget, a later try or `doeks run` that is interrupted end it; the end of its task, good or bad, does not."""
     spared = {ending for ending, row in ENDINGS.items() if row.may_outlive}
-    assert spared == {Ending.TASK_ENDED, Ending.LEFT_BEHIND, Ending.UNFOLLOWED}
+    assert spared == {Ending.UP, Ending.TASK_ENDED, Ending.LEFT_BEHIND, Ending.FORGOTTEN, Ending.UNFOLLOWED}

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from collections.abc import Set as AbstractSet
 
 import pytest
 
 from airflow_doeks.lifecycle import Followers, following
 from airflow_doeks.model.errors import PlatformError
 from airflow_doeks.model.job import SparkJob
-from airflow_doeks.model.status import JobRef, JobState
+from airflow_doeks.model.status import JobRef, JobState, JobStatus, Scope
 from airflow_doeks.model.telemetry import Pod, Sighting
 from tests.fakes.memory_platform import START, MemoryPlatform
 from tests.lifecycle.test_submission import later_try
@@ -118,7 +119,7 @@ async def test_who_comes_late_is_told_an_end_that_nobody_followed() -> None:
     await settle_loop()
     platform.tick(100)
     await settle_loop()
-    platform.jobs.clear()  # the feed has nothing more to tell of it
+    platform.sent.clear()  # the feed has nothing more to tell of it
     assert await asyncio.wait_for(states(platform, ref), 30) == [JobState.SUCCEEDED]
     first.cancel()
 
@@ -179,3 +180,33 @@ async def test_a_follower_that_leaves_ends_its_feed() -> None:
     with contextlib.suppress(asyncio.CancelledError):
         await task
     assert Followers.of_running_loop().feeds == 0
+
+
+class LosesACancellation(MemoryPlatform):
+    """Its feed goes on after the first one, as `asyncio.wait_for` may before Python 3.12."""
+
+    lost = False
+
+    async def feed(self, scope: Scope, wanted: AbstractSet[JobRef]) -> AsyncIterator[JobStatus | Sighting]:
+        told = super().feed(scope, wanted)
+        while True:
+            coming = asyncio.ensure_future(anext(told))
+            try:
+                yield await asyncio.shield(coming)
+            except asyncio.CancelledError:
+                if self.lost:
+                    raise
+                self.lost = True
+                yield await coming
+
+
+async def test_the_last_follower_leaves_though_its_feed_lost_a_cancellation() -> None:
+    """The feed is cancelled again, and nobody hangs."""
+    platform = LosesACancellation()
+    (ref,) = jobs(platform, 1)
+    watching = asyncio.create_task(states(platform, ref))
+    await settle_loop()
+    platform.tick(100)
+    done, _ = await asyncio.wait({watching}, timeout=20)
+    assert done, "the last follower hangs"
+    assert (watching.result()[-1], platform.lost) == (JobState.SUCCEEDED, True)

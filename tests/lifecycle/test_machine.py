@@ -172,6 +172,24 @@ def test_a_restart_counts_anew() -> None:
     assert (again.do, again.until) == (Do.WAIT, START + timedelta(seconds=115))
 
 
+def test_only_running_well_counts_for_a_goal() -> None:
+    """A restart, or a spec that is not taken up yet, begins the time anew although the job is RUNNING all the while."""
+    well = JobStatus(REF, JobState.RUNNING, started=START)
+    waits = step(a_watch(Budgets(), Goal(60)), well, after(0))
+    waits = step(waits.watch, JobStatus(REF, JobState.RUNNING, is_well=False), after(0.01))
+    assert (waits.do, waits.until) == (Do.WAIT, None)
+    waits = step(waits.watch, well, after(0.02))
+    assert waits.until == after(0.02) + timedelta(seconds=60)
+    assert step(waits.watch, None, after(0.02) + timedelta(seconds=60)).do is Do.DONE
+
+
+def test_what_was_sent_again_waits_from_then_on() -> None:
+    """The queue time of a job that is sent more than once counts from when it was sent last."""
+    queued = JobStatus(REF, JobState.QUEUED, submitted=START, changed=after(48))
+    assert step(a_watch(), queued, after(48.9)).do is Do.WAIT
+    assert step(a_watch(), queued, after(49)).do is Do.CANCEL
+
+
 SECONDS = st.floats(0.001, 100_000)
 MOMENTS = SECONDS.map(lambda seconds: START + timedelta(seconds=seconds))
 STATUSES = st.builds(

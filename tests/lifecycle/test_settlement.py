@@ -177,6 +177,15 @@ def test_a_job_that_never_came_to_be_has_a_record() -> None:
     assert record.failure == failure
 
 
+def test_the_end_of_the_log_stands_in_the_detail() -> None:
+    """A record has no room for it; a page shows it. A line of a megabyte is cut."""
+    said = JobFailure(category="user_code", message="boom", log_tail=("first", "x" * 1_000_000))
+    result = settled(REQUESTED, failure=said)
+    assert [line[:5] for line in result.detail["log_tail"]] == ["first", "xxxxx"]
+    assert len(result.detail["log_tail"][1]) == 2000
+    assert settled(REQUESTED).detail["log_tail"] == []
+
+
 @pytest.mark.parametrize("count", [1, 60, 500])
 def test_a_record_stays_under_8_kb(count: int) -> None:
     """Many datasets are cut in the record, which says so; its detail has them all."""

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from airflow_doeks.lifecycle.staging import SQL_RUNNER, plan_staging, project_root, stage
+from airflow_doeks.lifecycle.staging import plan_staging, project_root, stage
 from airflow_doeks.model.errors import SpecError
+from airflow_doeks.model.flink import FlinkJob
 from airflow_doeks.model.job import SparkJob
+from airflow_doeks.platforms.spark import sql_runner
 
 
 class MemoryStore:
@@ -85,7 +87,7 @@ def test_sql_becomes_the_runner_with_the_rendered_text(folder):
     store = MemoryStore()
     job = SparkJob(sql="q.sql").model_copy(update={"sql_text": "select '2026-01-01'"})
     staged = stage(job, str(folder), store)
-    runner = hashlib.sha256(SQL_RUNNER.read_bytes()).hexdigest()
+    runner = hashlib.sha256(Path(sql_runner.__file__).read_bytes()).hexdigest()
     assert staged.main == f"s3://code/{runner}/sql_runner.py"
     assert staged.args == (f"s3://code/{sha(job.sql_text)}/q.sql",)
     assert staged.sql is None
@@ -129,3 +131,29 @@ def test_a_missing_file_is_named_with_where_it_was_looked_for(folder):
 def test_without_a_project_file_the_yamls_folder_is_the_border(tmp_path):
     """Without a doeks.yaml upward, code stays below the folder of the YAML."""
     assert project_root(tmp_path / "a") == tmp_path / "a"
+
+
+def test_a_flink_job_brings_its_jars_and_its_sql(folder):
+    """What a Flink job names is staged as a Spark job's; its SQL is run by a jar of ours, in the mode of the job."""
+    job = FlinkJob(sql="q.sql", jars=("../jobs/lib.zip", "s3://j/x.jar"), sql_text="select 2", mode="streaming")
+    store = MemoryStore()
+    staged = stage(job, str(folder), store)
+    assert (staged.sql, staged.sql_text, staged.class_) == (None, None, "airflow_doeks.SqlRunner")
+    assert staged.args == ("streaming", f"s3://code/{sha('select 2')}/q.sql")
+    assert staged.jar.endswith("/doeks-flink.jar")
+    assert store.objects[staged.jar.removeprefix("s3://code/")][:2] == b"PK"
+    assert staged.jars == (f"s3://code/{sha('zip')}/lib.zip", "s3://j/x.jar")
+    assert stage(FlinkJob(jar="../jobs/lib.zip"), str(folder), store).jar == staged.jars[0]
+    assert plan_staging(FlinkJob(stop="deploy"), str(folder), "s3://code").uploads == ()
+
+
+def test_a_pod_template_of_the_project_is_read_when_the_job_is_staged(folder):
+    """What is sent holds the template itself, so that a change of the file is a change of the job."""
+    (folder / "pods.yaml").write_text("spec: {priorityClassName: batch}\n")
+    job = SparkJob(main="../jobs/clean.py", pod_template="pods.yaml")
+    assert plan_staging(job, str(folder), "s3://code").job.pod_template == {"spec": {"priorityClassName": "batch"}}
+    (folder / "pods.yaml").write_text("- spec\n")
+    with pytest.raises(SpecError, match=r"^pod_template: .*pods.yaml is no pod template"):
+        plan_staging(job, str(folder), None)
+    with pytest.raises(SpecError, match=r"^pod_template: .*outside the project"):
+        plan_staging(SparkJob(main="../jobs/clean.py", pod_template="../../pods.yaml"), str(folder), None)

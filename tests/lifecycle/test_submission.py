@@ -44,7 +44,7 @@ def test_the_same_try_executed_again_gets_the_same_job() -> None:
     """A try that Airflow executes twice submits one job."""
     platform = MemoryPlatform()
     assert run(platform, FIRST).ref == run(platform, FIRST).ref
-    assert len(platform.jobs) == 1
+    assert len(platform.sent) == 1
 
 
 def test_a_timeout_after_the_commit_leaves_one_job() -> None:
@@ -57,7 +57,7 @@ def test_a_timeout_after_the_commit_leaves_one_job() -> None:
     second = run(platform, later_try(2))
     assert second.adopted
     assert second.try_number == 1
-    assert len(platform.jobs) == 1
+    assert len(platform.sent) == 1
 
 
 def test_a_retry_adopts_the_living_job_of_a_dead_worker() -> None:
@@ -75,7 +75,7 @@ def test_a_clock_that_is_behind_doubles_no_job() -> None:
     platform = MemoryPlatform(VirtualTime(START - timedelta(seconds=5)), script=FOR_EVER)
     first = run(platform, FIRST)
     assert run(platform, later_try(2)).ref == first.ref
-    assert len(platform.jobs) == 1
+    assert len(platform.sent) == 1
 
 
 def test_a_first_try_looks_for_nothing() -> None:
@@ -140,7 +140,7 @@ def test_no_second_job_beside_one_that_will_not_end() -> None:
     with pytest.raises(PlatformError, match="no second job is started beside it") as caught:
         run(platform, later_try(2), OTHER_JOB)
     assert caught.value.retryable
-    assert len(platform.jobs) == 1
+    assert len(platform.sent) == 1
 
 
 def test_clearing_a_succeeded_task_reruns_it() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from airflow_doeks.model.identity import JobIdentity
@@ -12,6 +13,8 @@ from airflow_doeks.platforms.protocol import Platform
 
 class Harness(Protocol):
     """One per platform type, in ``harness_<type>.py`` as the context manager ``harness(folder)``."""
+
+    bigger: Mapping[str, Any]  # a change of a job that makes it larger
 
     def platform(self) -> Platform:
         """Connected anew, as another worker or the triggerer would be; the same jobs are behind it."""

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import boto3
 from botocore.config import Config as BotoConfig
@@ -77,7 +77,7 @@ class World:
         """Virtual seconds so far."""
         return (self.emr.now - self.started).total_seconds()
 
-    def make(self, service: str, session: str = "session") -> Any:
+    def make(self, service: str, session: str | None = "session") -> Any:
         """A real boto3 client of this AWS."""
         return boto3.client(
             service,
@@ -136,6 +136,8 @@ def world(folder: Path, **service: Any) -> Iterator[World]:
 
 class EmrHarness:
     """The conformance suite's hand on the fake service: a job runs until the test says how it ends."""
+
+    bigger: ClassVar[dict[str, Any]] = {"executors": {"max": 3}}
 
     def __init__(self, aws: World) -> None:
         self.aws = aws

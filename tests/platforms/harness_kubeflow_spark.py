@@ -48,6 +48,7 @@ class KubeflowHarness:
     type: ClassVar[str] = "kubeflow_spark"
     kind: ClassVar[Resource] = KUBEFLOW
     job_label: ClassVar[str] = "sparkoperator.k8s.io/app-name"
+    bigger: ClassVar[Json] = {"executors": {"max": 3}}
     entry: Json = field(default_factory=dict)
     aws: Any = None  # makes clients of AWS, where a platform asks for them
     clock: Time = field(default_factory=lambda: Time(sleep=lambda _: None))
@@ -68,8 +69,13 @@ class KubeflowHarness:
     def platform(self, **entry: Any) -> SparkPlatform:
         """Connected anew."""
         logs = {"event_logs": (self.folder / "events").as_uri()}
+        found: SparkPlatform = self.connected(logs | self.entry | entry)
+        return found
+
+    def connected(self, entry: Json) -> Any:
+        """A platform of this type, connected anew."""
         module = TYPES[self.type].load()
-        config = module.Config.model_validate(ENTRY | {"type": self.type} | logs | self.entry | entry)
+        config = module.Config.model_validate(ENTRY | {"type": self.type} | entry)
         return module.Platform(config, "sales_k8s", self.clients())
 
     def clients(self) -> Clients:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from airflow_doeks.model.identity import JobIdentity
 from airflow_doeks.model.job import SparkJob
@@ -46,6 +46,8 @@ def until(is_true: Callable[[], Any]) -> None:
 
 class LocalHarness:
     """A folder of run directories."""
+
+    bigger: ClassVar[dict[str, Any]] = {"executors": {"max": 3}}
 
     def __init__(self, folder: Path) -> None:
         self.local_dir = folder / "runs with space"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from airflow_doeks.model.identity import JobIdentity
 from airflow_doeks.model.job import SparkJob
@@ -16,6 +16,8 @@ from tests.fakes.memory_platform import START, MemoryPlatform
 
 class MemoryHarness:
     """A job runs until the test says how it ends."""
+
+    bigger: ClassVar[dict[str, Any]] = {"executors": {"max": 3}}
 
     def __init__(self) -> None:
         self.memory = MemoryPlatform(script=((0, JobState.RUNNING),))
@@ -44,7 +46,7 @@ class MemoryHarness:
 
     def applications(self) -> int:
         """Jobs by token."""
-        return len(self.memory.jobs)
+        return len(self.memory.sent)
 
     def until_running(self, ref: JobRef) -> None:
         """It runs at once; the next job is submitted later."""
@@ -62,7 +64,7 @@ class MemoryHarness:
 
     def lose(self, ref: JobRef) -> None:
         """It is forgotten."""
-        self.memory.jobs = {token: job for token, job in self.memory.jobs.items() if job.ref != ref}
+        self.memory.sent = {token: job for token, job in self.memory.sent.items() if job.ref != ref}
 
     def let_cancel_happen(self, ref: JobRef) -> None:
         """A cancel pends for a while."""

@@ -17,6 +17,7 @@ from airflow_doeks.platforms.registry import TYPES
 from tests.platforms.harness_local import until
 
 HARNESSES = (
+    "apache_flink",
     "apache_spark",
     "emr_on_eks",
     "kubeflow_spark",
@@ -31,7 +32,7 @@ ValueError: no flights in 2013-13
 """
 
 
-@pytest.fixture(params=(*HARNESSES, "memory"))
+@pytest.fixture(params=(*HARNESSES, "local_flink", "memory"))
 def harness(request, tmp_path):
     """A place where jobs of one platform type run."""
     module = importlib.import_module(f"tests.platforms.harness_{request.param}")
@@ -70,7 +71,7 @@ def test_spec_hash_is_the_work(harness):
     for change in (
         {"args": ["x"]},
         {"conf": {"spark.sql.shuffle.partitions": 7}},
-        {"executors": {"max": 3}},
+        harness.bigger,
         {"env": {"A": "b"}},
     ):
         assert platform.render(harness.job(**change), harness.identity()).spec_hash != first.spec_hash, change

@@ -6,11 +6,14 @@ from urllib.parse import parse_qs, urlsplit
 import boto3
 import pytest
 
+from airflow_doeks.platforms.clients import Clients
 from airflow_doeks.platforms.kubernetes.config import Eks
 from airflow_doeks.platforms.kubernetes.eks import LIFE_SECONDS, eks_server
-from airflow_doeks.platforms.patience import Time
+from airflow_doeks.platforms.patience import Refusal, Time
 from tests.fakes.api_server import ApiServer, serving
 from tests.fakes.cluster import Cluster
+from tests.fakes.eks import ROLE
+from tests.platforms.harness_emr_on_eks import world
 from tests.platforms.harness_kubeflow_spark import KubeflowHarness
 
 ENTRY = Eks(cluster="analytics", region="us-east-1")
@@ -46,7 +49,7 @@ def aws():
 
 def test_a_token_is_a_signed_url_for_one_cluster(aws):
     """It decodes to a presigned GetCallerIdentity of the region, whose signature covers the cluster's name."""
-    server = eks_server(ENTRY, aws, None, Time())
+    server = eks_server(ENTRY, Clients(aws=aws), None, 20.0)
     kind, token = server.headers()["Authorization"].split()
     assert (kind, aws.eks.asked) == ("Bearer", ["analytics"])
     text = token.removeprefix("k8s-aws-v1.")
@@ -62,7 +65,7 @@ def test_a_token_is_renewed_before_it_ends(aws, monkeypatch):
     """At 80 % of its life a new one is made, not earlier; EKS is not asked again."""
     moment, made = [1000.0], iter("ab")
     monkeypatch.setattr("airflow_doeks.platforms.kubernetes.eks.make_token", lambda *_: next(made))
-    server = eks_server(ENTRY, aws, None, Time(monotonic=lambda: moment[0]))
+    server = eks_server(ENTRY, Clients(aws=aws, time=Time(monotonic=lambda: moment[0])), None, 20.0)
     seen = []
     for _ in range(2):
         seen.append(server.headers()["Authorization"])
@@ -72,14 +75,26 @@ def test_a_token_is_renewed_before_it_ends(aws, monkeypatch):
     assert len(aws.eks.asked) == 1
 
 
-def test_a_platform_finds_its_cluster_by_name(aws, tmp_path, monkeypatch):
-    """With `eks` no Kubernetes connection is read: the cluster's address and token serve every call."""
-    monkeypatch.setattr("airflow_doeks.platforms.kubernetes.eks.make_token", lambda *_: "a-canary-token")
-    with serving(ApiServer(Cluster())) as server:
-        aws.eks.endpoint = server.url
+@pytest.mark.parametrize("role", [None, ROLE])
+def test_a_platform_finds_its_cluster_by_name(tmp_path, role):
+    """With `eks` no Kubernetes connection is read: EKS tells the address, and the cluster takes the tokens made here.
+
+    A role is assumed first; the cluster takes no token that another signed, or that was signed for another cluster.
+    """
+    with world(tmp_path) as aws, serving(ApiServer(Cluster())) as server:
+        server.tokens = aws.aws.eks
+        aws.aws.eks.endpoint = server.url
         harness = KubeflowHarness(server, tmp_path)
-        harness.aws = aws
-        platform = harness.platform(eks=ENTRY.model_dump())
+        harness.aws = lambda service, **_: aws.make(service, session=None)
+        platform = harness.platform(eks={"cluster": "analytics", "region": "us-east-1", "role": role})
         ref = platform.submit(platform.render(harness.job(), harness.identity()))
-        assert platform.scope(ref).credentials == "eks us-east-1 analytics"
-        assert server.calls["create sparkapplications"] == 1
+        assert platform.observe(ref).ref == ref
+        assert platform.scope(ref).credentials == f"eks us-east-1 analytics {role or ''}".strip()
+        calls = aws.aws.eks.calls
+        assert (calls["eks:DescribeCluster"], calls["sts:AssumeRole"]) == (1, bool(role))
+        aws.aws.eks.takes = "another"
+        with pytest.raises(Refusal, match="401"):
+            platform.observe(ref)
+        aws.aws.eks.cluster = "another"
+        with pytest.raises(Refusal, match=r"DescribeCluster failed.*Look at `eks` of the platform: 'analytics'"):
+            harness.platform(eks=ENTRY.model_dump()).observe(ref)

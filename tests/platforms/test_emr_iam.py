@@ -11,6 +11,7 @@ import yaml
 from airflow_doeks.hooks.stores import S3Store
 from airflow_doeks.lifecycle.staging import stage
 from airflow_doeks.model.job import SparkJob
+from airflow_doeks.model.telemetry import Pod
 from tests.fakes.aws_http import serving
 from tests.fakes.emr_containers import Step
 from tests.fakes.kubernetes import FakeKubernetes
@@ -46,6 +47,7 @@ async def everything(aws: World, folder: Path) -> None:
     event_log.write_text("{}")
     store = S3Store("s3://acme-logs/spark-events", client=aws.make("s3"))
     assert store.open(next(store.list())).read() == b"{}"
+    platform.nodes([Pod(uid="1", role="executor", vcpu=None, memory_gib=None, started=aws.emr.now, node="ip-10-0-0-1")])
 
 
 async def test_the_documented_actions_are_the_calls_made(tmp_path):
@@ -55,6 +57,7 @@ async def test_the_documented_actions_are_the_calls_made(tmp_path):
         aws.kubernetes = kubernetes
         await everything(aws, tmp_path)
         made = {name if ":" in name else f"emr-containers:{name}" for name in aws.emr.calls} | set(aws.aws.s3.calls)
+        made |= set(aws.aws.ec2.calls)
     page = DOCS.read_text()
     table = page.split("### IAM actions of the connection")[1].split("`emr-containers:TagResource`")[0]
     assert set(re.findall(r"^\| `([a-z0-9-]+:\w+)`", table, re.MULTILINE)) == made

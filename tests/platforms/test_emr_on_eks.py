@@ -59,8 +59,9 @@ def test_submit_uploads_templates_and_starts_one_job(aws):
     request = platform.render(JOB, aws.identity())
     ref = platform.submit(request)
     assert ref == f"emr_on_eks://123456789012.us-east-1/{CLUSTER}/0000000000000000000"
-    url, folder = request.body["uploads"]
-    assert "terminationMessagePolicy" in aws.aws.s3.place(url).read_text()
+    driver, executor, folder = request.body["uploads"]
+    assert "terminationMessagePolicy" in aws.aws.s3.place(driver).read_text()
+    assert "DOEKS_NODE" in aws.aws.s3.place(executor).read_text()
     assert aws.aws.s3.place(folder).is_dir()
 
 
@@ -244,7 +245,7 @@ def test_cancel_may_be_called_any_time_and_twice(aws):
 
 
 def test_telemetry_gives_the_requested_pods_and_the_event_log(aws):
-    """What EMR cannot see is said; requests, the assumed node and the event log's place come from the job itself."""
+    """Requests, the assumed node and the event log's place come from the job itself; EMR shows no pods."""
     platform = aws.platform()
     job = SparkJob(
         main=JOB.main,
@@ -261,8 +262,7 @@ def test_telemetry_gives_the_requested_pods_and_the_event_log(aws):
     assert [pod.storage_gib for pod in facts.requested] == [0, 100, 100]
     assert facts.assumed_node.instance_type == "m7g.4xlarge"
     assert facts.event_log == f"s3://acme-logs/spark-events/{aws.identity().name}"
-    assert facts.pods == ()
-    assert "priced_as" in facts.why[0]
+    assert (facts.pods, facts.why) == ((), ())
 
 
 async def test_one_list_follows_many_jobs_and_describes_only_the_ended(aws):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_doeks.platforms.spark.root_cause import category_of, root_cause
+from airflow_doeks.platforms.root_cause import category_of, root_cause
 
 USER_CODE = """\
 26/11/20 19:00:00 INFO SparkContext: Running Spark version 4.3.0

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from airflow_doeks.platforms.spark.resource.failure import SECONDS
+from airflow_doeks.lifecycle.endings import failure_of, over
+from airflow_doeks.model.status import JobState
+from airflow_doeks.platforms.kubernetes.failure import SECONDS
 from tests.fakes.cluster import EVENTS, KUBEFLOW, PODS
 from tests.platforms.harness_kubeflow_spark import NAMESPACE, harness
 
@@ -17,6 +19,8 @@ Traceback (most recent call last):
     raise ValueError("no flights in 2013-13")
 ValueError: no flights in 2013-13
 """
+# What spark-submit said of a busy API server, November 2026.
+TOO_BUSY = "The timeout of 10000 ms has been exceeded when getting a connection to 10.96.0.1:443"
 
 
 @pytest.fixture
@@ -93,6 +97,7 @@ def test_what_befell_a_driver_that_is_gone(kubeflow, ref, reason, message, categ
         ('failed to run spark-submit: pods is forbidden: User "x" cannot create resource "pods"', "permission"),
         ("failed to run spark-submit: java.net.UnknownHostException: kubernetes.default.svc", "network"),
         ("failed to run spark-submit: Error: Missing application resource.", "user_code"),
+        (f"failed to run spark-submit: {TOO_BUSY}", "platform"),
     ],
 )
 def test_a_submission_that_failed(kubeflow, error, category):
@@ -114,6 +119,27 @@ def test_the_last_words_of_a_driver_without_a_log(kubeflow, ref):
     assert any('cannot get resource "pods/log"' in line for line in failure.evidence)
 
 
+@pytest.mark.parametrize(
+    ("node", "denied", "told"),
+    [
+        ("gone", set(), ("spot_loss", "its node gone is gone")),
+        ("ip-10-0-0-1", set(), ("unknown", "driver container status missing")),
+        ("gone", {"get nodes"}, ("unknown", 'is not known: .*cannot get resource "nodes"')),
+    ],
+    ids=["its node is gone", "its node is there", "nodes may not be read"],
+)
+def test_a_driver_that_went_with_its_node(kubeflow, ref, node, denied, told):
+    """A node that was deleted leaves no word but where the driver was; the operator only misses its status."""
+    driver = f"{ref.path[1]}-driver"
+    tell(kubeflow, driver, "Scheduled", f"Successfully assigned {NAMESPACE}/{driver} to {node}")
+    kubeflow.cluster.remove(PODS, NAMESPACE, driver)
+    kubeflow.move(ref, "FAILED", "driver container status missing")
+    kubeflow.server.denied = denied
+    failure = kubeflow.platform().explain(ref)
+    assert failure.category == told[0]
+    assert re.search(told[1], " ".join([failure.message, *failure.evidence]))
+
+
 def test_a_job_that_was_deleted_says_so(kubeflow, ref):
     """What is gone is told, and that nobody said why; nothing raises."""
     kubeflow.lose(ref)
@@ -122,11 +148,29 @@ def test_a_job_that_was_deleted_says_so(kubeflow, ref):
     assert "the driver's pod is gone, and its log with it" in failure.evidence
 
 
-def test_an_api_server_that_is_away_is_told(kubeflow, ref, monkeypatch):
+def test_what_kept_a_job_from_coming_up_outlives_its_cancel(kubeflow):
+    """At its start-up time-out a job's pods go, and with them the cause: the event of the cancel has kept it."""
+    platform = kubeflow.platform()
+    ref = platform.submit(platform.render(kubeflow.job(), kubeflow.identity()))
+    driver = f"{ref.path[1]}-driver"
+    kubeflow.move(ref, "SUBMITTED")
+    tell(kubeflow, driver, "Failed", 'Failed to pull image "acme/spark:9": not found')
+    platform.cancel(ref)
+    kubeflow.let_cancel_happen(ref)
+    status, explained = platform.observe(ref), platform.explain(ref)
+    assert (status.state, explained.category) == (JobState.CANCELLED, "cancelled")
+    failure = failure_of(over("startup_timeout"), status, explained, "startup_timeout")
+    assert failure.category == "timeout"
+    assert re.fullmatch(
+        r"used up its startup_timeout and was cancelled; before that: image: .*Failed to pull image .*not found.*",
+        failure.message,
+    )
+
+
+def test_an_api_server_that_is_away_is_told(kubeflow, ref):
     """An explanation takes its time at most, and says what it could not read."""
-    monkeypatch.setattr("airflow_doeks.platforms.spark.resource.failure.SECONDS", 0.5)
     kubeflow.server.outages = 10**6
-    failure = kubeflow.platform().explain(ref)
+    failure = kubeflow.platform().explain(ref, 0.5)
     assert SECONDS == 20
     assert failure.category == "unknown"
     assert any("could not be read" in line or "not everything" in line for line in failure.evidence)

@@ -54,3 +54,11 @@ def test_several_versions_and_images_share_a_namespace(operator):
 def test_templates_are_left_for_later(operator):
     """What Airflow renders is checked when it is rendered."""
     assert findings(operator, {"main": "{{ params.main }}", "image": "{{ params.image }}"}, code=None) == []
+
+
+@pytest.mark.parametrize(("image", "found"), [("acme/spark:3.5.9", True), ("acme/spark:4.2.0", False)])
+def test_a_gang_that_spark_would_not_make_is_refused(image, found):
+    """Spark before 4.2 reads no PodGroup from a property; Kubeflow's operator makes it itself, whatever Spark is."""
+    told = [message for _, message in findings("apache_spark", {"presets": ["volcano"]}, image=image)]
+    assert told == (["Spark 3.5.9 makes no PodGroup from a property"] if found else [])
+    assert findings("kubeflow_spark", {"presets": ["volcano"]}, image=image) == []

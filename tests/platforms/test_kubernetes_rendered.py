@@ -13,17 +13,22 @@ from typing import Any
 import pytest
 import yaml
 
+from airflow_doeks.model.engine import load
 from airflow_doeks.model.identity import JobIdentity
-from airflow_doeks.model.job import SparkJob
 from airflow_doeks.platforms.clients import Clients
 from airflow_doeks.platforms.registry import TYPES
 from airflow_doeks.platforms.spark.presets import PRESETS
 from tests.fakes.definitions import folder, violations
 
 FOLDER = Path(__file__).parent / "rendered"
-OPERATORS = ("apache_spark", "kubeflow_spark")
+OPERATORS = ("apache_flink", "apache_spark", "kubeflow_spark")
 CASES = [case for name in OPERATORS for case in sorted((FOLDER / name).glob("*.yaml"))]
-ENTRY = {"namespace": "sales", "image": "acme/spark:3.5.9", "event_logs": "s3://acme-logs/spark-events/"}
+_SPARK = {"namespace": "sales", "image": "acme/spark:3.5.9", "event_logs": "s3://acme-logs/spark-events/"}
+ENTRIES = {
+    "apache_flink": {"namespace": "sales", "image": "acme/flink:1.20.1"},
+    "apache_spark": _SPARK,
+    "kubeflow_spark": _SPARK,
+}
 IDENTITY = JobIdentity(
     instance="prod-eu",
     dag_id="sales.daily_orders",
@@ -45,8 +50,10 @@ def rendered(case: Path) -> dict[str, Any]:
     """The request of a case, as plain data."""
     text = yaml.safe_load(case.read_text())
     module = TYPES[case.parent.name].load()
-    config = module.Config.model_validate({"type": case.parent.name} | ENTRY | text["platform"])
-    request = module.Platform(config, "sales_k8s", Clients()).render(SparkJob.of_rendered(text["job"]), IDENTITY)
+    config = module.Config.model_validate({"type": case.parent.name} | ENTRIES[case.parent.name] | text["platform"])
+    [engine] = TYPES[case.parent.name].engines
+    job = load(engine.noun).of_rendered(text["job"])
+    request = module.Platform(config, "sales_k8s", Clients()).render(job, IDENTITY)
     return {"name": request.name, "spec_hash": request.spec_hash, **request.body}
 
 
@@ -64,7 +71,7 @@ def test_every_request_fits_the_definition(case):
     assert violations(rendered(case)["resource"]) == []
 
 
-@pytest.mark.parametrize("operator", OPERATORS)
+@pytest.mark.parametrize("operator", [name for name in OPERATORS if ENTRIES[name] is _SPARK])
 def test_every_preset_is_rendered(operator):
     """No preset is left out of the cases, so that each is held against the operator's definition."""
     jobs = [yaml.safe_load(case.read_text())["job"] for case in CASES if case.parent.name == operator]

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from airflow_doeks.model.engine import ENGINES, SPARK, load
 from airflow_doeks.model.errors import PlatformError, SpecError
 from airflow_doeks.model.identity import JobIdentity
 from airflow_doeks.model.job import SparkJob
@@ -63,7 +64,7 @@ def test_a_job_renders_to_exactly_this_request(case):
     """A job and an attempt give the same request, to the letter, on every machine."""
     text = yaml.safe_load(case.read_text())
     platform = Platform(Config(type="local"), "laptop", Clients(local_dir="/opt/airflow/doeks"))
-    job = SparkJob.of_rendered(text["job"])
+    job = load(ENGINES[text.get("engine", SPARK.name)].noun).of_rendered(text["job"])
     request = platform.render(job.model_copy(update={"sql_text": text.get("sql_text")}), IDENTITY)
     assert {"name": request.name, "spec_hash": request.spec_hash, **request.body} == text["request"]
 
@@ -255,6 +256,32 @@ def test_arguments_and_environment_arrive_unchanged(jobs, monkeypatch):
     assert not (jobs.run(ref) / "pwned").exists()
 
 
+def test_a_secret_is_taken_from_the_worker_or_a_connection(jobs, monkeypatch):
+    """One file serves laptop and cluster: the value reaches the job and stands in no file of ours."""
+    monkeypatch.setenv("DB_PASSWORD", "hunter2")
+    platform = jobs.platform()
+    platform._secret = {"warehouse": "hunter3"}.__getitem__
+    secrets = {
+        "DB": {"k8s": "db/password", "env": "DB_PASSWORD"},
+        "WAREHOUSE": {"k8s": "warehouse/password", "env": "NOT_SET", "connection": "warehouse"},
+    }
+    ref = platform.submit(platform.render(jobs.job(secrets=secrets), jobs.identity()))
+    jobs.until_running(ref)
+    environment = (jobs.run(ref) / "environment").read_text()
+    assert "DB=hunter2\n" in environment
+    assert "WAREHOUSE=hunter3\n" in environment
+    ours = [file for file in jobs.run(ref).iterdir() if file.is_file() and file.name not in ("environment", "argv")]
+    assert not [file.name for file in ours if b"hunter" in file.read_bytes()]
+
+
+def test_a_secret_that_is_not_there_is_refused(jobs):
+    """By its name, before anything is made."""
+    with pytest.raises(SpecError, match=r"^secrets.DB: the worker's environment has no variable NOT_SET$"):
+        submit(jobs, secrets={"DB": {"k8s": "db/password", "env": "NOT_SET"}})
+    with pytest.raises(SpecError, match=r"^secrets.DB: platform type local has no Kubernetes secrets; add env: "):
+        submit(jobs, secrets={"DB": {"k8s": "db/password"}})
+
+
 def test_a_job_is_given_named_variables_only(jobs, monkeypatch):
     """Whatever keys the worker holds stay with it, unless the platform's entry names them; its request is its own."""
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hunter2")
@@ -397,9 +424,9 @@ def test_secrets_are_refused():
     (finding,) = check_job(Config(type="local"), SparkJob.of_rendered(job).plain())
     assert (finding.path, finding.help) == (
         "secrets.PASSWORD",
-        "pass a value in `env`, or use a platform on Kubernetes",
+        "add env: VARIABLE of the worker, or connection: ID of Airflow",
     )
-    with pytest.raises(SpecError, match=r"secrets\.PASSWORD: secrets are Kubernetes secrets"):
+    with pytest.raises(SpecError, match=r"secrets\.PASSWORD: platform type local has no"):
         Platform(Config(type="local"), "laptop", Clients(local_dir="/x")).render(SparkJob.of_rendered(job), IDENTITY)
 
 

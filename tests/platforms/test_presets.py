@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from datetime import datetime, timezone
 from itertools import combinations
 from pathlib import Path
 
 import pytest
 
+from airflow_doeks.event_log.executors import Executors
 from airflow_doeks.model.errors import SpecError
 from airflow_doeks.model.job import SparkJob
 from airflow_doeks.platforms.kubernetes.pod_template import merged, pod_template
+from airflow_doeks.platforms.kubernetes.sightings import life_of
 from airflow_doeks.platforms.protocol import JobValues
 from airflow_doeks.platforms.spark.conf import memory_bytes, sizing_conf, split_memory
-from airflow_doeks.platforms.spark.presets import (
-    PRESETS,
-    ROLES,
-    Surroundings,
-    effect_of,
-    preset_findings,
-)
+from airflow_doeks.platforms.spark.effects import ROLES, Surroundings
+from airflow_doeks.platforms.spark.gang import POD_GROUP
+from airflow_doeks.platforms.spark.pods import pod_conf, requested_pods
+from airflow_doeks.platforms.spark.presets import PRESETS, effect_of, preset_findings
+from airflow_doeks.platforms.spark.resource.names import SPARK_PODS
 
+START = datetime(2026, 11, 20, tzinfo=timezone.utc)
 AROUND = Surroundings(queue="root.sales")
 
 
@@ -152,29 +155,39 @@ def test_every_other_pair_of_presets_composes():
     """All pairs but the excluded ones set no property to two values and make valid templates of both roles."""
     excluded = 0
     for pair in combinations(PRESETS, 2):
-        both = job(*pair)
-        if preset_findings(both, AROUND):
+        both, around = job(*pair, executors={"gpu": 1}), replace(AROUND, gpu_claim_template="one")
+        if preset_findings(both, around):
             excluded += 1
             continue
-        effect = effect_of(both, AROUND)
-        singles = [PRESETS[name](both, AROUND) for name in pair]
+        effect = effect_of(both, around)
+        singles = [PRESETS[name](both, around) for name in pair]
         assert all(single.conf.items() <= effect.conf.items() for single in singles)
         for role in ROLES:
             template = pod_template(role, effect.pods.get(role, ()))
             assert template is None or len(template["spec"]["containers"]) == 1
-    assert excluded == 5
+    assert excluded == 9
 
 
 def test_every_spark_property_of_every_preset_exists():
-    """No preset sets a property that Spark 3.5 does not read (lists extracted from its jars)."""
+    """No preset sets a property that Spark 3.5 does not read, Volcano's 4.x (lists extracted from their jars)."""
     import os
 
     shared = Path(os.environ.get("DOEKS_SHARED", Path(__file__).parents[3] / "shared"))
     listed = shared / "reference" / "spark-conf-keys-3.5.txt"
     if not listed.is_file():
         pytest.skip("DOEKS_SHARED does not name the folder of extracted keys")
-    known = set(listed.read_text().split())
-    open_ended = (".node.selector.", ".annotation.", ".label.", ".volumes.", "spark.metrics.conf.")
+    known = set(listed.read_text().split()) | {POD_GROUP} & set(
+        listed.with_stem("spark-conf-keys-4").read_text().split()
+    )
+    open_ended = (
+        ".node.selector.",
+        ".annotation.",
+        ".label.",
+        ".volumes.",
+        ".resource.gpu.",
+        "spark.metrics.conf.",
+        "spark.rapids.",
+    )
     for name, preset in PRESETS.items():
         for key in preset(job(), AROUND).conf:
             assert key in known or any(part in key for part in open_ended), f"{name}: {key}"
@@ -186,3 +199,68 @@ def test_templates_merge_deeply():
         "a": {"x": 1, "l": [1, 2], "y": 2},
         "b": 2,
     }
+
+
+def test_a_volcano_gang_is_as_large_as_what_must_start():
+    """Its PodGroup wants room for driver, least executors and their GPUs; one member starts, the driver."""
+    around = Surroundings(queue="sales", priority_class="etl-high")
+    asked = job("volcano", executors={"min": 4, "max": 20, "cpu": 4, "memory": "16Gi", "gpu": 1})
+    conf = effect_of(asked, around).conf
+    group = json.loads(conf["spark.kubernetes.scheduler.volcano.podGroupTemplateJson"])
+    least = {"cpu": "17000m", "memory": "67584Mi", "nvidia.com/gpu": "4"}
+    wanted = {"minMember": 1, "minResources": least, "queue": "sales", "priorityClassName": "etl-high"}
+    assert group == {"apiVersion": "scheduling.volcano.sh/v1beta1", "kind": "PodGroup", "spec": wanted}
+    assert conf["spark.kubernetes.scheduler.name"] == "volcano"
+
+
+@pytest.mark.parametrize(("nodes", "label"), [("karpenter", "reserved"), ("managed", "CAPACITY_BLOCK")])
+def test_reserved_executors_wait_for_what_is_reserved(nodes, label):
+    """Capacity blocks and reservations are one capacity type, the driver stays on demand."""
+    conf = effect_of(job("reserved"), Surroundings(nodes=nodes)).conf
+    assert [value for key, value in conf.items() if ".executor.node.selector." in key] == [label]
+    assert preset_findings(job("reserved", "spot"), AROUND)[0].message == "reserved and spot exclude each other"
+
+
+@pytest.mark.parametrize(
+    ("presets", "gpu", "template", "message"),
+    [
+        (("rapids",), 0, None, "rapids needs a GPU"),
+        (("gpu_claim",), 0, "one", "gpu_claim needs a GPU"),
+        (("gpu_claim",), 1, None, "the platform names no ResourceClaimTemplate"),
+        (("rapids", "gpu_claim", "gpu_nodes"), 1, "one", None),
+    ],
+)
+def test_gpu_presets_ask_for_gpus(presets, gpu, template, message):
+    """A preset for GPUs without one, or a claim without its template, is told before the job is sent."""
+    found = preset_findings(job(*presets, executors={"gpu": gpu}), Surroundings(gpu_claim_template=template))
+    assert [finding.message for finding in found] == ([message] if message else [])
+
+
+def test_gpus_are_counted_however_they_are_asked_for():
+    """By a device plugin's resource or by claims: what is priced has as many GPUs as the job asked for."""
+    counts = []
+    for presets in ((), ("gpu_claim",)):
+        asked = job(*presets, executors={"gpu": 2, "max": 1})
+        effect = effect_of(asked, Surroundings(gpu_claim_template="one"))
+        conf = {**effect.conf, **sizing_conf(asked), **pod_conf(asked, "185:0")}
+        pods = requested_pods(conf, since=None, until=None, node_labels="karpenter").pods
+        summary = Executors(conf=conf)
+        summary.added({"Executor ID": "1", "Timestamp": 1, "Executor Info": {"Total Cores": 1}})
+        seen = life_of(pod_with(effect, conf), SPARK_PODS, is_gone=False, now=START)
+        counts.append((pods[1].gpu, summary.pods(None, None, [])[1].gpu, seen.pod.gpu))
+    assert counts == [(2, 2, 2), (2, 2, 2)]
+
+
+def pod_with(effect, conf):
+    """An executor's pod as Spark makes it of these properties."""
+    start = "spark.kubernetes.executor.annotation."
+    requests = {"cpu": "1", "memory": "2Gi"}
+    if "spark.executor.resource.gpu.vendor" in conf:
+        requests["nvidia.com/gpu"] = conf["spark.executor.resource.gpu.amount"]
+    template = pod_template("executor", effect.pods.get("executor", ())) or {"spec": {"containers": [{}]}}
+    [container] = template["spec"]["containers"]
+    claims = container.get("resources", {})
+    container["resources"] = {**claims, "requests": requests}
+    annotations = {key[len(start) :]: value for key, value in conf.items() if key.startswith(start)}
+    metadata = {"uid": "1", "labels": {"spark-role": "executor"}, "annotations": annotations}
+    return {"metadata": metadata, "spec": template["spec"]}

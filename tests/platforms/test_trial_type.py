@@ -82,7 +82,7 @@ def test_render_shows_its_request():
     assert result.exit_code == 0
     request = yaml.safe_load(result.stdout)["clean"]["request"]
     assert (request["type"], request["body"]["args"]) == ("memory", ["a"])
-    assert PLACES["here"].jobs == {}
+    assert PLACES["here"].sent == {}
 
 
 def test_the_docs_tell_of_it(tools):

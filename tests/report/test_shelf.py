@@ -153,6 +153,24 @@ def test_a_half_written_object_hides_no_other(shelf, ledger, caplog):
     assert sorted(line.getMessage().split(".json")[0][-1] for line in caplog.records) == ["b", "c", "d"]
 
 
+def test_an_object_that_cannot_be_read_for_now_is_read_later(shelf, ledger, changes, clock):
+    """A store that fails once for one object hides its records until the next look, not for ever."""
+    ledger.write(record("a"))
+    ledger.write(record("b"))
+    away = iter(["b.json"])
+
+    class Failing(LocalStore):
+        def open(self, name):
+            if name.endswith("b.json") and next(away, None):
+                raise OSError(name)
+            return super().open(name)
+
+    changes._ledger = Ledger(Failing(ledger.store.root))
+    assert seen(shelf, TODAY) == {"a": 1}
+    clock.now += 3
+    assert seen(shelf, TODAY) == {"a": 1, "b": 1}
+
+
 @pytest.mark.parametrize("days", [(TODAY - timedelta(days=1), TODAY), (TODAY, TODAY - timedelta(days=1))])
 def test_a_record_on_both_sides_of_midnight_counts_once(shelf, ledger, days):
     """The same record in two days' folders is its newest revision, whichever day holds it."""

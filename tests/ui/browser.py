@@ -1,34 +1,61 @@
-"""A real headless Chromium, driven over its DevTools protocol: what a page requested, logged, drew and shows."""
+"""A real headless Chromium, driven over its DevTools protocol: what a page requested, logged, drew and shows.
+
+Commands and answers are JSON on two pipes, each ended by a zero byte, so nothing need be installed beside it.
+"""
 
 from __future__ import annotations
 
 import base64
+import fcntl
 import itertools
 import json
-import re
+import os
+import select
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 PROGRAM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 _FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking")
-_ADDRESS = re.compile(r"DevTools listening on (ws://\S+)")
+# Chromium reads commands from descriptor 3 and writes answers to 4.
+_LISTEN = "import os, sys; os.dup2({}, 3); os.dup2({}, 4); os.execv(sys.argv[1], sys.argv[1:])"
+
+
+class Pipes:
+    """Both ways to a browser."""
+
+    def __init__(self, commands: int, answers: int) -> None:
+        self._commands, self._answers, self._heard = commands, answers, b""
+
+    def send(self, message: str) -> None:
+        """One command."""
+        waiting = message.encode() + b"\0"
+        while waiting:
+            waiting = waiting[os.write(self._commands, waiting) :]
+
+    def hear(self, seconds: float = 60) -> str:
+        """One answer or event; fails if none comes in time."""
+        while b"\0" not in self._heard:
+            assert select.select([self._answers], [], [], seconds)[0], f"the browser says nothing for {seconds} s"
+            found = os.read(self._answers, 1 << 20)
+            assert found, "the browser is gone"
+            self._heard += found
+        message, _, self._heard = self._heard.partition(b"\0")
+        return message.decode()
 
 
 class Tab:
     """One page; ``errors`` and ``hosts`` are what it logged as an error and whom it asked, since it was opened."""
 
-    def __init__(self, address: str) -> None:
-        from websockets.sync.client import connect  # Airflow 2 has none, where pages are not looked at
-
-        self._open = ExitStack()
-        self._socket = self._open.enter_context(connect(address, max_size=None))
+    def __init__(self, pipes: Pipes) -> None:
+        self._pipes = pipes
         self._numbers = itertools.count(1)
         self._session: str | None = None
         self.errors: list[str] = []
@@ -43,9 +70,9 @@ class Tab:
         """Answer of one command."""
         number = next(self._numbers)
         message = {"id": number, "method": method, "params": parameters}
-        self._socket.send(json.dumps(message | ({"sessionId": self._session} if self._session else {})))
+        self._pipes.send(json.dumps(message | ({"sessionId": self._session} if self._session else {})))
         while True:
-            heard = json.loads(self._socket.recv(timeout=60))
+            heard = json.loads(self._pipes.hear())
             if heard.get("id") == number:
                 assert "error" not in heard, f"{method}: {heard['error']}"
                 return dict(heard["result"])
@@ -89,24 +116,38 @@ class Tab:
 
     def picture(self, path: Path, *, whole: bool = True) -> None:
         """A PNG of the page, as long as it is."""
-        taken = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
+        self.call("Page.bringToFront")
+        size = self.call("Page.getLayoutMetrics")["cssContentSize"]
+        clip = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}
+        options = {"clip": clip, "captureBeyondViewport": True} if whole else {}
+        taken = self.call("Page.captureScreenshot", format="png", **options)
         path.write_bytes(base64.b64decode(taken["data"]))
 
-    def close(self) -> None:
-        """Forget the page."""
-        self._open.close()
+    def cookies(self) -> str:
+        """What the page's site knows its reader by, as a header's value."""
+        return "; ".join(f"{one['name']}={one['value']}" for one in self.call("Network.getCookies")["cookies"])
 
 
 @contextmanager
-def browser() -> Iterator[str]:
-    """The address of a Chromium that runs for as long as the block."""
+def browser() -> Iterator[Pipes]:
+    """Pipes to a Chromium that runs for as long as the block."""
     assert PROGRAM, "no Chromium on this machine"
     with tempfile.TemporaryDirectory(prefix="doeks-chromium-", ignore_cleanup_errors=True) as profile:
-        command = [PROGRAM, *_FLAGS, "--remote-debugging-port=0", f"--user-data-dir={profile}", "about:blank"]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        ends = [*os.pipe(), *os.pipe()]
+        theirs = [fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in (ends[0], ends[3])]
+        command = [PROGRAM, *_FLAGS, "--remote-debugging-pipe", f"--user-data-dir={profile}", "about:blank"]
+        process = subprocess.Popen(
+            [sys.executable, "-c", _LISTEN.format(*theirs), *command],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            pass_fds=theirs,
+        )
+        for end in (ends[0], ends[3], *theirs):
+            os.close(end)
         try:
-            assert process.stderr
-            yield next(match[1] for line in process.stderr if (match := _ADDRESS.search(line)))
+            yield Pipes(ends[1], ends[2])
         finally:
             process.terminate()
             process.wait(20)
+            os.close(ends[1])
+            os.close(ends[2])

@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 
 from airflow_doeks.model.lineage import Dataset, Lineage
+from airflow_doeks.model.record import Cost
 from airflow_doeks.model.status import JobState
 from airflow_doeks.report.entry import entry_of
 from airflow_doeks.ui.blocks import Chart
@@ -76,9 +77,9 @@ def test_a_dataset_costs_itself_and_everything_upstream(entries):
     told = facts(page, "In this time")
     assert (told["Cost of itself, USD"], told["With everything upstream, USD"]) == ("3.00", "8.00")
     assert texts(page.table("upstream")) == [
-        ["s3://lake/joined", "3.00"],
-        ["s3://lake/clean", "5.00"],
-        ["s3://lake/raw", "no job here wrote it"],
+        ["s3://lake/joined", "3.00", "100.0%", "3.00"],
+        ["s3://lake/clean", "5.00", "100.0%", "5.00"],
+        ["s3://lake/raw", "no job here wrote it", "100.0%", "?"],
     ]
     assert [row[0] for row in texts(page.table("writers"))] == ["growth.clean"]
 
@@ -98,4 +99,17 @@ def test_graviton_is_known_by_the_name_of_the_family():
         "m7g.xlarge",
         "c6gd.metal",
         "x2gd.medium",
+    ]
+
+
+def test_the_share_of_graviton_says_what_is_not_known(record):
+    """vCPU-hours by processor; a job whose instance types are not in its record is unknown, not other."""
+    priced = {"a": "m7g.xlarge", "b": "m7i.large", "c": None, "d": "m7g.xlarge, m7i.large"}
+    entries = [
+        entry_of(record(key, cost=Cost(usd_total=Decimal(1), priced_as=priced_as))) for key, priced_as in priced.items()
+    ]
+    assert texts(costs_page(entries, WEEK).table("processors")) == [
+        ["unknown", "4.00", "50.0%"],
+        ["Graviton (ARM)", "2.00", "25.0%"],
+        ["other than Graviton", "2.00", "25.0%"],
     ]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 
+from airflow_doeks.model.record import JobFailure
 from airflow_doeks.model.status import JobState
 from airflow_doeks.report.entry import entry_of
-from airflow_doeks.ui.blocks import Chart
+from airflow_doeks.ui.blocks import Chart, Facts
+from airflow_doeks.ui.pages.airflow_facts import Announced, Missed, RunTimes, TaskTimes
 from airflow_doeks.ui.pages.dag import dag_page
-from airflow_doeks.ui.pages.run import RunTimes, run_page
-from airflow_doeks.ui.pages.tasks_of_run import TaskTimes
+from airflow_doeks.ui.pages.run import run_page
 from tests.ui.conftest import NOON
 from tests.ui.test_task_page import facts, notices, texts
 
@@ -86,4 +88,35 @@ def test_where_cost_jumped_the_page_says_what_changed(record):
 def test_waits_are_percentiles_of_what_is_known(record):
     """p50 and p95 of queue, start and run; a job that has not started adds nothing."""
     page = dag_page("sales", [entry_of(record("a")), entry_of(record("b", minutes=9))])
-    assert texts(page.table("waits")) == [["clean", "2", "20.0 s", "20.0 s", "10.0 s", "10.0 s", "1 min", "1 min"]]
+    assert texts(page.table("waits")) == [["clean", "2", "0", "20.0 s", "20.0 s", "10.0 s", "10.0 s", "1 min", "1 min"]]
+
+
+def test_a_run_stands_beside_its_estimate_and_its_budget(record):
+    """Sums of what its tasks were estimated and may cost, with how many have none; unknown where none has."""
+    priced = record("a", "3")
+    priced = priced.model_copy(update={"cost": priced.cost.model_copy(update={"estimate_usd": Decimal("1.2")})})
+    entries = [entry_of(priced), entry_of(record("b", "4", task="load"))]
+    run = RunTimes("r1", "success", at(0), at(7))
+    told = {("clean", -1): Announced(budget_usd=Decimal(5)), ("load", -1): Announced(budget_usd=Decimal(1))}
+    shown = next(
+        block for block in run_page("sales", run, [], entries, (), announced=told).blocks if isinstance(block, Facts)
+    )
+    found = {fact.name: fact for fact in shown.facts}
+    assert (found["Estimate, USD"].cell.text, found["Estimate, USD"].hint[:6]) == ("1.20", "1 of 2")
+    assert (found["Budget, USD"].cell.text, found["Budget, USD"].cell.tone) == ("6.00", "bad")
+    shown = facts(run_page("sales", run, [], entries[1:], ()), "This run")
+    assert (shown["Estimate, USD"], shown["Budget, USD"]) == ("?", "none")
+
+
+def test_missed_deadlines_are_listed_and_jobs_out_of_time_counted(record):
+    """How late each run was; an Airflow that knows no deadlines has none to show, and says that it cannot know."""
+    failed = record("b", minutes=9, state=JobState.FAILED)
+    late = failed.model_copy(update={"failure": JobFailure(category="timeout", message="run_timeout of 1 h")})
+    missed = [Missed("r2", at(60), None), Missed("r1", at(0), at(5))]
+    page = dag_page("sales", [entry_of(record("a")), entry_of(late)], (), missed)
+    assert [(row[0], row[2][:7], row[3]) for row in texts(page.table("misses"))] == [
+        ("r2", "not yet", "?"),
+        ("r1", "2026-11", "5 min"),
+    ]
+    assert texts(page.table("waits"))[0][1:3] == ["2", "1"]
+    assert "not known" in dag_page("sales", [], (), None).table("misses").empty

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 
 import pytest
@@ -9,9 +10,9 @@ import pytest
 from airflow_doeks.hooks.stores import LocalStore
 from airflow_doeks.ledger import Ledger
 from airflow_doeks.ledger.changes import Changes
+from airflow_doeks.lifecycle.records import record_id
 from airflow_doeks.report.shelf import Shelf
-from airflow_doeks.ui.pages.run import RunTimes
-from airflow_doeks.ui.pages.tasks_of_run import TaskTimes
+from airflow_doeks.ui.pages.airflow_facts import Announced, RunTimes, TaskTimes
 from airflow_doeks.ui.site import Site
 from tests.ui.conftest import NOON
 
@@ -28,8 +29,11 @@ class Metadata:
     def tries_of(self, dag_id, run_id):
         return [TaskTimes("clean", -1, 1, "success", NOON, NOON + timedelta(minutes=9))] if run_id == "r1" else []
 
-    def job_links(self, *place):
-        return {"Spark UI": "https://spark.example/1"}
+    def announced(self, dag_id, run_id):
+        return {("clean", -1): Announced({"Spark UI": "https://spark.example/1"}, "sales.yaml:7:3")}
+
+    def missed_deadlines(self, dag_id, since, until):
+        return None
 
 
 @pytest.fixture
@@ -186,3 +190,37 @@ def test_a_run_that_airflow_has_forgotten_is_found_by_its_id(site, ledger, recor
     run = "scheduled__2026-11-20T00:00:00+00:00"
     ledger.write(record("a", "1.25", run=run))
     assert "1.25" in site.answer("run", {"dag_id": "sales", "run_id": run}, everything).body
+
+
+def test_the_newest_job_is_shown_before_the_ledger_is_read(ledger, record, monkeypatch):
+    """Right after a start the pages of a task and of its run have its dollars, and say that more is being read."""
+    ref, go_on = "local://h/j", threading.Event()
+
+    class Telling(Metadata):
+        def announced(self, dag_id, run_id):
+            return {("clean", -1): Announced(ref=ref, submitted=NOON)}
+
+    ledger.write(record(record_id(ref, ""), "1.25"))
+    listed = ledger.store.stamped
+    monkeypatch.setattr(ledger.store, "stamped", lambda prefix: go_on.wait(60) and listed(prefix))
+    site = Site(ledger, Shelf(Changes(ledger.store), today=NOON.date), Telling(), now=lambda: NOON)
+    try:
+        for name in ("task", "run"):
+            body = site.answer(name, TASK, everything).body
+            assert ("1.25" in body, "still being read" in body) == (True, True), name
+    finally:
+        go_on.set()
+
+
+def test_an_xcom_shows_no_job_of_another_dag(ledger, record):
+    """Any task may write the XCom that names its job: a record of a DAG that the person may not read stays away."""
+    ref = "local://h/j"
+
+    class Telling(Metadata):
+        def announced(self, dag_id, run_id):
+            return {("clean", -1): Announced(ref=ref, submitted=NOON)}
+
+    ledger.write(record(record_id(ref, ""), "1.25", dag="payroll"))
+    site = Site(ledger, Shelf(Changes(ledger.store), today=NOON.date), Telling(), now=lambda: NOON)
+    for name in ("task", "run"):
+        assert "1.25" not in site.answer(name, TASK, everything).body, name

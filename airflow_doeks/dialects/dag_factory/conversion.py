@@ -191,7 +191,7 @@ def _inherited(task: Mapping[str, Any], arguments: Mapping[str, Any], groups: _E
 def _unused(layer: str, arguments: Mapping[str, Any], used: Container[tuple[str, str]]) -> list[Note]:
     """Notes for arguments of `default_args` that no task takes."""
     rest = {key: value for key, value in arguments.items() if (layer, key) not in used}
-    return settings.settings_of(rest, settings.DEFAULT_ARGS)[1]
+    return settings.settings_of(rest, {})[1]
 
 
 def _put(tree: dict[str, Any], path: str, entry: dict[str, Any]) -> None:

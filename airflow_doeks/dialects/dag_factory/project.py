@@ -11,6 +11,7 @@ from airflow_doeks.dialects.dag_factory.notes import Note, lost
 from airflow_doeks.language.operators import aliases, is_allowed
 from airflow_doeks.language.rules import rule_of
 from airflow_doeks.model.engine import SPARK
+from airflow_doeks.model.plan import FUNCTIONS
 from airflow_doeks.platforms.registry import EMBEDDED
 
 _TYPE = "emr_on_eks"
@@ -91,9 +92,10 @@ def needs_of(
     tasks = list(tasks)
     names = {task["uses"] for task in tasks if "uses" in task}
     paths = {name: aliases()[name].path if name in aliases() else name for name in names}
-    refused = frozenset(name for name, path in paths.items() if not is_allowed(name, path, ()))
+    refused = {name for name, path in paths.items() if not is_allowed(name, path, ())}
+    refused |= {FUNCTIONS[0] for task in tasks if any(kind in task for kind in FUNCTIONS)}
     named = {name: entry for name, entry in platforms.items() if name in used}
-    return Needs(named, refused, any(SPARK.name in task for task in tasks))
+    return Needs(named, frozenset(refused), any(SPARK.name in task for task in tasks))
 
 
 def project_text(needs: Iterable[Needs]) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from airflow_doeks.dialects.dag_factory.assets import Condition, NotAssets, condition_of
 from airflow_doeks.dialects.dag_factory.notes import Handler, Note, Taken, left_over, lost
 from airflow_doeks.dialects.dag_factory.values import type_of
-from airflow_doeks.language.times import cron_of
+from airflow_doeks.language.times import WITHOUT_CLOCK, cron_of
 
 Covers = Literal["previous_interval", "trigger_time"]
 _INTERVALS = Note(
@@ -17,10 +17,6 @@ _INTERVALS = Note(
 )
 _UNSET = Note("the source has no `schedule`: Airflow 2 ran it daily, Airflow 3 and this file run it by hand")
 _BY_HAND = "it runs by hand until you write a cron or assets"
-_NO_CRON = {  # presets of Airflow that are no cron -> what comes near
-    "@once": "a run is started by hand, or by what it waits for as assets",
-    "@continuous": "write a cron, and max_active_runs: 1",
-}
 _SYNONYMS = {"@midnight": "@daily", "@annually": "@yearly"}  # croniter's words -> Airflow's
 
 
@@ -51,8 +47,8 @@ def _by_text(key: str, text: str) -> Taken:
     word = _SYNONYMS.get(text.strip(), text.strip())
     if word.lower() == "none":
         return Taken({"schedule": None})
-    if word in _NO_CRON:
-        return Taken(notes=(lost(key, text, f"{_BY_HAND}; {_NO_CRON[word]}"),))
+    if word in WITHOUT_CLOCK:
+        return Taken({"schedule": word})
     try:
         cron_of(word)
     except ValueError:
@@ -65,14 +61,11 @@ def _by_assets(key: str, value: Any) -> Taken:
         condition, notes = condition_of(value)
     except NotAssets:
         return Taken(notes=(lost(key, value, _BY_HAND),))
-    return _written(key, value, condition, notes)
+    return Taken({"schedule": {"assets": _plain(condition)}}, notes=notes)
 
 
-def _written(key: str, value: Any, condition: Condition, notes: tuple[Note, ...]) -> Taken:
-    if not all(isinstance(part, str) for part in condition.parts):
-        why = f"it means {condition}, and `assets` has any or all, not one inside the other; {_BY_HAND}"
-        return Taken(notes=(lost(key, value, why), *notes))
-    return Taken({"schedule": {"assets": {condition.word: list(condition.parts)}}}, notes=notes)
+def _plain(condition: Condition) -> dict[str, Any]:
+    return {condition.word: [part if isinstance(part, str) else _plain(part) for part in condition.parts]}
 
 
 def _by_datasets(key: str, schedule: Mapping[str, Any]) -> Taken:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from airflow_doeks.dialects.dag_factory.assets import asset_list
-from airflow_doeks.dialects.dag_factory.notes import Handler, Note, Taken, left_over, lost, nowhere
+from airflow_doeks.dialects.dag_factory.notes import Handler, Note, Taken, left_over, lost, nowhere, one_line
 from airflow_doeks.dialects.dag_factory.values import (
     a_date,
     a_duration,
@@ -16,11 +16,27 @@ from airflow_doeks.dialects.dag_factory.values import (
     without_objects,
 )
 from airflow_doeks.language.layers import merge
+from airflow_doeks.model.plan import ARGUMENTS, DURATIONS
 
 PYTHON = "a pipeline holds no Python"
 _CALLBACK = nowhere(f"{PYTHON}; Airflow's notifiers belong to a listener or to the platform's alerts")
 _RETIRED = nowhere("Airflow 3 no longer has it")
 _FILE_IS_DOC = nowhere("this file with its comments is what Airflow shows")
+
+
+def _argument(name: str) -> Handler:
+    """The handler of an argument that ours takes under the same name."""
+    if name == "queue":
+        return _queue
+    return a_duration(name) if name in DURATIONS else as_it_is(name)
+
+
+def _queue(key: str, value: Any) -> Taken:
+    taken = as_it_is(key)(key, value)
+    served = Note(f"`queue: {one_line(value)}` must be one that a worker of this Airflow serves")
+    return Taken(taken.ours, notes=(*taken.notes, served)) if taken.ours else taken
+
+
 SHARED: Mapping[str, Handler] = {  # a task and `defaults` of the pipeline have it
     "retries": as_it_is("retries"),
     "retry_delay": a_duration("retry_delay"),
@@ -29,6 +45,8 @@ SHARED: Mapping[str, Handler] = {  # a task and `defaults` of the pipeline have 
     "execution_timeout_secs": a_duration("execution_timeout"),
     "pool": as_it_is("pool"),
     "priority_weight": as_it_is("priority_weight"),
+    "task_concurrency": as_it_is("max_active_tis_per_dag"),
+    **{name: _argument(name) for name, row in ARGUMENTS.items() if not row.of_one},
 }
 TASK: Mapping[str, Handler] = {  # a task has it, the pipeline's `defaults` do not
     "trigger_rule": as_it_is("trigger_rule"),
@@ -36,6 +54,8 @@ TASK: Mapping[str, Handler] = {  # a task has it, the pipeline's `defaults` do n
     "outlets": asset_list("outlets"),
     "doc_md": as_it_is("doc"),
     "doc": as_it_is("doc"),
+    "map_index_template": as_it_is("map_name"),
+    **{name: _argument(name) for name, row in ARGUMENTS.items() if row.of_one},
 }
 WITHOUT_PLACE: Mapping[str, Handler] = {  # arguments of every operator that no task of ours has
     "variables_as_arguments": nowhere("write `{{ var.value.NAME }}` where the attribute stands"),
@@ -44,23 +64,8 @@ WITHOUT_PLACE: Mapping[str, Handler] = {  # arguments of every operator that no 
     "end_date": nowhere("a pipeline has one `end_date`"),
     "executor_config": nowhere("the worker's pod is Airflow's; a job's pods stand under `driver` and `executors`"),
     "sla": _RETIRED,
-    "task_concurrency": nowhere("write a `pool`"),
-    "max_active_tis_per_dag": nowhere("write a `pool`"),
-    "max_active_tis_per_dagrun": nowhere("write a `pool`"),
-    "retry_exponential_backoff": nowhere("`retry_delay` is the same for each try"),
-    "max_retry_delay": nowhere("`retry_delay` is the same for each try"),
-    "map_index_template": nowhere("instances are known by their number"),
-    "task_display_name": nowhere("a task is shown by its name"),
     "dag": nowhere("a task belongs to its pipeline"),
     "task_group": nowhere("write a group with `tasks`"),
-}
-_OPERATOR_WIDE = nowhere("it went to every operator: write it under `with` of the tasks that need it")
-DEFAULT_ARGS: Mapping[str, Handler] = {  # what went to every operator that takes it
-    "depends_on_past": _OPERATOR_WIDE,
-    "do_xcom_push": _OPERATOR_WIDE,
-    "email": _OPERATOR_WIDE,
-    "email_on_failure": _OPERATOR_WIDE,
-    "queue": _OPERATOR_WIDE,
 }
 
 

@@ -35,9 +35,9 @@ _JOBS = {"SparkSubmitOperator": spark_submit, "EmrContainerOperator": emr}  # cl
 _OLD_HOMES = ("airflow.operators.", "airflow.sensors.", "airflow.providers.standard.")
 _RENAMED = {"DummyOperator": "EmptyOperator"}
 _RUNS_PYTHON = re.compile(r"(Branch|External)*(Python|ShortCircuit|ExternalPython)\w*(Operator|Sensor)")
+# Class -> the task of ours that calls its function.
+_CALLS = {"PythonOperator": "python", "BranchPythonOperator": "branch", "ShortCircuitOperator": "short_circuit"}
 _STAYS = Note("the arguments do not say what runs, so the operator stays: no cost, no lineage of it is recorded")
-# What every operator takes beside its own; language/operators.yaml has them, too.
-_EVERY = frozenset({"do_xcom_push", "depends_on_past", "queue", "email", "email_on_failure"})
 
 
 def accepts(task: Mapping[str, Any]) -> frozenset[str]:
@@ -64,7 +64,7 @@ def task_of(task: Mapping[str, Any], ids: Mapping[str, str]) -> Taken:
     name = str(task.get("operator") or "").rpartition(".")[2]
     names_code = any(key.startswith("python_callable") for key in arguments)
     if not name or _RUNS_PYTHON.fullmatch(name) or names_code:
-        taken = _placeholder(task, arguments, expand)
+        taken = _function(name, arguments, expand) or _placeholder(task, arguments, expand)
     else:
         for key in [key for key in arguments if key in WITHOUT_PLACE or is_python(key) or key.startswith("on_")]:
             notes += handler_by_name(key)(key, arguments.pop(key)).notes
@@ -72,6 +72,22 @@ def task_of(task: Mapping[str, Any], ids: Mapping[str, str]) -> Taken:
         notes += [_STAYS] if name in _JOBS and job is None else []
         taken = job or _uses(task["operator"], arguments, expand, ids)
     return Taken({**settings, **taken.ours}, notes=(*notes, *taken.notes))
+
+
+def _function(name: str, arguments: Mapping[str, Any], expand: Mapping[str, Any]) -> Taken | None:
+    """The function of a file that an operator called; None where the source does not say it in a way of ours."""
+    kind, rest = _CALLS.get(name), dict(arguments)
+    file, function = rest.pop("python_callable_file", None), rest.pop("python_callable_name", None)
+    given = without_objects(rest.pop("op_kwargs", None) or {})
+    is_plain = str(file).endswith(".py") and str(function).isidentifier() and isinstance(given, dict)
+    if kind is None or expand or not is_plain:
+        return None
+    note = Note(
+        f"`python_callable_file: {file}` must stand below the folder of doeks.yaml, its path relative to this file"
+    )
+    left = [lost(key, value, PYTHON) for key, value in rest.items() if value is not None]
+    called = {"file": file, "function": function, **({"args": given} if given else {})}
+    return Taken({kind: called}, notes=(note, *left))
 
 
 def _placeholder(task: Mapping[str, Any], arguments: Mapping[str, Any], expand: Mapping[str, Any]) -> Taken:
@@ -109,8 +125,6 @@ def _uses(operator: str, arguments: Mapping[str, Any], expand: Mapping[str, Any]
         given |= taken.ours
     if alias is None and not is_allowed(operator, operator, ()):
         notes.append(Note(f"{operator} must be in `allowed_uses` of doeks.yaml"))
-    if given.get("queue"):
-        notes.append(Note(f"`queue: {given['queue']}` must be one that a worker of this Airflow serves"))
     ours = {"uses": uses, **({"with": given} if given else {})}
     if expand:
         mapped = arguments_expand(expand, ids)
@@ -121,7 +135,7 @@ def _uses(operator: str, arguments: Mapping[str, Any], expand: Mapping[str, Any]
 
 def _argument(key: str, value: Any, alias: Alias | None) -> Taken:
     """An argument of an operator without dag-factory's own notation."""
-    if alias is not None and key not in alias.takes and key not in _EVERY:
+    if alias is not None and key not in alias.takes:
         near = near_argument(alias, key)
         return Taken(notes=(lost(key, value, f"did you mean {near}?" if near else "the operator does not take it"),))
     if value is None:

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from airflow_doeks.language.diagnostics import Finding, suggestion
-from airflow_doeks.language.merging import Facts
+from airflow_doeks.language.merging import Facts, PipelineFacts
 from airflow_doeks.language.rules import engines_of, schema
 from airflow_doeks.model.code_path import is_url, located, refusal
-from airflow_doeks.model.engine import Engine, load
+from airflow_doeks.model.engine import ENGINES, Engine, load
 from airflow_doeks.model.job_rules import JobFault, count_faults, size_faults, work_faults
 from airflow_doeks.model.quantities import is_template
 
@@ -41,6 +41,25 @@ def platform(facts: Facts) -> list[Finding]:
     return [Finding("DK209", message, (kind,), advice, at_key=True)]
 
 
+def hidden_platform(facts: Facts) -> list[Finding]:
+    """A platform that the environment overrules and that there is not; another environment will miss it."""
+    fault = overruled(facts.pipeline, facts.entry.spec.get("platform"))
+    if fault is None:
+        return []
+    return [fault._replace(path=(*facts.entry.path, "platform"))]
+
+
+def overruled(pipeline: PipelineFacts, name: str | None) -> Finding | None:
+    """What to say of a platform that is written where the environment takes another; None for one that there is."""
+    setting = pipeline.setting
+    fault = setting.unknown_platform(name) if name and setting.forced_platform else None
+    if fault is None:
+        return None
+    message = f"{fault}; only because the environment takes {setting.forced_platform} nothing fails yet"
+    advice = suggestion(str(name), setting.known_platforms) or "correct it, or add the platform to doeks.yaml"
+    return Finding("DK208", message, ("defaults", "platform"), advice)
+
+
 def work(facts: Facts) -> list[Finding]:
     """Not exactly one thing to run."""
     return [] if _was_cut(facts) else _placed(facts, work_faults)
@@ -64,13 +83,38 @@ def _placed(facts: Facts, rule: Callable[[Engine, Mapping[str, Any]], list[JobFa
 def code(facts: Facts) -> list[Finding]:
     """Files that are not there or not the project's, and URLs of S3 that are none."""
     job, kind = facts.job or {}, facts.entry.kind
-    named: list[tuple[tuple[Any, ...], Any]] = [((kind, key), job[key]) for key in facts.engine.work if key in job]
+    named: list[tuple[tuple[Any, ...], Any]] = [((kind, key), job[key]) for key in facts.engine.files if key in job]
+    template = facts.engine.template_file
+    if template and isinstance(job.get(template), str):
+        named.append(((kind, template), job[template]))
     for key in facts.engine.file_lists:
         named += [((kind, key, index), value) for index, value in enumerate(job.get(key) or ())]
-    return [one for path, value in named if (one := _file_fault(facts, path, value)) is not None]
+    return [one for path, value in named if (one := file_fault(facts, path, value)) is not None]
 
 
-def _file_fault(facts: Facts, path: tuple[Any, ...], value: Any) -> Finding | None:
+def kind_of_code(facts: Facts) -> list[Finding]:
+    """SQL under the key of programs, a program under that of SQL, and what the engine cannot run."""
+    job, engine, found = facts.job or {}, facts.engine, []
+    for key in engine.suffixes if _runs_one(facts) else ():
+        value = job.get(key)
+        if not isinstance(value, str) or is_template(value):
+            continue
+        suffix = os.path.splitext(value.partition("#")[0])[1].lower()  # noqa: PTH122 - cheap, as above
+        other = next((one for one, known in engine.suffixes.items() if suffix in known and one != key), None)
+        if suffix in engine.suffixes[key] or (other is None and (key == engine.sql or not suffix[1:].isalpha())):
+            continue
+        expected = " or ".join(engine.suffixes[key])
+        message = f'{key} runs a file that ends in {expected}, not "{value}"'
+        found.append(Finding("DK211", message, (facts.entry.kind, key), f"write {other}: {value}" if other else ""))
+    return found
+
+
+def _runs_one(facts: Facts) -> bool:
+    return sum((facts.job or {}).get(key) is not None for key in facts.engine.work) == 1
+
+
+def file_fault(facts: Facts, path: tuple[Any, ...], value: Any) -> Finding | None:
+    """Why a job or a task may not bring the file that a value names; None if it may."""
     if not isinstance(value, str) or is_template(value):
         return None
     folder = os.path.abspath(facts.pipeline.folder)  # noqa: PTH100 - here and below: cheap, a project has many files
@@ -84,7 +128,7 @@ def _file_fault(facts: Facts, path: tuple[Any, ...], value: Any) -> Finding | No
     file = located(value, facts.pipeline.folder)
     if os.path.isfile(file):  # noqa: PTH113
         return None
-    what = "is a folder; zip it" if Path(file).is_dir() else "does not exist"
+    what = "is a folder; zip it" if os.path.isdir(file) else "does not exist"  # noqa: PTH112 - of any length
     advice = _near_file(file) or f"looked at {file}; paths start where the YAML stands"
     return Finding("DK212", f'"{value}" {what}', path, advice)
 
@@ -102,7 +146,7 @@ def _real(folder: str) -> str:
 
 def _near_file(file: str) -> str:
     folder = Path(file).parent
-    return suggestion(Path(file).name, [one.name for one in folder.iterdir()]) if folder.is_dir() else ""
+    return suggestion(Path(file).name, [one.name for one in folder.iterdir()]) if os.path.isdir(folder) else ""  # noqa: PTH112
 
 
 def quantities(facts: Facts) -> list[Finding]:
@@ -110,22 +154,55 @@ def quantities(facts: Facts) -> list[Finding]:
     return [*_placed(facts, size_faults), *_placed(facts, count_faults)]
 
 
+def endings(facts: Facts) -> list[Finding]:
+    """What a task says itself that only a job without an end can mean; defaults may say it for others."""
+    engine, kind = facts.engine, facts.entry.kind
+    if engine.endless is None or engine.may_outlive(facts.job or {}):
+        return []
+    key, value = engine.endless
+    advice, own = f"write {key}: {value}, or remove it", facts.entry.spec[kind]
+    return [
+        Finding(
+            "DK232", f"{name} is for {key}: {value}, and this job ends by itself", (kind, name), advice, at_key=True
+        )
+        for name, ignored in engine.endless_only.items()
+        if own.get(name) not in (None, ignored)
+    ]
+
+
+def acts(facts: Facts) -> list[Finding]:
+    """Something done to a stream of a task that has none."""
+    engine, kind, found = facts.engine, facts.entry.kind, []
+    for key in engine.acts:
+        other = facts.pipeline.tasks.get(facts.entry.names.get(key, ""))
+        if other is not None and (other.entry.kind != kind or not engine.may_outlive(other.job or {})):
+            message = f'"{other.entry.id}" is no {engine.title} job with {": ".join(engine.endless or ())}'
+            found.append(Finding("DK233", message, (kind, key), "name the task that deploys it"))
+    return found
+
+
 def presets(facts: Facts) -> list[Finding]:
     """Presets that there are not."""
     declared = facts.pipeline.setting.project.declared("presets")
     return [
-        Finding("DK216", f'there is no preset "{name}"', (facts.entry.kind, "presets", index), advice)
+        Finding("DK216", fault[0], (facts.entry.kind, "presets", index), fault[1])
         for index, name in enumerate(facts.listed_presets)
-        if (advice := unknown_preset(name, facts.entry.kind, declared)) is not None
+        if (fault := preset_fault(name, facts.entry.kind, declared)) is not None
     ]
 
 
-def unknown_preset(name: str, engine: str, declared: Mapping[str, Any]) -> str | None:
-    """What may have been meant where there is no such preset, ours or ``declared`` in doeks.yaml; None if there is."""
-    known = [*schema("pipeline")["x-presets"][engine], *declared]
+def preset_fault(name: str, engine: str, declared: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Message and help where there is no such preset of the engine, ours or ``declared`` in doeks.yaml."""
+    ours = schema("pipeline")["x-presets"]
+    known = [*ours[engine], *declared]
     if name in known:
         return None
-    return suggestion(name, known) or f"presets are {', '.join(known)}"
+    others = [ENGINES[other].title for other in ENGINES if name in ours.get(other, ())]
+    if others:
+        message = f'"{name}" is a preset of {" and ".join(others)}, not of {ENGINES[engine].title}'
+    else:
+        message = f'there is no preset "{name}"'
+    return message, suggestion(name, known) or f"presets are {', '.join(known) or 'those of doeks.yaml: it has none'}"
 
 
 def release(facts: Facts) -> list[Finding]:
@@ -151,4 +228,17 @@ def properties(facts: Facts) -> list[Finding]:
         if fault is not None:
             code, message, advice = fault
             found.append(Finding(code, message, (facts.entry.kind, "conf", key), advice, at_key=True))
+    return found
+
+
+def pod_templates(facts: Facts) -> list[Finding]:
+    """Pod templates that no pod finds: the engine reads them where it submits, not in the project."""
+    found = []
+    for key, value in ((facts.job or {}).get("conf") or {}).items():
+        if not facts.engine.names_template(key) or not isinstance(value, str) or is_template(value):
+            continue
+        if not is_url(value) and not value.startswith("/"):
+            message = f'"{value}" is a relative path, which nothing finds where the job is submitted'
+            advice = "upload it and write its URL, such as s3://bucket/driver.yaml; what presets give needs no template"
+            found.append(Finding("DK212", message, (facts.entry.kind, "conf", key), advice))
     return found

@@ -10,13 +10,11 @@ from airflow_doeks.language import times
 from airflow_doeks.language.diagnostics import Finding, suggestion
 from airflow_doeks.language.layers import texts
 from airflow_doeks.language.merging import Facts, PipelineFacts
-from airflow_doeks.model.plan import BUDGETS
+from airflow_doeks.model.plan import BUDGETS, DURATIONS, FUNCTIONS
 
-_DURATIONS = ("retry_delay", "execution_timeout", *BUDGETS)
+_DURATIONS = (*DURATIONS, *BUDGETS)
+_DURATION_KEYS = frozenset(_DURATIONS)
 _BUCKET = re.compile(r"s3[an]?://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?")
-_JINJA = re.compile(r"\{\{|\}\}|\{%|%\}")
-_RAW = re.compile(r"\{%[-+]?\s*raw\b")  # what follows is text to Jinja
-_DATED = re.compile(r"\{\{[^}]*\b(ds|ds_nodash|ts|ts_nodash|logical_date|data_interval_start|data_interval_end)\b")
 
 
 def is_bucket(url: str) -> bool:
@@ -28,14 +26,25 @@ def schedule(facts: PipelineFacts) -> list[Finding]:
     """A cron that is none, a schedule that never runs."""
     written = facts.data.get("schedule")
     meant = times.schedule_of(written)
-    if meant is None or "cron" not in meant:
+    if meant and meant.keys() >= {"cron", "partitions"}:
+        message = "or_cron and partitions exclude each other"
+        return [Finding("DK109", message, ("schedule", "or_cron"), "a run by the clock has no partition", at_key=True)]
+    if meant is None or not meant.keys() & {"cron", "preset"}:
         return []
     found = []
+    if meant.get("preset") == "@continuous" and facts.data.get("max_active_runs") not in (None, 1):
+        message = "@continuous runs one at a time"
+        found.append(Finding("DK202", message, ("max_active_runs",), "remove max_active_runs", at_key=True))
     try:
-        times.cron_of(meant["cron"])
+        times.cron_of(meant.get("cron", "@daily"))
     except ValueError as error:
-        near = suggestion(str(meant["cron"]), times.PRESETS) if str(meant["cron"]).startswith("@") else ""
-        path = ("schedule", "cron") if isinstance(written, dict) else ("schedule",)
+        near = (
+            suggestion(str(meant["cron"]), (*times.PRESETS, *times.WITHOUT_CLOCK))
+            if str(meant["cron"]).startswith("@")
+            else ""
+        )
+        key = "or_cron" if "assets" in meant else "cron"
+        path = ("schedule", key) if isinstance(written, dict) else ("schedule",)
         found.append(Finding("DK202", str(error), path, near or "five fields, or a preset such as @daily"))
     if facts.data.get("start_date") is None:
         message = "a schedule without start_date never runs"
@@ -71,8 +80,21 @@ def zones(facts: PipelineFacts) -> list[Finding]:
     ]
 
 
+def hidden_platform(facts: PipelineFacts) -> list[Finding]:
+    """A platform of the pipeline's defaults that the environment overrules and that there is not."""
+    name = (facts.data.get("defaults") or {}).get("platform")
+    if not name or not facts.setting.forced_platform:
+        return []
+    from airflow_doeks.language.checks.job import overruled
+
+    fault = overruled(facts, name)
+    return [] if fault is None else [fault]
+
+
 def durations(facts: Facts) -> list[Finding]:
     """Durations that Airflow could not reckon with, and a time-out that never counts."""
+    if _DURATION_KEYS.isdisjoint(facts.values):
+        return []
     found = _unreckonable(facts.values, _DURATIONS)
     run, whole = (_seconds(facts.values.get(key)) for key in ("run_timeout", "execution_timeout"))
     if run is not None and whole is not None and run > whole:
@@ -122,46 +144,21 @@ def role(facts: Facts) -> list[Finding]:
     return found
 
 
+def _own_of(facts: Facts) -> Any:
+    """What a job or a function is given."""
+    return facts.job or (facts.entry.spec[facts.entry.kind] if facts.entry.kind in FUNCTIONS else {})
+
+
 def expand(facts: Facts) -> list[Finding]:
     """A mapped value without a mapping, and a mapping over nothing."""
     over = facts.entry.spec.get("expand")
     if over == []:
         return [Finding("DK227", "expand over an empty list makes no task instance", ("expand",))]
+    if over is None and facts.entry.spec.get("map_name"):
+        message = "map_name names instances, but the task is not mapped"
+        return [Finding("DK227", message, ("map_name",), "add expand", at_key=True)]
     if over is not None or not facts.pipeline.has_templates:
         return []
-    used = [path for path, text in texts(facts.job or {}) if "task.item" in text and "{{" in text]
+    used = [path for path, text in texts(_own_of(facts)) if "task.item" in text and "{{" in text]
     message = "{{ task.item }} stands here, but the task is not mapped"
     return [Finding("DK227", message, (facts.entry.kind, *used[0]), "add expand")] if used else []
-
-
-def templates(facts: Facts) -> list[Finding]:
-    """Jinja that cannot be rendered, and dates where a run may have none."""
-    if not facts.pipeline.has_templates:
-        return []
-    undated = "assets" in (times.schedule_of(facts.pipeline.data.get("schedule")) or {})
-    found = []
-    for path, text in texts(facts.entry.spec):
-        if "{{" not in text and "{%" not in text:
-            continue
-        if (fault := unbalanced(text)) is not None:
-            found.append(Finding("DK218", fault, path, "each {{ needs its }}, each {% its %}"))
-        elif undated and (word := _DATED.search(text)) is not None:
-            advice = "use {{ run_id }}, or dates from triggering_asset_events"
-            found.append(Finding("DK219", f"{word[1]} has no value in runs started by assets", path, advice))
-    return found
-
-
-def unbalanced(text: str) -> str | None:
-    """What is wrong with the brackets of a Jinja template; None if nothing is."""
-    if _RAW.search(text):
-        return None
-    opened = None
-    for match in _JINJA.finditer(text):
-        mark = match[0]
-        if mark in ("{{", "{%"):
-            if opened is not None:
-                return f"{opened} is not closed before the next {mark}"
-            opened = mark
-        elif opened is not None and (opened, mark) in (("{{", "}}"), ("{%", "%}")):
-            opened = None
-    return None if opened is None else f"{opened} is never closed"

@@ -5,26 +5,83 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
-from airflow_doeks.language.checks.job import is_release, unknown_preset
+from airflow_doeks.language.checks.job import is_release, preset_fault
 from airflow_doeks.language.checks.meaning import is_bucket
 from airflow_doeks.language.diagnostics import MAX_FAULTS, Diagnostic, more_faults, suggestion
 from airflow_doeks.language.layers import texts
 from airflow_doeks.language.project import Project, Setting
 
+_OLD, _HEAD = timedelta(days=90), 1 << 16  # as `cost.rates` has it; bytes of a card that are searched for its day
+_CARD = re.compile(r"[a-z0-9-]+\.(\d{4}-\d\d-\d\d)\.yaml")
+_AS_OF = re.compile(r"^as_of:\s*[\"']?(\d{4}-\d\d-\d\d)", re.MULTILINE)
 _ARN = re.compile(r"arn:aws[a-z-]*:[a-z0-9-]+:[a-z0-9-]*:(\d{12})?:\S+")
 
 
 def check_project(setting: Setting) -> list[Diagnostic]:
     """What is wrong with doeks.yaml in one environment; kept for the next pipeline."""
     if "project" not in setting.cache:
-        document, faults = setting.project.document, [*_project_faults(setting), *_preset_faults(setting)]
+        document, faults = (
+            setting.project.document,
+            [*_project_faults(setting), *_money_faults(setting), *_preset_faults(setting)],
+        )
         if len(faults) > MAX_FAULTS:
             faults[MAX_FAULTS:] = [more_faults(document.file, document.lines, len(faults) - MAX_FAULTS)]
         setting.cache["project"] = [*setting.diagnostics, *faults]
     found: list[Diagnostic] = setting.cache["project"]
     return found
+
+
+def _has_card(path: str) -> bool:
+    """True of a file, and of a folder with dated cards."""
+    return os.path.isfile(path) or bool(_cards_of(path))  # noqa: PTH113 - as everywhere in this room
+
+
+def _cards_of(folder: str) -> list[str]:
+    """The days of a folder's cards, in order."""
+    if not os.path.isdir(folder):  # noqa: PTH112 - the same
+        return []
+    return sorted(match[1] for name in os.listdir(folder) if (match := _CARD.fullmatch(name)))  # noqa: PTH208 - the same
+
+
+def _old_day(path: str) -> str | None:
+    """The day of a card, of a folder's newest, if it is an old one. The card itself is read when a job is priced."""
+    days = _cards_of(path)
+    if not days:
+        with open(path, encoding="utf-8", errors="replace") as file:  # noqa: PTH123 - the same
+            days = _AS_OF.findall(file.read(_HEAD))
+    try:
+        is_old = bool(days) and datetime.now(timezone.utc).date() - date.fromisoformat(days[-1]) > _OLD
+    except ValueError:
+        return None
+    return days[-1] if is_old else None
+
+
+def _money_faults(setting: Setting) -> Iterator[Diagnostic]:
+    """Prices and shared cost that are not there, or old."""
+    document, data = setting.project.document, setting.data
+    card = setting.rate_card.get("file")
+    if card and not _has_card(card):
+        message = f'rate card "{data["rate_card"]["file"]}" does not exist: no job has a price'
+        advice = "write its path from where doeks.yaml stands"
+        yield document.fault("DK231", message, ("rate_card", "file"), help=advice)
+    elif card and (day := _old_day(card)):
+        message = f"the prices of this rate card are of {day}, more than {_OLD.days} days ago"
+        advice = "doeks rates refresh writes a new card"
+        yield document.fault("DK243", message, ("rate_card", "file"), help=advice)
+    for name, entry in setting.known_platforms.items():
+        shared = entry.get("shared") or {}
+        if shared and shared.get("usd_per_hour") is None and not shared.get("namespaces"):
+            message, advice = "shared names no cost", "write usd_per_hour, or namespaces that OpenCost knows"
+            yield document.fault("DK244", message, ("platforms", name, "shared"), help=advice)
+        elif shared.get("namespaces") and not entry.get("cost_source"):
+            message, advice = (
+                "nobody tells what these namespaces cost",
+                "write cost_source: {opencost: URL} beside shared",
+            )
+            yield document.fault("DK244", message, ("platforms", name, "shared", "namespaces"), help=advice)
 
 
 def _project_faults(setting: Setting) -> Iterator[Diagnostic]:
@@ -42,11 +99,6 @@ def _project_faults(setting: Setting) -> Iterator[Diagnostic]:
         if name is not None and name not in names:
             message = f'there is no platform "{name}"; platforms are {", ".join(names) or "none"}'
             yield document.fault("DK208", message, path, at_key=at_key, help=suggestion(name, names))
-    card = setting.rate_card.get("file")
-    if card and not os.path.isfile(card):  # noqa: PTH113 - as everywhere in this room
-        message = f'rate card "{data["rate_card"]["file"]}" does not exist: no job has a price'
-        advice = "write its path from where doeks.yaml stands"
-        yield document.fault("DK231", message, ("rate_card", "file"), help=advice)
     for path, text in texts(data.get("platforms") or {}):
         if text.startswith("arn:") and not _ARN.fullmatch(text):
             message = f'"{text}" is not an ARN'
@@ -67,9 +119,9 @@ def _preset_faults(setting: Setting) -> Iterator[Diagnostic]:
     for preset, kinds in (setting.data.get("presets") or {}).items():
         for kind, job in kinds.items():
             for index, name in enumerate(job.get("presets") or ()):
-                if (advice := unknown_preset(name, kind, declared)) is not None:
+                if (fault := preset_fault(name, kind, declared)) is not None:
                     path = ("presets", preset, kind, "presets", index)
-                    yield document.fault("DK216", f'there is no preset "{name}"', path, help=advice)
+                    yield document.fault("DK216", fault[0], path, help=fault[1])
 
 
 def _dig(data: Any, path: tuple[Any, ...]) -> Any:

@@ -23,7 +23,8 @@ def arguments(facts: Facts) -> list[Finding]:
     spec = facts.entry.spec
     name = spec["uses"]
     if facts.operator is None:
-        advice = suggestion(name, aliases()) or f"aliases are {', '.join(sorted(aliases()))}"
+        of_class = next((f"write {alias}" for alias, row in aliases().items() if row.path.endswith(f".{name}")), "")
+        advice = of_class or suggestion(name, aliases()) or f"aliases are {', '.join(sorted(aliases()))}"
         return [Finding("DK221", f'"{name}" is no alias', ("uses",), advice)]
     given, owned = spec.get("with") or {}, owned_arguments()
     found = [
@@ -37,20 +38,26 @@ def arguments(facts: Facts) -> list[Finding]:
 def _of_alias(alias: Alias, spec: Any, given: dict[str, Any]) -> list[Finding]:
     name, over = spec["uses"], spec.get("expand")
     items = over if isinstance(over, list) else []
-    found = [_fault(alias, name, ("with", key), value) for key, value in given.items()]
+    found = [_fault(alias, name, ("with", key), key, value) for key, value in given.items()]
     for index, item in enumerate(items):
-        found += [_fault(alias, name, ("expand", index, key), value) for key, value in item.items()]
+        found += [_fault(alias, name, ("expand", index, key), key, value) for key, value in item.items()]
+    if isinstance(over, dict) and "task" not in over:  # lists by argument
+        ((way, parts),) = over.items()
+        items = [parts]
+        for key, part in parts.items():
+            value = next(iter(part), None) if isinstance(part, list) else "{{ its output }}"
+            found.append(_fault(alias, name, ("expand", way, key), key, value))
     meant = {near_argument(alias, key) for key in given}.union(given, *items)
     place = ("with",) if "with" in spec else ("uses",)
-    for key in alias.needs if not isinstance(over, dict) else ():
+    for key in alias.needs if items or over is None else ():
         if key not in meant:
             message, advice = f"{name} needs the argument {key}", f"write with: {{{key}: ...}}"
             found.append(Finding("DK222", message, place, advice, at_key=True))
     return [one for one in found if one is not None]
 
 
-def _fault(alias: Alias, name: str, path: tuple[Any, ...], value: Any) -> Finding | None:
-    fault = argument_fault(alias, name, path[-1], value)
+def _fault(alias: Alias, name: str, path: tuple[Any, ...], key: str, value: Any) -> Finding | None:
+    fault = argument_fault(alias, name, key, value)
     return None if fault is None else Finding("DK222", fault.message, path, fault.help, at_key=fault.at_key)
 
 
@@ -74,9 +81,29 @@ def allowed(facts: Facts) -> list[Finding]:
         return []
     if runs_job(operator):
         message = f'"{name}" would run a job that no policy sees'
-        return [Finding("DK305", message, ("uses",), "write spark: with the job's keys below it")]
+        return [Finding("DK305", message, ("uses",), "write spark: with the job's keys below it", is_firm=True)]
     if is_allowed(name, operator, tuple(facts.policies.get("allowed_uses") or ())):
         return []
     near = suggestion(name, [alias.path for alias in aliases().values()]) if "." in name else ""
-    advice = near or f"the platform team can add it: policies: {{allowed_uses: [{name}]}} in doeks.yaml"
+    advice = (
+        near if operator not in near else ""
+    ) or f"the platform team can add it: policies: {{allowed_uses: [{name}]}} in doeks.yaml"
     return [Finding("DK305", f'"{name}" is not on the allow-list', ("uses",), advice)]
+
+
+def importable(facts: Facts) -> list[Finding]:
+    """A class that this Python does not have, and a function where YAML has none; nothing is imported to know."""
+    spec = facts.entry.spec
+    if facts.operator is None or alias_of(spec["uses"]) is not None:
+        return []
+    from airflow_doeks.language.installed import missing
+
+    why = missing(facts.operator, facts.pipeline.setting.project.folder)
+    advice = "install it here, or correct the path"
+    found = [] if why is None else [Finding("DK242", why, ("uses",), advice, gives_way=True)]
+    for key, value in (spec.get("with") or {}).items():
+        if key.endswith("_callable") and isinstance(value, str) and "{{" not in value:
+            message = f"{key} takes a function, and YAML has only its name"
+            advice = "write a task with `python: {file: ..., function: ...}`, which names a function of the project"
+            found.append(Finding("DK222", message, ("with", key), advice))
+    return found

@@ -11,6 +11,7 @@ from typing import Any
 from airflow_doeks.model.status import JobState
 from airflow_doeks.platforms.kubernetes.operator import Operator, Told, moment
 from airflow_doeks.platforms.kubernetes.server import Kind
+from airflow_doeks.platforms.spark.resource.names import SPARK_PODS
 
 STATES = {
     "": JobState.QUEUED,  # the operator has not taken it up
@@ -94,5 +95,6 @@ OPERATOR = Operator(
     must_look=ENDED,
     verdicts=VERDICTS,
     job_label="spark.operator/spark-app-name",
+    pods=SPARK_PODS,
     driver_status=driver_status,
 )

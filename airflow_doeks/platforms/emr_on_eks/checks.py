@@ -15,10 +15,13 @@ from airflow_doeks.platforms.emr_on_eks.request import (
     TAG_VALUE_LENGTH_MAX,
     TAGS_MAX,
 )
+from airflow_doeks.platforms.kubernetes.pod_words import word_findings
 from airflow_doeks.platforms.protocol import Finding, JobValues
 from airflow_doeks.platforms.spark.checks import code_findings, pod_name_findings, submitter_file_findings
 from airflow_doeks.platforms.spark.conf import conf_findings, has_templated_pods
-from airflow_doeks.platforms.spark.presets import ROLES, effect_of, fargate_findings, preset_findings, surroundings
+from airflow_doeks.platforms.spark.effects import ROLES, surroundings
+from airflow_doeks.platforms.spark.gang import VOLCANO
+from airflow_doeks.platforms.spark.presets import effect_of, fargate_findings, preset_findings
 
 if TYPE_CHECKING:
     from airflow_doeks.platforms.emr_on_eks.config import Config
@@ -30,6 +33,7 @@ _OWN_TAGS = 9  # JobIdentity.tags without cost tags
 def check_job(config: Config, job: JobValues) -> list[Finding]:
     """Everything EMR would refuse or that would break two runs at once; templates are left for later."""
     found = [*conf_findings(job), *_code_findings(config, job), *_conf_findings(job)]
+    found += [*word_findings(job), *_account_findings(job)]
     found += configuration_findings(config.configuration, job["configuration"])
     if config.job_template and (config.configuration or job["configuration"]):
         found.append(Finding("configuration", "a job template brings its own", "write it in the template"))
@@ -54,6 +58,11 @@ def check_job(config: Config, job: JobValues) -> list[Finding]:
             path = f"conf.spark.kubernetes.{role}.podTemplateFile"
             found.append(Finding(path, f"the presets bring a pod template of the {role} too", "keep one of them"))
     return found
+
+
+def _account_findings(job: JobValues) -> list[Finding]:
+    text, advice = "EMR makes the service account of the execution role", "set `execution_role` of the platform"
+    return [Finding("service_account", text, advice)] if job["service_account"] else []
 
 
 def check_cost_tags(cost_tags: Mapping[str, str]) -> list[Finding]:
@@ -109,6 +118,8 @@ def _code_findings(config: Config, job: JobValues) -> list[Finding]:
 
 def _conf_findings(job: JobValues) -> list[Finding]:
     found = [*pod_name_findings(job), *submitter_file_findings(job)]
+    if VOLCANO in job["presets"]:  # its PodGroup is a property that EMR's Spark (3.5) does not know
+        found.append(Finding("presets", "EMR's Spark makes no PodGroup for Volcano", "use yunikorn"))
     length = sum(len(str(key)) + len(str(value)) for key, value in job["conf"].items())
     if length > PARAMETERS_LENGTH_MAX:
         found.append(

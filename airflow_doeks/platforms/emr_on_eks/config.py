@@ -6,8 +6,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from airflow_doeks.model.cost_source import CostSource
 from airflow_doeks.model.job import Configuration
 from airflow_doeks.model.priced_as import PricedAs
+from airflow_doeks.model.shared_cost import SharedCost
 
 
 class LogRotation(BaseModel):
@@ -91,7 +93,7 @@ class Config(BaseModel):
     max_jobs: int | None = Field(
         default=None,
         ge=1,
-        description="Jobs at a time: the Airflow pool `doeks_<platform>`, which must exist and count deferred tasks.",
+        description="Jobs at a time: the Airflow pool `doeks_<platform>`, which `doeks apply` makes.",
         examples=[200],
     )
     job_template: str | None = Field(
@@ -109,6 +111,21 @@ class Config(BaseModel):
         examples=["spark-executors"],
     )
     storage_class: str = Field(default="gp3", description="Storage class of preset `pvc_reuse`.")
+    gpu_claim_template: str | None = Field(
+        default=None,
+        description="ResourceClaimTemplate of preset `gpu_claim`, which gives one GPU a claim.",
+        examples=["one-gpu"],
+    )
+    cost_source: CostSource | None = Field(
+        default=None,
+        description="Who else knows what pods cost; where it does not answer, prices of the rate card hold.",
+        examples=[{"opencost": "http://opencost.opencost:9003"}],
+    )
+    shared: SharedCost | None = Field(
+        default=None,
+        description="What the cluster costs beside the jobs; `doeks reconcile` splits it over the jobs of each hour.",
+        examples=[{"split": "weighted", "usd_per_hour": 0.10}],
+    )
     node_labels: Literal["karpenter", "managed"] = Field(
         default="karpenter", description="Who labels nodes by capacity type: Karpenter or EKS managed node groups."
     )

@@ -20,10 +20,11 @@ from airflow_doeks.platforms.emr_on_eks.config import Config
 from airflow_doeks.platforms.emr_on_eks.logs import CALL_SECONDS, CONTAINERS, job_links, no_log, read_logs
 from airflow_doeks.platforms.emr_on_eks.request import all_conf
 from airflow_doeks.platforms.kubernetes.pods import WORDS, PodFact, pod_facts, told
+from airflow_doeks.platforms.kubernetes.verdict import Cause, verdict
 from airflow_doeks.platforms.reading import read_within
+from airflow_doeks.platforms.root_cause import root_cause
 from airflow_doeks.platforms.spark.pods import EXECUTOR_PREFIX
-from airflow_doeks.platforms.spark.root_cause import root_cause
-from airflow_doeks.platforms.spark.verdict import Cause, verdict
+from airflow_doeks.platforms.spark.resource.names import SPARK_PODS
 
 SECONDS = 20.0  # for all; what was not read by then is told
 EVENTS_MAX = 5000  # a kilobyte each; they come sorted by name, so a cut list may lack ours
@@ -127,7 +128,7 @@ def _read_pods(ref: JobRef, sources: Sources, found: _Found) -> None:
         return name in names or job_run in name or bool(executors and name.startswith(f"{executors}-exec-"))
 
     ours = [event for event in events["items"] if is_ours(event["involvedObject"].get("name") or "")]
-    found.pods += pod_facts(pods, ours)
+    found.pods += pod_facts(pods, ours, SPARK_PODS)
     found.evidence += told(found.pods)
 
 

@@ -6,7 +6,7 @@ API facts: emr-containers service model 2020-10-01, read November 2026.
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime, timezone
 from typing import Any
@@ -18,8 +18,9 @@ from airflow_doeks.model.priced_as import assumed
 from airflow_doeks.model.record import JobFailure
 from airflow_doeks.model.status import JobRef, JobStatus, Request, Scope
 from airflow_doeks.model.stores import ByteStore
-from airflow_doeks.model.telemetry import Sighting, Telemetry
+from airflow_doeks.model.telemetry import Pod, Sighting, Telemetry
 from airflow_doeks.platforms.aws_calls import AwsCalls, aws_calls
+from airflow_doeks.platforms.aws_nodes import Ec2Nodes
 from airflow_doeks.platforms.clients import Clients
 from airflow_doeks.platforms.emr_on_eks.checks import check_cost_tags, check_job
 from airflow_doeks.platforms.emr_on_eks.config import Config
@@ -29,6 +30,7 @@ from airflow_doeks.platforms.emr_on_eks.logs import job_links
 from airflow_doeks.platforms.emr_on_eks.request import all_conf, render
 from airflow_doeks.platforms.emr_on_eks.states import ACTIVE, address, legible, lost, ref_of, status_of
 from airflow_doeks.platforms.patience import Refusal
+from airflow_doeks.platforms.protocol import LogPart, NodesFound
 from airflow_doeks.platforms.spark.pods import requested_pods
 
 __all__ = ["Config", "Platform", "check_cost_tags", "check_job", "job_links"]
@@ -44,6 +46,7 @@ class Platform:
         self._clients = clients
         self._emr = self._calls("emr-containers", endpoint_url=config.endpoint_url)
         self._logs = self._calls("logs")
+        self._ec2 = Ec2Nodes(self._calls("ec2"))
 
     def render(self, job: SparkJob, identity: JobIdentity) -> Request:
         """The StartJobRun and the pod templates beside it."""
@@ -105,13 +108,13 @@ class Platform:
                 raise
 
     def telemetry(self, ref: JobRef) -> Telemetry:
-        """What the job requested and where its event log is; EMR shows neither pods nor nodes."""
+        """What the job requested and where its event log is, which tells of nodes; EMR shows neither pods nor nodes."""
         run = self._describe(*address(ref))
         if run is None:
             return Telemetry(why=("EMR no longer knows the job",))
         conf = all_conf(run)
         status = status_of(run)
-        why = ["no access to the Kubernetes API: nodes are as priced_as of the platform says"]
+        why: list[str] = []
         if not conf.get("spark.eventLog.dir"):
             why.append("no event log: set event_logs of the platform")
         asked = requested_pods(
@@ -129,6 +132,23 @@ class Platform:
             ended=status.ended,
             why=(*why, *asked.why),
         )
+
+    def asks(self, request: Request) -> Telemetry:
+        """The pods of its Spark properties; a job template of EMR's has its own, which nobody sees here."""
+        conf, labels = all_conf(request.body["start_job_run"]), self.config.node_labels
+        asked = requested_pods(conf, since=None, until=None, node_labels=labels, is_emr_image=True)
+        return Telemetry(requested=asked.pods, **assumed(self.config.priced_as), why=asked.why)
+
+    def log(self, ref: JobRef, upto: str = "") -> LogPart:  # noqa: ARG002 - the protocol's
+        """Nothing: EMR copies logs to S3 and CloudWatch in its own time."""
+        return LogPart((), upto)
+
+    def nodes(self, pods: Sequence[Pod]) -> NodesFound:
+        """As EC2 knows them, by the names that executors write into their event log and by the driver's address."""
+        return self._ec2.find(pods)
+
+    def release(self, ref: JobRef) -> None:
+        """Nothing is kept that costs."""
 
     def explain(self, ref: JobRef) -> JobFailure:
         """From the states EMR tells, the logs in S3 or CloudWatch, and pods and events where `kubernetes` is set."""

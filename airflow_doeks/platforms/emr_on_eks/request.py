@@ -20,11 +20,12 @@ from airflow_doeks.model.identity import JobIdentity
 from airflow_doeks.model.status import Request
 from airflow_doeks.platforms.emr_on_eks.configuration import merged
 from airflow_doeks.platforms.kubernetes.labels import label_forms
-from airflow_doeks.platforms.kubernetes.pod_template import pod_template
+from airflow_doeks.platforms.kubernetes.pod_template import PodPatch, pod_template
 from airflow_doeks.platforms.spark import conf as spark
 from airflow_doeks.platforms.spark.checks import refuse_submitter_files
-from airflow_doeks.platforms.spark.pods import EXECUTOR_PREFIX, TEMPLATE_FILE, key_conf, pod_conf
-from airflow_doeks.platforms.spark.presets import ROLES, Effect, effect_of, surroundings
+from airflow_doeks.platforms.spark.effects import ROLES, Effect, surroundings
+from airflow_doeks.platforms.spark.pods import EXECUTOR_PREFIX, TELLS_ITS_NODE, TEMPLATE_FILE, key_conf, pod_conf
+from airflow_doeks.platforms.spark.presets import effect_of
 
 if TYPE_CHECKING:
     from airflow_doeks.model.job import SparkJob
@@ -106,8 +107,8 @@ class _Work:
             **self.effect.conf,
             **spark.work_conf(values, injection, event_log_dir=event_log),
             **spark.sizing_conf(values),
-            **pod_conf(values),
-            **_templates(config, self.effect, self.uploads),
+            **pod_conf(values, IMAGE_OWNER),
+            **_templates(config, self.effect, self.uploads, tells=_tells(config, job, injection)),
         }
         image = job.image or config.image
         if image:
@@ -186,11 +187,19 @@ def _is_property(key: str, value: str) -> bool:
     return len(key) <= PROPERTY_LENGTH_MAX and len(value) <= PROPERTY_LENGTH_MAX and bool(value.strip())
 
 
-def _templates(config: Config, effect: Effect, uploads: dict[str, str]) -> dict[str, str]:
+def _tells(config: Config, job: SparkJob, injection: Injection) -> tuple[PodPatch, ...]:
+    """What executors tell of their node, where a template can say so and an event log holds it."""
+    can_tell = config.code and config.event_logs and injection.event_log
+    return (TELLS_ITS_NODE,) if can_tell and TEMPLATE_FILE.format("executor") not in job.conf else ()
+
+
+def _templates(
+    config: Config, effect: Effect, uploads: dict[str, str], *, tells: tuple[PodPatch, ...]
+) -> dict[str, str]:
     """Properties that name the pod templates, which are put beside the code under the hash of their content."""
     conf: dict[str, str] = {}
     for role in ROLES:
-        template = pod_template(role, effect.pods.get(role, ()))
+        template = pod_template(role, (*(tells if role == "executor" else ()), *effect.pods.get(role, ())))
         if template is None:
             continue
         if not config.code:

@@ -8,6 +8,7 @@ from typing import Any
 from airflow_doeks.model.status import JobState
 from airflow_doeks.platforms.kubernetes.operator import Operator, Told, moment
 from airflow_doeks.platforms.kubernetes.server import Kind
+from airflow_doeks.platforms.spark.resource.names import SPARK_PODS
 
 STATES = {
     "": JobState.QUEUED,  # the operator has not taken it up; also a resource without a status
@@ -71,6 +72,7 @@ OPERATOR = Operator(
     ended_column="Finish",
     attempts_column="Attempts",
     job_label="sparkoperator.k8s.io/app-name",
+    pods=SPARK_PODS,
     end_events={
         "SparkDriverCompleted": JobState.SUCCEEDED,  # 2.4 tells of the driver, seen; the other two are in its source
         "SparkDriverFailed": JobState.FAILED,

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 CONNECT_SECONDS, READ_SECONDS = 5.0, 30.0
 PAGE_ITEMS = 250
 _PAGING = Paging("items", ("metadata", "continue"), "continue")
+# APPLY is the PATCH by which a server merges what one manager wants (server-side apply).
+BODIES = {"PATCH": "application/merge-patch+json", "APPLY": "application/apply-patch+yaml"}
 UNAUTHORIZED, FORBIDDEN, NOT_FOUND, CONFLICT, EXPIRED, THROTTLED, BROKEN = 401, 403, 404, 409, 410, 429, 500
 # What the API server answers -> kind of Refusal and the next step; the first match of status and text holds.
 # Words of Kubernetes 1.34, read November 2026; those of quota and webhooks were seen on one.
@@ -26,7 +28,12 @@ ANSWERS: tuple[tuple[int, str, str, str], ...] = (
     (FORBIDDEN, r"denied the request", "refused", "The webhook's text says what to change in the job."),
     (FORBIDDEN, r"is being terminated", "refused", "The namespace is being deleted; choose another."),
     (FORBIDDEN, "", "denied", "Allow the verb on the resource (docs/platforms.md has the Role), then clear the task."),
-    (NOT_FOUND, r"could not find the requested resource", "missing", "The operator is not installed here."),
+    (
+        NOT_FOUND,
+        r"could not find the requested resource|page not found",
+        "missing",
+        "The operator is not installed here.",
+    ),
     (NOT_FOUND, r"namespaces .* not found", "missing", "The namespace does not exist; look at the platform's entry."),
     (NOT_FOUND, "", "gone", ""),
     (CONFLICT, "", "conflict", ""),
@@ -129,10 +136,10 @@ class KubeCalls:
 
         headers = {"Accept": "application/json, */*", "User-Agent": "airflow-doeks", **server.headers()}
         if body is not None:
-            headers["Content-Type"] = "application/merge-patch+json" if method == "PATCH" else "application/json"
+            headers["Content-Type"] = BODIES.get(method, "application/json")
         try:
             answer = self._pool_of(server).request(
-                method,
+                "PATCH" if method in BODIES else method,
                 server.url + where,
                 body=None if body is None else json.dumps(body).encode(),
                 headers=headers,

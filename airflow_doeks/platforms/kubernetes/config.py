@@ -6,7 +6,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from airflow_doeks.model.cost_source import CostSource
 from airflow_doeks.model.priced_as import PricedAs
+from airflow_doeks.model.shared_cost import SharedCost
 
 
 class Eks(BaseModel):
@@ -38,27 +40,12 @@ class KubernetesConfig(BaseModel):
     namespace: str = Field(
         pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$", description="Namespace of the jobs.", examples=["sales"]
     )
-    service_account: str = Field(
-        default="spark", description="Service account of drivers and executors.", examples=["spark"]
-    )
+    service_account: str = Field(description="Service account of the jobs' pods.", examples=["jobs"])
     image: str | None = Field(
-        default=None, description="Container image of all jobs; a job may name another.", examples=["acme/spark:3.5.9"]
+        default=None, description="Container image of all jobs; a job may name another.", examples=["acme/jobs:3.5.9"]
     )
     image_pull_policy: Literal["IfNotPresent", "Always", "Never"] = Field(
         default="IfNotPresent", description="When nodes pull the image."
-    )
-    spark_version: str | None = Field(
-        default=None,
-        description="Spark's version in the image; read from the image's tag if left out.",
-        examples=["3.5.9"],
-    )
-    queue: str | None = Field(
-        default=None, description="Queue of presets `yunikorn` and `volcano`.", examples=["root.sales"]
-    )
-    fargate_profile: str | None = Field(
-        default=None,
-        description="Fargate profile of `executors.capacity: fargate`; its selectors must match the executors' pods.",
-        examples=["spark-executors"],
     )
     aws_connection: str | None = Field(
         default=None,
@@ -71,20 +58,6 @@ class KubernetesConfig(BaseModel):
         description="Where code is staged: S3, or a folder that pods see under the same path.",
         examples=["s3://acme-code/"],
     )
-    event_logs: str | None = Field(
-        default=None,
-        pattern=r"^(s3|file)://.+",
-        description="Where Spark event logs go, one folder a job; cost and lineage are read from them.",
-        examples=["s3://acme-logs/spark-events/"],
-    )
-    history_server: str | None = Field(
-        default=None, description="URL of the Spark History Server.", examples=["https://history.acme.example"]
-    )
-    spark_ui: str | None = Field(
-        default=None,
-        description="URL of a running job's Spark UI, with {namespace} and {name}.",
-        examples=["https://spark.acme.example/{namespace}/{name}"],
-    )
     kubernetes_ui: str | None = Field(
         default=None,
         description="URL of a resource in a Kubernetes UI, with {namespace} and {name}.",
@@ -93,7 +66,7 @@ class KubernetesConfig(BaseModel):
     max_jobs: int | None = Field(
         default=None,
         ge=1,
-        description="Jobs at a time: the Airflow pool `doeks_<platform>`, which must exist and count deferred tasks.",
+        description="Jobs at a time: the Airflow pool `doeks_<platform>`, which `doeks apply` makes.",
         examples=[200],
     )
     priced_as: PricedAs | None = Field(
@@ -101,12 +74,24 @@ class KubernetesConfig(BaseModel):
         description="Instance type that pods are priced as when no node was seen; one for all, or one a role.",
         examples=["m7g.4xlarge", {"driver": "m7g.xlarge", "executors": "g5.xlarge"}],
     )
-    storage_class: str = Field(default="gp3", description="Storage class of preset `pvc_reuse`.")
-    node_labels: Literal["karpenter", "managed"] = Field(
-        default="karpenter", description="Who labels nodes by capacity type: Karpenter or EKS managed node groups."
+    cost_source: CostSource | None = Field(
+        default=None,
+        description="Who else knows what pods cost; where it does not answer, prices of the rate card hold.",
+        examples=[{"opencost": "http://opencost.opencost:9003"}],
+    )
+    shared: SharedCost | None = Field(
+        default=None,
+        description="What the cluster costs beside the jobs; `doeks reconcile` splits it over the jobs of each hour.",
+        examples=[{"split": "weighted", "usd_per_hour": 0.10}],
     )
     no_progress_seconds: float = Field(
         default=120.0, gt=0, description="Silence of the operator after which a job is told as STALLED."
+    )
+    log_seconds: float | None = Field(
+        default=None,
+        ge=5,
+        description="How often the task log gets what the driver printed, while the task waits in the triggerer.",
+        examples=[30],
     )
     calls_per_second: float = Field(
         default=20.0,

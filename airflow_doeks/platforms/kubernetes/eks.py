@@ -9,27 +9,39 @@ from __future__ import annotations
 import base64
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from airflow_doeks.platforms.aws_calls import aws_calls
 from airflow_doeks.platforms.kubernetes.server import Server
-from airflow_doeks.platforms.patience import Time
+from airflow_doeks.platforms.patience import Refusal, Time
 
 if TYPE_CHECKING:
-    from airflow_doeks.platforms.clients import MakeAws
+    from airflow_doeks.platforms.clients import Clients
     from airflow_doeks.platforms.kubernetes.config import Eks
 
 CLUSTER_HEADER = "x-k8s-aws-id"
 URL_SECONDS = 60  # what the URL is signed for; the authenticator takes a token for 15 minutes all the same
 LIFE_SECONDS = 15 * 60
 RENEW_AFTER = 0.8  # of its life
+SECONDS = 15.0  # for a call of AWS and its repetitions
 
 
-def eks_server(eks: Eks, aws: MakeAws, connection: str | None, clock: Time) -> Server:
-    """The API server of an EKS cluster; asks EKS once, and STS for a role where one is named."""
-    found = aws("eks", connection=connection, region=eks.region).describe_cluster(name=eks.cluster)["cluster"]
-    sts = _sts(eks, aws("sts", connection=connection, region=eks.region))
-    token = Token(lambda: make_token(sts, eks.cluster), clock)
+def eks_server(eks: Eks, clients: Clients, connection: str | None, per_second: float) -> Server:
+    """The API server of an EKS cluster; asks EKS once, and STS for a role where one is named. Refusal where it cannot.
+
+    A cluster that is not there is no object that is gone: whoever asked for a job must not take the job for lost.
+    """
+    where: dict[str, Any] = {"connection": connection, "region": eks.region, "per_second": per_second}
+    try:
+        found = aws_calls(clients, "eks", **where).patiently("describe_cluster", SECONDS, name=eks.cluster)["cluster"]
+        sts = _sts(eks, clients.aws("sts", connection=connection, region=eks.region), clients, where)
+    except Refusal as refusal:
+        if refusal.kind != "gone":
+            raise
+        msg = f"{refusal} Look at `eks` of the platform: {eks.cluster!r} in {eks.region}."
+        raise Refusal(kind="missing", message=msg) from None
+    token = Token(lambda: make_token(sts, eks.cluster), clients.time)
     authority = base64.b64decode(found["certificateAuthority"]["data"]).decode()
     return Server(
         url=found["endpoint"].rstrip("/"),
@@ -58,18 +70,25 @@ class Token:
 
 def make_token(sts: Any, cluster: str) -> str:
     """A token for a cluster, signed with a client's credentials; no call is made."""
-    url = sts.generate_presigned_url(
-        "get_caller_identity", Params={CLUSTER_HEADER: cluster}, ExpiresIn=URL_SECONDS, HttpMethod="GET"
-    )
+    from botocore.exceptions import BotoCoreError
+
+    try:
+        url = sts.generate_presigned_url(
+            "get_caller_identity", Params={CLUSTER_HEADER: cluster}, ExpiresIn=URL_SECONDS, HttpMethod="GET"
+        )
+    except BotoCoreError as error:
+        msg = f"no AWS credentials to sign a token for EKS cluster {cluster!r} with: {error}"
+        raise Refusal(kind="no_credentials", message=msg) from None
     return "k8s-aws-v1." + base64.urlsafe_b64encode(url.encode()).decode().rstrip("=")
 
 
-def _sts(eks: Eks, sts: Any) -> Any:
+def _sts(eks: Eks, sts: Any, clients: Clients, where: Mapping[str, Any]) -> Any:
     """A client of STS that signs the cluster's name, too, as the role if one is named."""
     if eks.role:
         import boto3
 
-        given = sts.assume_role(RoleArn=eks.role, RoleSessionName="airflow-doeks")["Credentials"]
+        words = {"RoleArn": eks.role, "RoleSessionName": "airflow-doeks"}
+        given = aws_calls(clients, "sts", **where).patiently("assume_role", SECONDS, **words)["Credentials"]
         sts = boto3.client(
             "sts",
             region_name=eks.region,

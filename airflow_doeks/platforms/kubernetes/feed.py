@@ -7,7 +7,6 @@ keeps the verdict elsewhere.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -60,21 +59,23 @@ class Feed:
 
     def __post_init__(self) -> None:
         self._news: deque[str] = deque()  # names whose rows changed
-        self.book = PodBook(self.calls, self.operator.job_label, self.refs.__contains__)
+        self.book = PodBook(self.calls, self.operator, self.refs.__contains__)
         self._present: set[str] = set()
         self._woken = asyncio.Event()
         self._turns = asyncio.Semaphore(LOOKS_AT_ONCE)
 
     async def statuses(self) -> AsyncIterator[JobStatus | Sighting]:
         """Present states, then changes; raises PlatformError when jobs cannot be followed."""
-        jobs = asyncio.create_task(self._follow(self.operator.kind, self._job_changed, as_table=True))
+        jobs = asyncio.create_task(self._follow(self.operator.kind, self._job_changed, as_table=self.operator.as_table))
         pods = asyncio.create_task(self._follow_pods())
+        woken = asyncio.ensure_future(self._woken.wait())  # not `wait_for`, which loses cancellations before 3.12
         try:
             repeat_at = self._now() + REPEAT_SECONDS
             while True:
-                with contextlib.suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(self._woken.wait(), TICK_SECONDS)
-                self._woken.clear()
+                await asyncio.wait({woken}, timeout=TICK_SECONDS)
+                if woken.done():
+                    self._woken.clear()
+                    woken = asyncio.ensure_future(self._woken.wait())
                 if jobs.done():
                     await jobs
                 for told in self._due():
@@ -84,7 +85,7 @@ class Feed:
                     for status in list(self.told.values()):
                         yield status
         finally:
-            tasks: tuple[asyncio.Future[Any], ...] = (jobs, pods, *self.looks.values(), *self.book.looks.values())
+            tasks: tuple[asyncio.Future[Any], ...] = (jobs, pods, woken, *self.looks.values(), *self.book.open_looks)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -116,7 +117,7 @@ class Feed:
             if ref is None or sighting is None:
                 continue
             found.append(sighting)
-            if sighting.pod.role == "driver":
+            if sighting.pod.role == self.operator.pods.lead:
                 found += self._state_of(ref)
         for look in self.book.look():
             look.add_done_callback(lambda _: self._woken.set())
@@ -152,9 +153,9 @@ class Feed:
 
     def _tell(self, status: JobStatus) -> list[JobStatus]:
         """The status with what the driver's pod adds, if it is news."""
-        driver = self.book.driver(status.ref.path[1])
+        driver = self.book.lead(status.ref.path[1])
         if driver is not None:
-            status = replace(status, scheduled=driver.scheduled, started=driver.started)
+            status = replace(status, scheduled=driver.scheduled, started=status.started or driver.started)
             if status.state is JobState.QUEUED and driver.scheduled:
                 status = replace(status, state=JobState.STARTING)
         self._listen(status, has_ended=bool(driver and driver.ended))
@@ -221,7 +222,8 @@ class Feed:
             log.warning("%s Without pods, a job's start is told late and its cost rests on its event log.", refusal)
 
     def _job_changed(self, change: Change) -> None:
-        name = str(change.item.get("Name") or "")
+        row = self.operator.row(self.calls.server.host, change.item) if change.item else {}
+        name = str(row.get("Name") or "")
         if change.what == "begins":
             self._present = set()
         elif change.what == "synced":
@@ -234,9 +236,9 @@ class Feed:
             self._news.append(name)
         else:
             self._present.add(name)
-            if self.rows.get(name) != change.item:
-                self.rows[name] = {key: value for key, value in change.item.items() if key != "Age"}
-                self._note_verdict(name, self.operator.word(change.item))
+            if self.rows.get(name) != row:
+                self.rows[name] = row
+                self._note_verdict(name, self.operator.word(row))
                 self._news.append(name)
 
     def _note_verdict(self, name: str, word: str) -> None:

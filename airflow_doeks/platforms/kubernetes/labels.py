@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from airflow_doeks.model.identity import label_value
+from airflow_doeks.model.identity import PREFIX, label_value
+
+GPU = "nvidia.com/gpu"  # what a device plugin calls it, and the taint of its nodes
+GPU_CLAIMS = f"{PREFIX}gpu-claims"  # annotation of a pod that claims its GPUs instead: how many
 
 
 def label_forms(tags: Mapping[str, str]) -> dict[str, str]:

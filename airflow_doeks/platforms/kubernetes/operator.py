@@ -6,19 +6,24 @@ A platform type whose jobs are custom resources gives one of these; everything e
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_doeks.model.identity import PREFIX
 from airflow_doeks.model.status import JobRef, JobState, JobStatus
 from airflow_doeks.platforms.kubernetes.server import Kind
 
+if TYPE_CHECKING:
+    from airflow_doeks.model.telemetry import Role
+
 log = logging.getLogger(__name__)
 
 Json = Mapping[str, Any]
 TOKEN = f"{PREFIX}token"  # annotation of a resource; no label holds 64 characters
+CHANGED = f"{PREFIX}changed"  # annotation: when it was sent last, of a resource that outlives what sent it
 _warned: set[tuple[str, str]] = set()
 
 
@@ -30,6 +35,37 @@ class Told(NamedTuple):
     state: JobState | None = None  # where the word alone does not tell
     ended: datetime | None = None
     attempts: int | None = None
+    started: datetime | None = None
+    is_well: bool = True
+    savepoint: str = ""
+
+
+@dataclass(frozen=True)
+class PodNames:
+    """How an engine's pods are known.
+
+    Attributes:
+        role_label: label of a pod that holds its role's word; ``roles``: those words -> ours.
+        containers: role -> the container that does the work.
+        lead: the role of the one pod whose life is the job's.
+        named: pattern of a pod's name -> its role, where only an event tells of it; the first match holds.
+        number_label: label that holds the engine's own number of a pod, if any.
+    """
+
+    role_label: str
+    roles: Mapping[str, Role]
+    containers: Mapping[str, str]
+    lead: Role
+    named: Mapping[str, Role]
+    number_label: str = ""
+
+    def role(self, pod: Json) -> Role | None:
+        """The role of a pod as the API shows it; None for one of no job."""
+        return self.roles.get((pod["metadata"].get("labels") or {}).get(self.role_label, ""))
+
+    def role_of_name(self, name: str) -> Role | None:
+        """The role of a pod of which nothing but its name is left."""
+        return next((role for pattern, role in self.named.items() if re.search(pattern, name)), None)
 
 
 @dataclass(frozen=True)
@@ -41,10 +77,12 @@ class Operator:
         title: how people call the operator.
         states: its words -> ours; a word that is not here is still running, with one warning.
         read: what a resource's status says.
-        column: the printed column that holds the state's word; ``ended_column``: the one of the end, if any.
+        column: the printed column that holds the state's word; ``ended_column``: the one of the end, if any. Without
+            ``column`` whole resources are watched, where printed columns do not tell enough.
         must_look: last words that carry no outcome; it stands in the resource, and in the verdict seen before them.
         verdicts: words that tell the outcome before the last one does.
         job_label: label of a job's pods that holds the resource's name.
+        pods: how its pods are known.
         conf: the Spark properties that a resource asks for, its own fields among them.
         driver_status: what a resource keeps of its driver's pod, whose status it is; None where nothing is kept.
         end_events: reasons of the operator's events about a resource -> how the job ended; they outlive it by an hour.
@@ -56,8 +94,9 @@ class Operator:
     states: Mapping[str, JobState]
     read: Callable[[Json], Told]
     conf: Callable[[Json], Mapping[str, str]]
-    column: str
     job_label: str
+    pods: PodNames
+    column: str = ""
     ended_column: str = ""
     attempts_column: str = ""
     must_look: frozenset[str] = frozenset()
@@ -93,11 +132,26 @@ class Operator:
             tags={key: full.get(key, value) for key, value in labels.items() if key.startswith(PREFIX)},
             is_cancelling="deletionTimestamp" in metadata,
             submitted=moment(metadata.get("creationTimestamp")),
+            started=told.started,
             ended=told.ended,
             attempts=told.attempts,
             name=metadata["name"],
             token=full.get(TOKEN, ""),
+            is_well=told.is_well,
+            savepoint=told.savepoint,
+            changed=moment(full.get(CHANGED)),
         )
+
+    @property
+    def as_table(self) -> bool:
+        """True if the printed columns of its resources are watched, not whole resources."""
+        return bool(self.column)
+
+    def row(self, host: str, item: Json) -> dict[str, Any]:
+        """What is kept of a watched item: its printed columns, or the status of a whole resource."""
+        if self.as_table:
+            return {key: value for key, value in item.items() if key != "Age"}
+        return {"Name": item["metadata"]["name"], "status": self.status(host, item)}
 
     def word(self, row: Json) -> str:
         """The operator's word in the printed columns."""
@@ -108,6 +162,9 @@ class Operator:
 
         ``verdict`` is the last word seen of it that told an outcome.
         """
+        if not self.as_table:
+            found: JobStatus = row["status"]
+            return found if found.ref == ref else None  # another has its name by now
         word = self.word(row)
         if word in self.must_look:
             state = self.verdicts.get(verdict)

@@ -7,9 +7,12 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
-from airflow_doeks.model.telemetry import Node, Sighting
+from airflow_doeks.model.telemetry import Node, Pod, Sighting
 from airflow_doeks.platforms.kubernetes.calls import KubeCalls
+from airflow_doeks.platforms.kubernetes.neighbours import Neighbours
+from airflow_doeks.platforms.kubernetes.operator import Operator
 from airflow_doeks.platforms.kubernetes.server import NODES
 from airflow_doeks.platforms.kubernetes.sightings import PodLife, life_of, node_of
 from airflow_doeks.platforms.kubernetes.watch import Change
@@ -28,15 +31,19 @@ class PodBook:
     """
 
     calls: KubeCalls
-    job_label: str
+    operator: Operator
     is_wanted: Callable[[str], bool]
     lives: dict[str, dict[str, PodLife]] = field(default_factory=dict)  # job -> pod uid -> life
     nodes: dict[str, Node | None] = field(default_factory=dict)
     news: deque[tuple[str, str]] = field(default_factory=deque)
     looks: dict[str, asyncio.Future[Node | None]] = field(default_factory=dict)
     may_look: bool = True
+    _neighbours: Neighbours = field(init=False)
     _present: set[str] = field(default_factory=set)
     _unknown: set[str] = field(default_factory=set)  # nodes to look up
+
+    def __post_init__(self) -> None:
+        self._neighbours = Neighbours(self.calls, self.operator.job_label)
 
     def heed(self, change: Change) -> None:
         """Note what a watch of pods told."""
@@ -45,44 +52,67 @@ class PodBook:
         elif change.what == "synced":
             self._end_absent()
         else:
-            job = (change.item["metadata"].get("labels") or {}).get(self.job_label, "")
+            job = (change.item["metadata"].get("labels") or {}).get(self.operator.job_label, "")
             is_gone = change.what == "deleted"
-            life = life_of(change.item, is_gone=is_gone, now=self.calls.patience.clock.now())
+            life = life_of(change.item, self.operator.pods, is_gone=is_gone, now=self.calls.patience.clock.now())
             if life is not None and job:
                 self._present.add(life.pod.uid)
                 self._note(job, life)
                 if is_gone and not self.is_wanted(job):
                     self._drop(job, life.pod.uid)
 
-    def driver(self, job: str) -> PodLife | None:
-        """The newest driver of a job."""
-        drivers = [life for life in self.lives.get(job, {}).values() if life.pod.role == "driver"]
-        return max(drivers, key=lambda life: life.pod.requested or life.seen, default=None)
+    def lead(self, job: str) -> PodLife | None:
+        """The newest leading pod of a job: its driver, its job manager."""
+        leads = [life for life in self.lives.get(job, {}).values() if life.pod.role == self.operator.pods.lead]
+        return max(leads, key=lambda life: life.pod.requested or life.seen, default=None)
 
     def follow(self, job: str) -> None:
         """Somebody wants to know of this job: all its pods are news."""
-        self.news.extend((job, uid) for uid in self.lives.get(job, {}))
+        for uid, life in self.lives.get(job, {}).items():
+            self.news.append((job, uid))
+            self._neighbours.came(job, life)
 
     def forget(self, job: str) -> None:
         """Nobody wants to know of it any more."""
         self.lives.pop(job, None)
+        self._neighbours.forget(job)
 
     def sighting(self, ref: str, job: str, uid: str) -> Sighting | None:
-        """A pod as last seen, with its node once that is known."""
-        life = self.lives.get(job, {}).get(uid)
+        """A pod as last seen, with its node once that is known, and what all pods there held of it."""
+        lives = self.lives.get(job, {})
+        life = lives.get(uid)
         if life is None:
             return None
-        return Sighting(ref=ref, seen=life.seen, pod=life.pod, node=self.nodes.get(life.pod.node or ""))
+        node = self.nodes.get(life.pod.node or "")
+        node = self._neighbours.with_allocated(node, job, lives.values()) if node is not None else None
+        return Sighting(ref=ref, seen=life.seen, pod=life.pod, node=node)
 
-    def look(self) -> Iterator[asyncio.Future[Node | None]]:
-        """Ask for nodes that nobody knows yet; gives the tasks that do so."""
+    def look(self) -> Iterator[asyncio.Future[Any]]:
+        """Ask for nodes that nobody knows yet, and for what is on those that are held; gives the tasks that do so."""
         for name in self._unknown if self.may_look else ():
             self.looks[name] = asyncio.ensure_future(self.calls.in_thread(self._node, name))
             yield self.looks[name]
         self._unknown.clear()
+        if self._neighbours.is_round_due(self.calls.patience.clock.monotonic()):
+            self._neighbours.due |= {pod.node for _, _, pod in self._living() if pod.node}
+        yield from self._neighbours.look(self.nodes)
+
+    @property
+    def open_looks(self) -> Iterator[asyncio.Future[Any]]:
+        """Tasks that were not taken yet."""
+        yield from self.looks.values()
+        yield from self._neighbours.looks.values()
+
+    def _living(self) -> Iterator[tuple[str, str, Pod]]:
+        """Job, uid and pod of all that live of jobs that are followed."""
+        for job, lives in self.lives.items():
+            if self.is_wanted(job):
+                yield from ((job, uid, life.pod) for uid, life in lives.items() if not life.ended)
 
     def looked(self) -> None:
-        """Take the nodes that were found; their pods are news."""
+        """Take the nodes that were found, and what is on them; their pods are news."""
+        if seen := set(self._neighbours.looked()):
+            self.news.extend((job, uid) for job, uid, pod in self._living() if pod.node in seen)
         for name, look in [pair for pair in self.looks.items() if pair[1].done()]:
             del self.looks[name]
             try:
@@ -110,6 +140,8 @@ class PodBook:
         lives[life.pod.uid] = life
         if life.pod.node and life.pod.node not in self.nodes and life.pod.node not in self.looks:
             self._unknown.add(life.pod.node)
+        if self.is_wanted(job):
+            self._neighbours.came(job, life)
         if before is None or before.pod != life.pod:
             self.news.append((job, life.pod.uid))
 

@@ -41,7 +41,7 @@ def pod_template(role: str, patches: Sequence[PodPatch]) -> dict[str, Any] | Non
     template: dict[str, Any] = {"apiVersion": "v1", "kind": "Pod"}
     if annotations:
         template["metadata"] = {"annotations": annotations}
-    return template | {"spec": spec | {"containers": [container]}}
+    return template | {"spec": spec | {"containers": [container, *spec.get("containers", ())]}}
 
 
 def merged(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from airflow_doeks.model.record import FailureCategory
+from airflow_doeks.platforms.kubernetes.operator import PodNames
 
 Json = Mapping[str, Any]
 PodRole = Literal["driver", "executor", "other"]
@@ -52,7 +53,7 @@ class PodFact(NamedTuple):
 
 
 def category_of(text: str) -> FailureCategory | None:
-    """The category of what is told of a driver."""
+    """The category of what is told of a leading pod."""
     return next((category for pattern, category in WORDS if re.search(pattern, text)), None)
 
 
@@ -62,14 +63,14 @@ def told(facts: Sequence[PodFact]) -> list[str]:
     return [*(f"Kubernetes: {fact.text}" for fact in facts[:EVIDENCE_MAX]), *more]
 
 
-def pod_facts(pods: Sequence[Json], events: Sequence[Json]) -> list[PodFact]:
+def pod_facts(pods: Sequence[Json], events: Sequence[Json], names: PodNames) -> list[PodFact]:
     """What went wrong with these pods and with what these events are about, the most telling first, each once."""
-    found = [fact for pod in pods for fact in _facts_of_pod(pod)]
+    found = [fact for pod in pods for fact in _facts_of_pod(pod, names)]
     by_name: dict[str, list[Json]] = {}
     for event in sorted(events, key=_moment):
         by_name.setdefault(event["involvedObject"].get("name", ""), []).append(event)
     for name, of_pod in by_name.items():
-        found += _facts_of_events(name, of_pod)
+        found += _facts_of_events(name, of_pod, names)
     return sorted(dict.fromkeys(found), key=lambda fact: _RANKS[fact.category])
 
 
@@ -79,7 +80,7 @@ def commonest(facts: Sequence[PodFact]) -> PodFact | None:
     return max(facts, key=lambda fact: counts[fact.category], default=None)
 
 
-def _facts_of_pod(pod: Json) -> Iterator[PodFact]:
+def _facts_of_pod(pod: Json, names: PodNames) -> Iterator[PodFact]:
     status = pod.get("status") or {}
     told = [_joined(status.get("reason"), status.get("message"))]
     for condition in status.get("conditions") or ():
@@ -92,16 +93,16 @@ def _facts_of_pod(pod: Json) -> Iterator[PodFact]:
             code = f"exit code {ended['exitCode']}" if ended.get("exitCode") else None
             told += [_joined(ended.get("reason"), code), _joined(waits.get("reason"), waits.get("message"))]
     name = pod["metadata"]["name"]
-    role = pod["metadata"].get("labels", {}).get("spark-role")
+    role = _part(names.role(pod), names)
     for text in told:
-        fact = _fact(name, role if role in _OUT_OF_MEMORY else "other", text)
+        fact = _fact(name, role, text)
         if fact:
             yield fact
             return
 
 
-def _facts_of_events(name: str, events: Sequence[Json]) -> list[PodFact]:
-    role: PodRole = "driver" if name.endswith("-driver") else "executor" if "-exec-" in name else "other"
+def _facts_of_events(name: str, events: Sequence[Json], names: PodNames) -> list[PodFact]:
+    role = _part(names.role_of_name(name), names)
     facts: list[PodFact] = []
     for event in events:
         reason = event.get("reason") or ""
@@ -112,6 +113,11 @@ def _facts_of_events(name: str, events: Sequence[Json]) -> list[PodFact]:
             fact = _fact(name, role, _joined(reason, event.get("message")))
             facts += [fact] if fact else []
     return facts
+
+
+def _part(role: str | None, names: PodNames) -> PodRole:
+    """What a role is in the words of categories: the pod that leads, one that works for it, another."""
+    return "other" if role is None else "driver" if role == names.lead else "executor"
 
 
 def _fact(name: str, role: PodRole, text: str) -> PodFact | None:

@@ -6,15 +6,15 @@ Shared by all platform types of operators; what differs between operators stands
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, NoReturn
 
 from airflow_doeks.model.errors import PlatformError
-from airflow_doeks.model.identity import PREFIX, JobIdentity, label_value
+from airflow_doeks.model.identity import MODE, PREFIX, TASK_KEY, JobIdentity, label_value
 from airflow_doeks.model.redaction import redacted
-from airflow_doeks.model.status import JobRef, JobState, JobStatus, Request, Scope
+from airflow_doeks.model.status import BEFORE, JobRef, JobState, JobStatus, Request, Scope
 from airflow_doeks.model.telemetry import Sighting
 from airflow_doeks.platforms.kubernetes.calls import KubeCalls
 from airflow_doeks.platforms.kubernetes.feed import Feed
@@ -26,6 +26,9 @@ log = logging.getLogger(__name__)
 
 CANCELLED_EVENT = "CancelledByAirflow"  # our event about a resource that we remove; it outlives it by an hour
 COMPONENT = "airflow-doeks"
+_CAUSE_MAX = 900  # characters; Kubernetes takes 1,024 of an event's message
+SWEEP_SECONDS = 3600.0
+_swept: dict[tuple[str, str, str], float] = {}  # server, namespace and instance -> when they were swept last
 _OURS = ("instance", "task-key", "try")  # what the resource of one attempt is known by
 
 
@@ -63,17 +66,24 @@ class Resources:
         mine, theirs = resource["metadata"]["labels"], found["metadata"].get("labels") or {}
         keys = [f"{PREFIX}{key}" for key in _OURS]
         if any(mine[key] != theirs.get(key) for key in keys):
-            owner = ", ".join(f"{key}={theirs[key]}" for key in sorted(theirs)) or "no labels"
-            by = {entry.get("manager", "") for entry in found["metadata"].get("managedFields") or ()} - {""}
-            made_by = f", made by {', '.join(sorted(by))}" if by else ""
-            msg = f"{where} is not of this task ({owner}{made_by}). It is left alone; remove or rename it."
-            raise PlatformError(msg)
+            self.refuse(found)
         return found
+
+    def refuse(self, found: Mapping[str, Any]) -> NoReturn:
+        """Raises PlatformError for a resource that is somebody else's, and names them."""
+        metadata = found["metadata"]
+        where = f"{self.operator.kind.resource} {self.namespace}/{metadata['name']}"
+        theirs = metadata.get("labels") or {}
+        owner = ", ".join(f"{key}={theirs[key]}" for key in sorted(theirs)) or "no labels"
+        by = {entry.get("manager", "") for entry in metadata.get("managedFields") or ()} - {""}
+        made_by = f", made by {', '.join(sorted(by))}" if by else ""
+        msg = f"{where} is not of this task ({owner}{made_by}). It is left alone; remove or rename it."
+        raise PlatformError(msg)
 
     def find(self, identity: JobIdentity) -> list[JobStatus]:
         """This task's jobs, living and ended, newest first."""
-        labels = {"task-key": identity.task_key[:16], "instance": identity.instance}
-        found = [*self._listed(",".join(f"{PREFIX}{key}={value}" for key, value in labels.items()))]
+        keys = f"{identity.task_key[:16]},{identity.lasting_key[:16]}"
+        found = [*self._listed(f"{PREFIX}instance={identity.instance},{TASK_KEY} in ({keys})")]
         return sorted(found, key=_age, reverse=True)
 
     def living(self, instance: str) -> Iterator[JobStatus]:
@@ -81,6 +91,22 @@ class Resources:
         for status in self._listed(f"{PREFIX}instance={label_value(instance)}"):
             if not status.state.is_terminal:
                 yield status
+
+    def sweep(self, instance: str, before: datetime) -> None:
+        """Delete resources of this Airflow's bounded jobs that ended earlier; at most once an hour and process.
+
+        For operators that know no time-to-live of a resource.
+        """
+        clock, place = self.calls.patience.clock, (self.calls.server.host, self.namespace, instance)
+        if clock.monotonic() - _swept.get(place, -SWEEP_SECONDS) < SWEEP_SECONDS:
+            return
+        _swept[place] = clock.monotonic()
+        for status in self._listed(f"{PREFIX}instance={instance},!{MODE}"):
+            if status.state.is_terminal and (status.ended or status.submitted or before) < before:
+                namespace, name, uid = status.ref.path
+                options = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
+                self.calls.patiently("DELETE", self.operator.kind.path(namespace, name), body=options)
+                log.info("%s ended long ago; its resource is removed", status.ref)
 
     def _listed(self, selector: str) -> Iterator[JobStatus]:
         host = self.calls.server.host
@@ -125,14 +151,20 @@ class Resources:
         said = redacted(str(last.get("message") or ""))
         return JobStatus(ref, state, last["reason"], said, ended=moment(_moment_of(last)))
 
-    def cancel(self, ref: JobRef) -> None:
-        """Delete the resource in the foreground: it goes when its pods are gone. Ended and unknown jobs are fine."""
+    def cancel(self, ref: JobRef, why: Callable[[], str]) -> None:
+        """Delete the resource in the foreground: it goes when its pods are gone. Ended and unknown jobs are fine.
+
+        ``why`` is asked of a job that waits, once: what kept it from coming up, or nothing. Its event keeps that, for
+        nobody could find it out afterwards.
+        """
         resource = self.resource(ref)
-        if resource is None or self.operator.status("", resource).state.is_terminal:
+        state = None if resource is None else self.operator.status("", resource).state
+        if resource is None or state is None or state.is_terminal:
             return
         namespace, name, uid = ref.path
         if "deletionTimestamp" not in resource["metadata"]:
-            self._note_cancel(resource)
+            cause = why() if state in (JobState.QUEUED, JobState.STARTING) else ""
+            self._note_cancel(resource, f"; {BEFORE}{cause}"[:_CAUSE_MAX] if cause else "")
         options = {"propagationPolicy": "Foreground", "preconditions": {"uid": uid}}
         try:
             self.calls.patiently("DELETE", self.operator.kind.path(namespace, name), body=options)
@@ -140,7 +172,7 @@ class Resources:
             if refusal.kind not in ("gone", "conflict"):  # conflict: another has its name by now
                 raise
 
-    def _note_cancel(self, resource: Mapping[str, Any]) -> None:
+    def _note_cancel(self, resource: Mapping[str, Any], cause: str) -> None:
         """An event, so that who looks later knows a cancelled job from a lost one; without the right for it, none."""
         metadata, kind = resource["metadata"], self.operator.kind
         namespace, moment_now = metadata["namespace"], self.calls.patience.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -151,7 +183,7 @@ class Resources:
             "metadata": {"name": f"{metadata['name']}.cancelled-{metadata['uid'][:8]}", "namespace": namespace},
             "involvedObject": about | {key: metadata[key] for key in ("name", "namespace", "uid")},
             "reason": CANCELLED_EVENT,
-            "message": "cancelled by its Airflow task",
+            "message": f"cancelled by its Airflow task{cause}",
             "type": "Normal",
             "source": {"component": COMPONENT},
             "firstTimestamp": moment_now,

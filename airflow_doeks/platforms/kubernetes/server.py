@@ -49,7 +49,7 @@ class Kind(NamedTuple):
         """The path of all objects of a namespace, of one, or of a part of one (``log``)."""
         start = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
         place = f"{start}/namespaces/{quote(namespace)}" if namespace else start
-        return "/".join([f"{place}/{self.plural}", *(quote(word) for word in (name, part) if word)])
+        return "/".join([f"{place}/{self.plural}", *(quote(word, safe="/:") for word in (name, part) if word)])
 
     @property
     def api_version(self) -> str:
@@ -65,6 +65,7 @@ class Kind(NamedTuple):
 PODS = Kind("", "v1", "pods", "Pod")
 EVENTS = Kind("", "v1", "events", "Event")
 NODES = Kind("", "v1", "nodes", "Node")
+SERVICES = Kind("", "v1", "services", "Service")
 
 
 def target(path: str, query: Mapping[str, object] | None = None) -> str:

@@ -11,13 +11,11 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from airflow_doeks.model.quantities import gib, parse_cpu, parse_memory
-from airflow_doeks.model.telemetry import CapacityType, Node, Pod, Role
-from airflow_doeks.platforms.kubernetes.operator import moment
+from airflow_doeks.model.telemetry import CapacityType, Node, Pod
+from airflow_doeks.platforms.kubernetes.labels import GPU, GPU_CLAIMS
+from airflow_doeks.platforms.kubernetes.operator import PodNames, moment
 
 Json = Mapping[str, Any]
-ROLES: Mapping[str, Role] = {"driver": "driver", "executor": "executor"}
-CONTAINERS = {"driver": "spark-kubernetes-driver", "executor": "spark-kubernetes-executor"}
-GPU = "nvidia.com/gpu"
 # Labels of a node -> what it is bought as; the first label that is there holds.
 CAPACITY_LABELS: tuple[tuple[str, Mapping[str, CapacityType]], ...] = (
     ("karpenter.sh/capacity-type", {"on-demand": "on_demand", "spot": "spot", "reserved": "reserved"}),
@@ -30,7 +28,7 @@ TYPE_LABEL, ZONE_LABEL = "node.kubernetes.io/instance-type", "topology.kubernete
 class PodLife(NamedTuple):
     """A pod of a job as last seen.
 
-    ``scheduled`` is when it had a node, ``started`` and ``ended`` are those of its Spark container by the kubelet.
+    ``scheduled`` is when it had a node, ``started`` and ``ended`` are those of its working container by the kubelet.
     """
 
     pod: Pod
@@ -40,19 +38,19 @@ class PodLife(NamedTuple):
     ended: datetime | None
 
 
-def life_of(item: Json, *, is_gone: bool, now: datetime) -> PodLife | None:
-    """What a pod tells; None for one that is neither driver nor executor.
+def life_of(item: Json, names: PodNames, *, is_gone: bool, now: datetime) -> PodLife | None:
+    """What a pod tells; None for one without a role in a job.
 
     A pod that is gone without its kubelet having told its end (its node went with it) ended when that was seen.
     """
     metadata, spec, status = item["metadata"], item.get("spec") or {}, item.get("status") or {}
-    role = ROLES.get((metadata.get("labels") or {}).get("spark-role", ""))
+    role = names.role(item)
     if role is None:
         return None
     conditions = {entry.get("type"): entry for entry in status.get("conditions") or ()}
     placed = conditions.get("PodScheduled") or {}
     scheduled = moment(placed.get("lastTransitionTime")) if placed.get("status") == "True" else None
-    started, ended, why = _times(status, role)
+    started, ended, why = _times(status, names.containers[role])
     if ended is None and is_gone:
         ended = now
     held = scheduled or started  # a node is taken from the binding on, before the image is pulled
@@ -61,14 +59,14 @@ def life_of(item: Json, *, is_gone: bool, now: datetime) -> PodLife | None:
         role=role,
         vcpu=_sum(spec, "cpu"),
         memory_gib=_sum(spec, "memory"),
-        gpu=int(_sum(spec, GPU) or 0),
+        gpu=int(_sum(spec, GPU) or 0) + _claimed_gpus(metadata),
         storage_gib=None if _claims(spec) else Decimal(0),
         requested=moment(metadata.get("creationTimestamp")),
         started=started or (held if ended else None),
         ended=ended,
         node=spec.get("nodeName"),
         reason=why,
-        executor_id=(metadata.get("labels") or {}).get("spark-exec-id"),
+        executor_id=(metadata.get("labels") or {}).get(names.number_label),
     )
     return PodLife(pod, now, scheduled, started, ended)
 
@@ -92,10 +90,10 @@ def node_of(item: Json) -> Node:
     )
 
 
-def _times(status: Json, role: str) -> tuple[datetime | None, datetime | None, str]:
-    """Start, end and reason of the Spark container; of the first container where it has another name."""
+def _times(status: Json, working: str) -> tuple[datetime | None, datetime | None, str]:
+    """Start, end and reason of the working container; of the first container where it has another name."""
     containers: Sequence[Json] = status.get("containerStatuses") or ()
-    mine = next((entry for entry in containers if entry.get("name") == CONTAINERS[role]), None)
+    mine = next((entry for entry in containers if entry.get("name") == working), None)
     state = ((mine or (containers[0] if containers else {})).get("state")) or {}
     ended = state.get("terminated") or {}
     if ended:
@@ -118,6 +116,12 @@ def _sum(spec: Json, resource: str) -> Decimal | None:
         except ValueError:
             return None
     return total
+
+
+def _claimed_gpus(metadata: Json) -> int:
+    """GPUs by claims of dynamic resource allocation, which a pod's requests do not show."""
+    text = str((metadata.get("annotations") or {}).get(GPU_CLAIMS, ""))
+    return int(text) if text.isdecimal() else 0
 
 
 def _claims(spec: Json) -> list[str]:

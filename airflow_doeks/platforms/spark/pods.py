@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 from airflow_doeks.model.quantities import gib, parse_cpu, parse_memory, parse_spark_memory
 from airflow_doeks.platforms.kubernetes.labels import full_values, label_forms
+from airflow_doeks.platforms.kubernetes.pod_template import PodPatch
 from airflow_doeks.platforms.protocol import JobValues
 from airflow_doeks.platforms.spark.conf import vcpu
-from airflow_doeks.platforms.spark.presets import CAPACITY, FARGATE_LABEL, ROLES
+from airflow_doeks.platforms.spark.effects import CAPACITY, FARGATE_LABEL, KINDS, ROLES
+from airflow_doeks.platforms.spark.gpu import CLAIMED, gpu_conf
 
 if TYPE_CHECKING:  # `doeks lint` reads names here and must not pay for building models
     from airflow_doeks.model.telemetry import CapacityType, Pod, Role
@@ -24,18 +26,25 @@ T = TypeVar("T")
 
 EXECUTOR_PREFIX = "spark.kubernetes.executor.podNamePrefix"
 TEMPLATE_FILE = "spark.kubernetes.{}.podTemplateFile"
+# Spark writes what is so called into its event log: executors tell their node and pod, which are gone when a job ends.
+TELLS_ITS_NODE = PodPatch(
+    container={
+        "env": [
+            {"name": f"SPARK_EXECUTOR_ATTRIBUTE_{name}", "valueFrom": {"fieldRef": {"fieldPath": path}}}
+            for name, path in (("DOEKS_NODE", "spec.nodeName"), ("DOEKS_POD_UID", "metadata.uid"))
+        ]
+    }
+)
 
 
-def pod_conf(job: JobValues) -> dict[str, str]:
-    """CPU requests, GPUs, environment and secrets, which Spark writes into the pods."""
+def pod_conf(job: JobValues, owner: str) -> dict[str, str]:
+    """CPU requests, GPUs, environment and secrets, which Spark writes into the pods; ``owner`` as of Surroundings."""
     driver, executors = job["driver"], job["executors"]
     conf = {
         "spark.kubernetes.driver.request.cores": f"{int(vcpu(driver) * 1000)}m",
         "spark.kubernetes.executor.request.cores": f"{int(vcpu(executors) * 1000)}m",
     }
-    if int(executors["gpu"]):
-        conf["spark.executor.resource.gpu.amount"] = str(executors["gpu"])
-        conf["spark.executor.resource.gpu.vendor"] = "nvidia.com"
+    conf |= gpu_conf(job, owner)
     for name, value in job["env"].items():
         conf |= {f"spark.kubernetes.driverEnv.{name}": value, f"spark.executorEnv.{name}": value}
     for name, secret in job["secrets"].items():
@@ -83,7 +92,7 @@ def requested_pods(
     if count is None:
         return Requested((), tuple(asked.why))
     label, *words = CAPACITY[node_labels]
-    kinds: dict[str, CapacityType] = dict(zip(words, ("on_demand", "spot"), strict=True))
+    kinds: dict[str, CapacityType] = dict(zip(words, KINDS, strict=True))
 
     def capacity(role: Role) -> CapacityType | None:
         if conf.get(f"spark.kubernetes.{role}.label.{FARGATE_LABEL}"):
@@ -137,7 +146,7 @@ class _Asked:
 
     def gpu(self) -> int:
         """Whole devices: Kubernetes gives no parts of one."""
-        return self._first(int, "spark.executor.resource.gpu.amount") or 0
+        return self._first(int, "spark.executor.resource.gpu.amount", CLAIMED) or 0
 
     def storage_gib(self, role: Role) -> Decimal:
         """The claims that a pod makes; 0 without one."""

@@ -6,80 +6,48 @@ Two presets that want different values are a Finding, never a silent winner.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from airflow_doeks.model.errors import SpecError
-from airflow_doeks.model.quantities import MIB
 from airflow_doeks.platforms.kubernetes.pod_template import PodPatch
 from airflow_doeks.platforms.protocol import Finding, JobValues
-from airflow_doeks.platforms.spark.conf import memory_bytes, vcpu
+from airflow_doeks.platforms.spark.effects import (
+    ARCH,
+    CAPACITY,
+    FARGATE_LABEL,
+    KINDS,
+    ROLES,
+    ZONE,
+    Effect,
+    Preset,
+    Surroundings,
+    together,
+)
+from airflow_doeks.platforms.spark.gang import volcano, yunikorn
+from airflow_doeks.platforms.spark.gpu import CLAIM, GPU_NODES, RAPIDS, gpu_claim, gpu_findings, rapids
+from airflow_doeks.platforms.spark.words import pod_words
 
-ROLES = ("driver", "executor")
-ARCH, ZONE = "kubernetes.io/arch", "topology.kubernetes.io/zone"
-CAPACITY = {  # who labels the nodes -> label, on-demand, Spot; Karpenter 1.x and EKS, read November 2026
-    "karpenter": ("karpenter.sh/capacity-type", "on-demand", "spot"),
-    "managed": ("eks.amazonaws.com/capacityType", "ON_DEMAND", "SPOT"),
-}
-# A pod with this label runs on the Fargate profile of that name, whose selectors must match it too; EKS User Guide,
-# "Define which Pods use AWS Fargate when launched", read November 2026.
-FARGATE_LABEL = "eks.amazonaws.com/fargate-profile"
+if TYPE_CHECKING:
+    from airflow_doeks.model.telemetry import CapacityType
+
 # What Fargate has not: Spot, arm64, instance disks, volumes of EBS. The same page's list of considerations.
-_NOT_ON_FARGATE = ("spot", "spot_only", "on_demand", "graviton", "graviton_preferred", "nvme", "pvc_reuse")
+_NOT_ON_FARGATE = ("spot", "spot_only", "on_demand", "reserved", "graviton", "graviton_preferred", "nvme", "pvc_reuse")
 SPOT_GRACE_SECONDS = 115  # AWS gives 120 s notice; Kubernetes' default of 30 s would cut decommissioning short
-_EXCLUSIVE = ({"spot", "spot_only", "on_demand"}, {"graviton", "graviton_preferred"}, {"nvme", "pvc_reuse"})
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """What a preset may know of the platform.
-
-    Attributes:
-        labels: identity labels of the driver's pod; empty while the spec hash is computed.
-        owner: ``uid:gid`` that Spark runs as in the image (EMR 999:1000, Apache 185:0).
-    """
-
-    queue: str | None = None
-    fargate_profile: str | None = None
-    storage_class: str = "gp3"
-    nodes: str = "karpenter"
-    owner: str = "185:0"
-    labels: Mapping[str, str] = field(default_factory=dict)
-
-
-def surroundings(config: Any, owner: str, labels: Mapping[str, str]) -> Surroundings:
-    """What presets may know of a platform on Kubernetes, from its entry of doeks.yaml."""
-    return Surroundings(
-        queue=config.queue,
-        fargate_profile=config.fargate_profile,
-        storage_class=config.storage_class,
-        nodes=config.node_labels,
-        owner=owner,
-        labels=labels,
-    )
-
-
-@dataclass(frozen=True)
-class Effect:
-    """What presets add: Spark properties, node labels of EMR's submitter pod, patches of the pod templates."""
-
-    conf: Mapping[str, str] = field(default_factory=dict)
-    submitter_nodes: Mapping[str, str] = field(default_factory=dict)
-    pods: Mapping[str, tuple[PodPatch, ...]] = field(default_factory=dict)
-
-
-Preset: TypeAlias = Callable[[JobValues, Surroundings], Effect]
+_EXCLUSIVE = (
+    {"spot", "spot_only", "on_demand", "reserved"},
+    {"graviton", "graviton_preferred"},
+    {"nvme", "pvc_reuse"},
+    {"yunikorn", "volcano"},
+)
 
 
 def _in(key: str, *values: str, operator: str = "In") -> dict[str, Any]:
     return {"key": key, "operator": operator, "values": list(values)}
 
 
-def _capacity(around: Surroundings, driver: str, executor: str | None) -> Effect:
+def _capacity(around: Surroundings, driver: CapacityType, executor: CapacityType | None) -> Effect:
     label, *words = CAPACITY[around.nodes]
-    names = dict(zip(("on_demand", "spot"), words, strict=True))
+    names = dict(zip(KINDS, words, strict=True))
     conf = {f"spark.kubernetes.driver.node.selector.{label}": names[driver]}
     if executor:
         conf[f"spark.kubernetes.executor.node.selector.{label}"] = names[executor]
@@ -144,26 +112,6 @@ def _pvc_reuse(_job: JobValues, around: Surroundings) -> Effect:
     )
 
 
-def _yunikorn(job: JobValues, around: Surroundings) -> Effect:
-    """Queue and gang: the groups' resources are the pods' own, so that placeholders are as large as what follows."""
-    conf = {"spark.kubernetes.scheduler.name": "yunikorn"}
-    patches: dict[str, tuple[PodPatch, ...]] = {}
-    groups = []
-    executors = job["executors"]
-    for role, pod, members in (("driver", job["driver"], 1), ("executor", executors, int(executors["min"]))):
-        prefix = "yunikorn.apache.org/"
-        if around.queue:
-            conf[f"spark.kubernetes.{role}.label.queue"] = around.queue
-        conf[f"spark.kubernetes.{role}.annotation.{prefix}app-id"] = "{{APP_ID}}"  # Spark fills it in
-        if members:  # 0 members is invalid
-            resources = {"cpu": f"{int(vcpu(pod) * 1000)}m", "memory": f"{memory_bytes(pod) // MIB}Mi"}
-            groups.append({"name": f"spark-{role}", "minMember": members, "minResource": resources})
-            patches[role] = (PodPatch(annotations={f"{prefix}task-group-name": f"spark-{role}"}),)
-    text = json.dumps(groups, separators=(",", ":"))
-    patches["driver"] += (PodPatch(annotations={f"{prefix}task-groups": text}),)
-    return Effect(conf, pods=patches)
-
-
 def _same_zone(_job: JobValues, around: Surroundings) -> Effect:
     term = {"topologyKey": ZONE, "labelSelector": {"matchLabels": {"spark-role": "driver", **around.labels}}}
     affinity = {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
@@ -185,6 +133,8 @@ PRESETS: dict[str, Preset] = {
     # the same without fallback: executors wait for Spot
     "spot_only": lambda _job, around: together(_capacity(around, "on_demand", "spot"), DECOMMISSION),
     "on_demand": lambda _job, around: _capacity(around, "on_demand", "on_demand"),
+    # executors in a capacity block or on-demand reservation only
+    "reserved": lambda _job, around: _capacity(around, "on_demand", "reserved"),
     # executors save their shuffle and cached blocks elsewhere before their node goes
     "decommission": _fixed(DECOMMISSION),
     "graviton": _fixed(Effect({f"spark.kubernetes.node.selector.{ARCH}": "arm64"})),
@@ -202,7 +152,12 @@ PRESETS: dict[str, Preset] = {
         )
     ),
     # queue of the platform and gang scheduling
-    "yunikorn": _yunikorn,
+    "yunikorn": yunikorn,
+    "volcano": volcano,
+    # SQL on the executors' GPUs / on nodes that only GPU jobs may use / by claims in place of a device plugin
+    RAPIDS: rapids,
+    "gpu_nodes": _fixed(GPU_NODES),
+    CLAIM: gpu_claim,
     # executors run in the zone of their driver: no transfer between zones
     "same_zone": _same_zone,
     # Karpenter does not move the driver
@@ -230,19 +185,6 @@ PRESETS: dict[str, Preset] = {
 }
 
 
-def together(*effects: Effect) -> Effect:
-    """All effects in one; a later property wins."""
-    conf: dict[str, str] = {}
-    nodes: dict[str, str] = {}
-    pods: dict[str, tuple[PodPatch, ...]] = {}
-    for effect in effects:
-        conf |= effect.conf
-        nodes |= effect.submitter_nodes
-        for role, patches in effect.pods.items():
-            pods[role] = pods.get(role, ()) + tuple(patch for patch in patches if patch not in pods.get(role, ()))
-    return Effect(conf, nodes, pods)
-
-
 def effect_of(job: JobValues, around: Surroundings) -> Effect:
     """What the job's built-in presets and ``executors.capacity`` add; names of doeks.yaml's own presets are skipped."""
     names = [name for name in job["presets"] if name in PRESETS]
@@ -256,7 +198,7 @@ def effect_of(job: JobValues, around: Surroundings) -> Effect:
             msg = f"{faults[0].path}: {faults[0].message}; {faults[0].help}."
             raise SpecError(msg)
         effects.append(Effect({f"spark.kubernetes.executor.label.{FARGATE_LABEL}": around.fargate_profile or ""}))
-    return together(*effects)
+    return together(*effects, pod_words(job))
 
 
 def fargate_findings(job: JobValues, around: Surroundings) -> list[Finding]:
@@ -279,7 +221,7 @@ def fargate_findings(job: JobValues, around: Surroundings) -> list[Finding]:
 def preset_findings(job: JobValues, around: Surroundings) -> list[Finding]:
     """Presets of one job that exclude each other or set one property to two values."""
     names = [name for name in dict.fromkeys(job["presets"]) if name in PRESETS]
-    found = fargate_findings(job, around)
+    found = [*fargate_findings(job, around), *gpu_findings(job, around)]
     groups = [[name for name in names if name in group] for group in _EXCLUSIVE]
     found += [
         Finding("presets", f"{' and '.join(rivals)} exclude each other", f"keep one: {rivals[0]}")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
+from types import MappingProxyType
+from typing import Any
 
 from airflow_doeks.model.record import Cost, JobRecord, Usage
+from airflow_doeks.report.rates import rates_of
 from airflow_doeks.ui import cells
 from airflow_doeks.ui.blocks import Cell, Column, Fact, Facts, Table
+from airflow_doeks.ui.pages.rows import WASTE
 
 _PARTS = {
     # component -> what it is
@@ -28,22 +32,42 @@ _BASES = {
 }
 
 
-def cost_facts(record: JobRecord) -> Facts:
-    """The dollars with how they are known."""
-    cost = record.cost
+def cost_facts(
+    record: JobRecord, budget_usd: Decimal | None = None, detail: Mapping[str, Any] = MappingProxyType({})
+) -> Facts:
+    """The dollars with how they are known, beside what was expected and allowed."""
+    cost, by = record.cost, rates_of(record, detail)
+    per = "Of the records that are known" if record.window is None else "By the mean rate since it was started last"
     basis = _BASES.get(cost.basis or "", "") if cost.basis else ""
     facts = [
         Fact("Cost, USD", cells.usd(cost.usd_total), _priced_as(cost)),
-        Fact(
-            "of which waste, USD", cells.usd(cost.usd_waste), "Failed jobs, and Spark tasks that had to be done again."
-        ),
-        Fact("Confidence", cells.text(cost.confidence)),
+        Fact("of which waste, USD", cells.usd(cost.usd_waste), WASTE),
+        Fact("USD per hour", cells.usd(by.usd_per_hour), "While it ran."),
+        Fact("USD per million records in", cells.usd(by.usd_per_million_in), f"{per}, of all that it read."),
+        Fact("USD per million records out", cells.usd(by.usd_per_million_out), f"{per}, of all that it wrote."),
+        _estimate(cost),
+        _budget(cost, budget_usd),
+        Fact("Confidence", cells.text(cost.confidence), "Falls with every pod, node or price that had to be assumed."),
         Fact("Basis", cells.text(cost.basis), f"Computed from {basis}." if basis else ""),
-        Fact("Estimate before it ran, USD", cells.usd(cost.estimate_usd)) if cost.estimate_usd is not None else None,
         _bill(record),
-        Fact("Rate card", cells.text(cost.rate_card)),
+        Fact("Rate card", cells.text(cost.rate_card), "The prices it was computed with."),
     ]
     return Facts("Cost", tuple(fact for fact in facts if fact))
+
+
+def _estimate(cost: Cost) -> Fact:
+    if cost.estimate_usd is None:
+        return Fact("Estimate, USD", cells.usd(None), "No estimate was made before it ran.")
+    return Fact("Estimate, USD", cells.usd(cost.estimate_usd), "Made before it ran.")
+
+
+def _budget(cost: Cost, budget_usd: Decimal | None) -> Fact:
+    if budget_usd is None:
+        return Fact("Budget, USD", cells.text("none"), "The task sets no budget_usd.")
+    is_over = cost.usd_total is not None and cost.usd_total > budget_usd
+    return Fact(
+        "Budget, USD", cells.usd(budget_usd, tone="bad" if is_over else ""), "What one run of the task may cost."
+    )
 
 
 def _priced_as(cost: Cost) -> str:
@@ -54,12 +78,14 @@ def _priced_as(cost: Cost) -> str:
 
 def _bill(record: JobRecord) -> Fact | None:
     """What the bill said later, and by how much the record was off."""
-    billed, total = (record.actual or {}).get("usd_total"), record.cost.usd_total
-    if billed is None:
-        return None
-    amount = Decimal(billed)
-    off = f"The record was off by {(total - amount) / amount:+.1%}." if total is not None and amount else ""
-    return Fact("On the bill, USD", cells.usd(amount), off)
+    bill, total = record.actual or {}, record.cost.usd_total
+    if bill.get("usd_total") is None:
+        return Fact("On the bill, USD", cells.usd(None), f"Not known: {bill['why']}.") if bill.get("why") else None
+    amount = Decimal(bill["usd_total"])
+    error = (total - amount) / amount if total is not None and amount else None
+    if "error" in bill:  # of what the bill's rows cover; the total may hold more
+        error = Decimal(bill["error"])
+    return Fact("On the bill, USD", cells.usd(amount), "" if error is None else f"The record was off by {error:+.1%}.")
 
 
 def cost_table(record: JobRecord) -> Table:
@@ -82,7 +108,12 @@ def cost_table(record: JobRecord) -> Table:
     return Table(
         "cost",
         "What it is made of",
-        (Column("Part"), Column("USD", is_number=True), Column("Share", is_number=True), Column("What that is")),
+        (
+            Column("Part"),
+            Column("USD", is_number=True),
+            Column("Share", is_number=True, hint="Of the job's whole cost."),
+            Column("What that is"),
+        ),
         rows,
         total=(cells.text("total"), cells.usd(cost.usd_total), Cell(""), Cell(unattributed, tone="soft")),
         hint=hint,
@@ -107,7 +138,7 @@ def usage_table(usage: Usage) -> Table:
             Column("Capacity type"),
             Column("vCPU-hours", is_number=True, hint="vCPUs requested times hours held."),
             Column("GiB-hours", is_number=True, hint="Memory requested, overhead inside, times hours held."),
-            Column("GPU-hours", is_number=True),
+            Column("GPU-hours", is_number=True, hint="GPUs requested times hours held."),
         ),
         rows,
         total=(

@@ -8,19 +8,25 @@ from datetime import datetime
 from decimal import Decimal
 
 from airflow_doeks.report.entry import Entry
-from airflow_doeks.report.spending import OTHERS, percentile, total_by
+from airflow_doeks.report.sla import waits_by
+from airflow_doeks.report.spending import OTHERS, total_by
 from airflow_doeks.ui import cells
 from airflow_doeks.ui.blocks import Block, Cell, Chart, Choice, Column, Page, Series, Table
-from airflow_doeks.ui.pages.rows import rows_of, sum_facts, sums_table
+from airflow_doeks.ui.pages.airflow_facts import Missed
+from airflow_doeks.ui.pages.rows import FAILED, ROWS, WASTE, rows_of, sum_facts, sums_table
 
 _STACKED = 8  # tasks that get a colour of their own
 _JUMP = Decimal("1.5")  # from one run of a task to the next
-_JUMPS = 50
+_JUMPS = 20
 _LONG_SECONDS = 600  # longer ones are told in minutes
+OUT_OF_TIME = "Jobs of category timeout: a time budget or execution_timeout ended them, or a service was too slow."
+_NO_DEADLINES = "This Airflow has no deadlines (they came with 3.1), so whether one was missed is not known."
 
 
-def dag_page(dag_id: str, entries: Sequence[Entry], choices: Sequence[Choice] = ()) -> Page:
-    """``entries`` are the DAG's own of the time that was asked for."""
+def dag_page(
+    dag_id: str, entries: Sequence[Entry], choices: Sequence[Choice] = (), missed: Sequence[Missed] | None = ()
+) -> Page:
+    """``entries`` are the DAG's own of the time that was asked for, ``missed`` None where Airflow has no deadlines."""
     trail = (Cell("Data costs", href=cells.link("costs")),)
     by_task = total_by(entries, lambda entry: entry.task_id)
     runs = _runs(entries)
@@ -28,10 +34,11 @@ def dag_page(dag_id: str, entries: Sequence[Entry], choices: Sequence[Choice] = 
     if len(runs) > 1:
         blocks += [_stack(runs, [one.key for one in by_task.by_key]), *_lines(runs)]
     blocks += [
-        _runs_table(dag_id, runs),
         sums_table("tasks", "Dearest tasks", "Task", by_task),
         _waits(entries),
+        _misses(dag_id, missed),
         _jumps(dag_id, entries),
+        _runs_table(dag_id, runs),
     ]
     return Page(dag_id, "DAG", trail, choices, tuple(blocks))
 
@@ -94,11 +101,11 @@ def _runs_table(dag_id: str, runs: Sequence[tuple[datetime, str, list[Entry]]]) 
     heads = (
         Column("Run"),
         Column("First submission"),
-        Column("Took", is_number=True),
-        Column("Jobs", is_number=True),
-        Column("Failed", is_number=True),
-        Column("Rows written", is_number=True),
-        Column("Waste, USD", is_number=True),
+        Column("Took", is_number=True, hint="From its first submission to its last job's end."),
+        Column("Jobs", is_number=True, hint="One for every try that submitted one."),
+        Column("Failed", is_number=True, hint=FAILED),
+        Column("Rows written", is_number=True, hint=ROWS),
+        Column("Waste, USD", is_number=True, hint=WASTE),
         Column("USD", is_number=True, hint="All jobs of the run, those of tries that failed among them."),
     )
     return Table("runs", "Runs", heads, rows, empty="No job of this DAG in this time.")
@@ -106,26 +113,51 @@ def _runs_table(dag_id: str, runs: Sequence[tuple[datetime, str, list[Entry]]]) 
 
 def _waits(entries: Sequence[Entry]) -> Table:
     """Half and 95 of 100 of each task's jobs waited, started and ran no longer than this."""
-    by_task: dict[str, list[Entry]] = {}
-    for entry in entries:
-        by_task.setdefault(entry.task_id, []).append(entry)
     rows = []
-    for task_id, jobs in sorted(by_task.items()):
-        spans = (
-            [cells.seconds_between(entry.submitted, entry.scheduled) for entry in jobs],
-            [cells.seconds_between(entry.scheduled, entry.started) for entry in jobs],
-            [cells.seconds_between(entry.started, entry.ended) for entry in jobs],
+    for waits in waits_by(entries, lambda entry: entry.task_id):
+        figures = (
+            *(waits.queue_seconds_p50, waits.queue_seconds_p95),
+            *(waits.start_seconds_p50, waits.start_seconds_p95),
+            *(waits.run_seconds_p50, waits.run_seconds_p95),
         )
-        figures = [cells.duration(percentile(seconds, part)) for seconds in spans for part in (0.5, 0.95)]
-        rows.append((Cell(task_id), cells.count(len(jobs)), *figures))
-    heads = [Column("Task"), Column("Jobs", is_number=True)]
+        late = Cell(str(waits.out_of_time), sort=waits.out_of_time, tone="bad" if waits.out_of_time else "")
+        rows.append((Cell(waits.key), cells.count(waits.jobs), late, *map(cells.duration, figures)))
+    heads = [
+        Column("Task"),
+        Column("Jobs", is_number=True, hint="One for every try that submitted one."),
+        Column("Out of time", is_number=True, hint=OUT_OF_TIME),
+    ]
     for name, hint in (
         ("Queued", "From submission until it was scheduled."),
         ("Starting", "Until its driver ran."),
-        ("Running", ""),
+        ("Running", "From there until the job's end."),
     ):
-        heads += [Column(f"{name} p50", is_number=True, hint=hint), Column(f"{name} p95", is_number=True)]
+        heads += [
+            Column(f"{name} p50", is_number=True, hint=f"{hint} Half of the jobs took no longer."),
+            Column(f"{name} p95", is_number=True, hint=f"{hint} 95 of 100 jobs took no longer."),
+        ]
     return Table("waits", "How long jobs wait and run", heads, rows)
+
+
+def _misses(dag_id: str, missed: Sequence[Missed] | None) -> Table:
+    """Deadlines of runs, as Airflow keeps them, that passed before the run ended."""
+    rows = [
+        (
+            Cell(miss.run_id, href=cells.link("run", dag_id=dag_id, run_id=miss.run_id)),
+            cells.moment(miss.due),
+            cells.moment(miss.ended) if miss.ended else Cell("not yet"),
+            cells.duration(cells.seconds_between(miss.due, miss.ended)),
+        )
+        for miss in missed or ()
+    ]
+    heads = (
+        Column("Run"),
+        Column("Deadline"),
+        Column("Ended"),
+        Column("Late by", is_number=True, hint="From the deadline to the run's end."),
+    )
+    empty = "No run missed a deadline in this time, or none has one." if missed is not None else _NO_DEADLINES
+    return Table("misses", "Missed deadlines", heads, rows, empty=empty)
 
 
 def _jumps(dag_id: str, entries: Sequence[Entry]) -> Table:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from decimal import Decimal
+from collections.abc import Sequence
 
 from airflow_doeks.report.entry import Entry, Flow
-from airflow_doeks.report.spending import links_of, upstream
+from airflow_doeks.report.flows import flows_of
+from airflow_doeks.report.spending import links_of
+from airflow_doeks.report.upstream import Lines, Source, Upstream
 from airflow_doeks.ui import cells
-from airflow_doeks.ui.blocks import Block, Cell, Chart, Choice, Column, Fact, Facts, Page, Series, Table
+from airflow_doeks.ui.blocks import Block, Cell, Chart, Choice, Column, Fact, Facts, Notice, Page, Series, Table
 from airflow_doeks.ui.pages.costs import Filters
 
 Linked = Sequence[tuple[Entry, Flow]]
@@ -18,25 +19,23 @@ _LISTED = 500
 def dataset_page(label: str, entries: Sequence[Entry], filters: Filters) -> Page:
     """``entries`` are those of the time that the reader may see: others are not counted."""
     writers, readers = links_of(entries, label)
-    made_from = upstream(entries, label)
-    own = made_from.datasets.get(label)
+    made_from = Lines(flows_of(entries)).upstream(label)
     trail = (Cell("Data costs", href=cells.link("costs", since=filters.since, until=filters.until)),)
-    known = [flow.usd for _, flow in writers if flow.usd is not None]
     facts = Facts(
         "In this time",
         (
-            Fact("Cost of itself, USD", cells.usd(own if known else None), "Its part of the jobs that wrote it."),
+            Fact("Cost of itself, USD", cells.usd(made_from.usd_own), "Its part of the jobs that wrote it."),
             Fact(
                 "With everything upstream, USD",
-                cells.usd(made_from.usd if known else None),
-                "With all datasets that it was made from, each counted once and whole.",
+                cells.usd(made_from.usd if made_from.usd_own is not None else None),
+                "With its share of all that it was made from: readers share what they read by bytes.",
             ),
             Fact("Written", cells.count(len(writers)), "Jobs that wrote it."),
             Fact("Read", cells.count(len(readers)), "Jobs that read it."),
         ),
     )
     blocks: list[Block] = [facts, *_graph(label, writers, readers), *_rows(writers)]
-    blocks += [_upstream_table(label, made_from.datasets, filters), _jobs("Written by", "writers", writers)]
+    blocks += [_upstream_table(made_from, filters), *_unknown(made_from), _jobs("Written by", "writers", writers)]
     blocks += [_jobs("Read by", "readers", readers)]
     choices = (Choice("name", "", label, kind="hidden"), *filters.choices(())[:2])
     return Page(label, "Dataset", trail, choices, tuple(blocks))
@@ -71,22 +70,30 @@ def _rows(writers: Linked) -> Sequence[Block]:
     return (Chart("rows", "Rows of each write", "lines", series, "rows", "writers"),)
 
 
-def _upstream_table(label: str, datasets: Mapping[str, Decimal | None], filters: Filters) -> Table:
-    rows = [
-        (
-            Cell(
-                name,
-                href=""
-                if name == label
-                else cells.link("dataset", name=name, since=filters.since, until=filters.until),
-            ),
-            cells.usd(usd) if usd is not None else Cell("no job here wrote it", tone="soft"),
+def _upstream_table(made_from: Upstream, filters: Filters) -> Table:
+    def row(source: Source) -> tuple[Cell, ...]:
+        place = cells.link("dataset", name=source.dataset, since=filters.since, until=filters.until)
+        return (
+            Cell(source.dataset, href="" if source.dataset == made_from.dataset else place),
+            cells.usd(source.usd) if source.usd is not None else Cell("no job here wrote it", tone="soft"),
+            cells.share(source.share),
+            cells.usd(source.usd_share),
         )
-        for name, usd in datasets.items()
-    ]
-    hint = "A dataset that other data is made from, too, counts whole here. Only DAGs that you may read are counted."
-    heads = (Column("Dataset"), Column("USD", is_number=True))
-    return Table("upstream", "What it was made from", heads, rows, hint=hint)
+
+    heads = (
+        Column("Dataset"),
+        Column("USD", is_number=True, hint="Its part of the jobs that wrote it."),
+        Column(
+            "Share", is_number=True, hint="How much of it went into this dataset, by the bytes that each reader read."
+        ),
+        Column("USD of the share", is_number=True),
+    )
+    hint = "What nobody else reads counts whole. Only DAGs that you may read are counted."
+    return Table("upstream", "What it was made from", heads, [row(source) for source in made_from.sources], hint=hint)
+
+
+def _unknown(made_from: Upstream) -> Sequence[Block]:
+    return (Notice("soft", "Not known of this sum", list(made_from.unknown)),) if made_from.unknown else ()
 
 
 def _jobs(title: str, key: str, linked: Linked) -> Table:

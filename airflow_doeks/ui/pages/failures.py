@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from airflow_doeks.model.record import FailureCategory, JobFailure
 from airflow_doeks.ui.blocks import Notice
@@ -33,19 +34,30 @@ HELPS: dict[FailureCategory, tuple[str, str]] = {
     "platform": ("the platform failed or refused", "Read its words in the evidence; a retry may pass."),
     "cancelled": ("it was cancelled", "Somebody or a time limit ended it; nothing is wrong with the job itself."),
     "timeout": ("it used up its time", "Raise the limit that the message names, or make the job faster."),
+    "budget": (
+        "it used up its dollars",
+        "Raise the budget_usd that the message names, or make the job cheaper: its advice stands below.",
+    ),
     "unknown": ("nobody could tell why", "Read the driver's log: its end says more than the platform did."),
 }
-_FOLDERS = re.compile(r"(?<![\w:/])/(?:[^\s/]+/)+")  # of a path on a worker, which is nobody's business; URLs stay
+_FOLDERS = re.compile(
+    r"(?<![\w:/])(?:file:/{0,2})?/(?:[^\s/]+/)+"
+)  # of a path on a worker, which is nobody's business; URLs stay
+
+_LOG_LINES = 60  # a page is read, not searched
 
 _NEWER = ("a category of a newer airflow_doeks", "Read the root cause and its evidence.")
 
 
-def failure_notice(failure: JobFailure, what_follows: str = "") -> Notice:
-    """The root cause on top, then where it was read, what usually helps, and what Airflow does next."""
+def failure_notice(failure: JobFailure, what_follows: str = "", log_tail: Sequence[str] = ()) -> Notice:
+    """The root cause on top, then where it was read, what usually helps, what Airflow does next, the log's end."""
     words, help_ = HELPS.get(failure.category, _NEWER)
     lines = [f"Category: {failure.category} ({words})."]
     lines += [f"Evidence: {_FOLDERS.sub('', line)}" for line in failure.evidence]
     lines.append(f"What usually helps: {help_}")
     if what_follows:
         lines.append(what_follows)
-    return Notice("bad", failure.message or f"Failed: {words}", tuple(lines), failure.log_tail)
+    log = tuple(_FOLDERS.sub("", line) for line in (log_tail or failure.log_tail)[-_LOG_LINES:])
+    if not log:
+        lines.append("The end of the driver's log was not kept: there was none, or it could not be read.")
+    return Notice("bad", failure.message or f"Failed: {words}", tuple(lines), log)

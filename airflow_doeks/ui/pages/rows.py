@@ -9,7 +9,10 @@ from airflow_doeks.report.spending import Sum, Total
 from airflow_doeks.ui import cells
 from airflow_doeks.ui.blocks import Cell, Column, Fact, Facts, Table
 
-WASTE = "Dollars of failed jobs, and of Spark tasks that had to be done again."
+WASTE = "Dollars of failed jobs, and of Spark tasks that had to be done again, as far as they are known."
+FAILED = "Jobs that ended without success, cancelled ones among them."
+VCPU_HOURS = "vCPUs requested times the hours that pods held them, of jobs whose usage is known."
+ROWS = "Of outputs whose rows are known; ? where none is."
 
 
 def sums_table(key: str, title: str, name: str, total: Total, href: Callable[[str], str] | None = None) -> Table:
@@ -20,14 +23,14 @@ def sums_table(key: str, title: str, name: str, total: Total, href: Callable[[st
         title,
         (
             Column(name),
-            Column("USD", is_number=True),
-            Column("Share", is_number=True),
+            Column("USD", is_number=True, hint="Of all tries whose cost is known."),
+            Column("Share", is_number=True, hint="Of the dollars of the whole table."),
             Column("Waste, USD", is_number=True, hint=WASTE),
-            Column("Jobs", is_number=True),
-            Column("Failed", is_number=True),
+            Column("Jobs", is_number=True, hint="One for every try that submitted one."),
+            Column("Failed", is_number=True, hint=FAILED),
             Column("No price", is_number=True, hint="Jobs whose cost is not known; they add no dollars."),
-            Column("Rows written", is_number=True),
-            Column("vCPU-hours", is_number=True),
+            Column("Rows written", is_number=True, hint=ROWS),
+            Column("vCPU-hours", is_number=True, hint=VCPU_HOURS),
         ),
         rows,
         total=_row(total.whole, total.whole, None) if rows else (),
@@ -49,15 +52,19 @@ def _row(one: Sum, whole: Sum, href: Callable[[str], str] | None) -> Sequence[Ce
     )
 
 
-def sum_facts(title: str, whole: Sum) -> Facts:
-    """The figures of all of some entries."""
+def sum_facts(title: str, whole: Sum, more: Sequence[Fact] = ()) -> Facts:
+    """The figures of all of some entries; ``more`` stand behind what was spent."""
+    no_price = "1 job has no price and is not in it." if whole.unpriced == 1 else ""
+    if whole.unpriced > 1:
+        no_price = f"{whole.unpriced:,} jobs have no price and are not in it."
     facts = [
-        Fact("Cost, USD", cells.usd(whole.spent), f"{whole.unpriced} jobs have no price." if whole.unpriced else ""),
+        Fact("Cost, USD", cells.usd(whole.spent), no_price or "Of all tries."),
         Fact("of which waste, USD", cells.usd(whole.waste), WASTE),
-        Fact("Jobs", cells.count(whole.jobs)),
-        Fact("Failed", Cell(str(whole.failed), sort=whole.failed, tone="bad" if whole.failed else "")),
-        Fact("vCPU-hours", cells.hours(whole.vcpu_seconds)),
-        Fact("Rows written", cells.count(whole.rows)),
+        *more,
+        Fact("Jobs", cells.count(whole.jobs), "One for every try that submitted one."),
+        Fact("Failed", Cell(str(whole.failed), sort=whole.failed, tone="bad" if whole.failed else ""), FAILED),
+        Fact("vCPU-hours", cells.hours(whole.vcpu_seconds), VCPU_HOURS),
+        Fact("Rows written", cells.count(whole.rows), ROWS),
     ]
     return Facts(title, facts)
 

@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from airflow_doeks.report.entry import Entry
-from airflow_doeks.report.spending import total_by
+from airflow_doeks.report.spending import Sum, total_by
 from airflow_doeks.ui import cells
-from airflow_doeks.ui.blocks import Block, Cell, Chart, Column, Notice, Page, Series, Table
+from airflow_doeks.ui.blocks import Block, Cell, Chart, Column, Fact, Notice, Page, Series, Table
+from airflow_doeks.ui.pages.airflow_facts import Announced, RunTimes, TaskTimes
 from airflow_doeks.ui.pages.rows import sum_facts
-from airflow_doeks.ui.pages.tasks_of_run import TaskTimes, tasks_table
+from airflow_doeks.ui.pages.tasks_of_run import tasks_table
 
 HISTORY = 30  # runs that a run is shown beside
-
-
-@dataclass(frozen=True)
-class RunTimes:
-    """One run of a DAG as Airflow has it."""
-
-    run_id: str
-    state: str | None
-    started: datetime | None = None
-    ended: datetime | None = None
 
 
 def run_page(
@@ -32,11 +23,14 @@ def run_page(
     tries: Sequence[TaskTimes],
     entries: Sequence[Entry],
     history: Sequence[tuple[RunTimes, Sequence[Entry]]],
+    *,
+    announced: Mapping[tuple[str, int], Announced] | None = None,
 ) -> Page:
     """``entries`` are the run's own; ``history`` holds runs up to this one with theirs, the newest last."""
     trail = (Cell("Data costs", href=cells.link("costs")), Cell(dag_id, href=cells.link("dag", dag_id=dag_id)))
     total = total_by(entries, lambda entry: entry.task_id)
-    blocks: list[Block] = [*_failed(entries), sum_facts("This run", total.whole)]
+    plan = (_estimate(entries), _budget((announced or {}).values(), total.whole))
+    blocks: list[Block] = [*_failed(entries), sum_facts("This run", total.whole, plan)]
     spans = list(_spans(tries, entries))
     if spans:
         blocks += [_timeline(spans)]
@@ -60,6 +54,31 @@ def _failed(entries: Sequence[Entry]) -> Iterator[Notice]:
             f"Jobs failed in {', '.join(names[:10])}{more}",
             ("Why, and what helps, stands on the task's page: its name in the table of tasks leads there.",),
         )
+
+
+def _estimate(entries: Sequence[Entry]) -> Fact:
+    """What the jobs of the newest tries were estimated to cost before they ran."""
+    newest: dict[tuple[str, int], Entry] = {}
+    for entry in sorted(entries, key=lambda entry: entry.try_number):
+        newest[entry.task_id, entry.map_index] = entry
+    known = [entry.estimate_usd for entry in newest.values() if entry.estimate_usd is not None]
+    lacking = len(newest) - len(known)
+    hint = "Of the newest try of each task." if known else "No job of this run was estimated before it ran."
+    if known and lacking:
+        hint = f"{lacking} of {len(newest)} tasks were not estimated and are not in it."
+    return Fact("Estimate, USD", cells.usd(sum(known, cells.ZERO) if known else None), hint)
+
+
+def _budget(announced: Iterable[Announced], whole: Sum) -> Fact:
+    """What the tasks that set a budget may cost together."""
+    tasks = list(announced)
+    known = [task.budget_usd for task in tasks if task.budget_usd is not None]
+    if not known:
+        return Fact("Budget, USD", cells.text("none"), "No task of this run sets budget_usd.")
+    budget = sum(known, cells.ZERO)
+    is_over = whole.spent is not None and whole.spent > budget and len(known) == len(tasks)
+    hint = f"budget_usd of {len(known)} of its {len(tasks)} tasks, added up."
+    return Fact("Budget, USD", cells.usd(budget, tone="bad" if is_over else ""), hint)
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from airflow_doeks.model.record import JobRecord
 from airflow_doeks.ui import cells
 from airflow_doeks.ui.blocks import Block, Cell, Column, Fact, Facts, Notice, Page, Table
+from airflow_doeks.ui.pages.airflow_facts import Announced
 from airflow_doeks.ui.pages.costs_of_job import cost_facts, cost_table, unknowns, usage_table
 from airflow_doeks.ui.pages.data_of_job import column_table, data_table
 from airflow_doeks.ui.pages.failures import failure_notice
+from airflow_doeks.ui.pages.inner_jobs import inner_jobs
 from airflow_doeks.ui.pages.minutes import minute_blocks
+from airflow_doeks.ui.pages.rows import WASTE
+
+_ADDRESSES = {"http", "https"}
+_NOTHING_TOLD = Announced()
 
 
 @dataclass(frozen=True)
@@ -44,14 +50,15 @@ def task_page(
     place: TaskPlace,
     records: Sequence[JobRecord],
     detail: Mapping[str, Any],
+    told: Announced = _NOTHING_TOLD,
     *,
-    links: Mapping[str, str] | None = None,
     chosen: int | None = None,
+    source_url: str = "",
 ) -> Page:
     """The newest try of the task, or the ``chosen`` one, and a table of all.
 
     ``records`` are those of this task instance in any order, ``detail`` is that of the record ``shown_record`` picks,
-    ``links`` are names and URLs that the platform gave for the newest job.
+    ``told`` is what the newest try said of its job, ``source_url`` where a ``{file}`` can be read at its ``{line}``.
     """
     trail = (
         Cell("Data costs", href=cells.link("costs")),
@@ -66,14 +73,17 @@ def task_page(
     blocks: list[Block] = []
     if record.failure is not None:
         follows = _FOLLOWS.get(place.state or "", "") if is_newest else "A later try followed."
-        blocks.append(failure_notice(record.failure, follows))
-    if told := tuple(unknowns(record)):
-        blocks.append(Notice("warn", "What is not known", told))
-    blocks += [cost_facts(record), data_table(record.lineage), cost_table(record), _state(record)]
+        blocks.append(failure_notice(record.failure, follows, detail.get("log_tail", ())))
+    if is_newest and told.budget_told and record.settled_by_try is None:
+        blocks.append(Notice("warn", "A budget is nearly used up", tuple(told.budget_told.split("; "))))
+    if lines := tuple(unknowns(record)):
+        blocks.append(Notice("warn", "What is not known", lines))
+    blocks += [cost_facts(record, told.budget_usd, detail), data_table(record.lineage), cost_table(record)]
+    blocks += [_state(record, _yaml(told.source, source_url))]
     columns = column_table(detail.get("columns", {}))
-    blocks += [columns] if columns else []
+    blocks += [one for one in (columns, inner_jobs(detail)) if one]
     blocks += [*minute_blocks(detail), _advice(detail.get("advice", ())), usage_table(record.usage)]
-    blocks += [_tries(place, records), _links(record, links or {})]
+    blocks += [_tries(place, records), _links(record, told.links if is_newest else {})]
     return Page(
         place.name,
         f"Try {number}, {record.job.state.value.lower()}",
@@ -100,7 +110,21 @@ def _no_job(place: TaskPlace) -> Notice:
     return Notice("soft", "No job of this task is known", lines)
 
 
-def _state(record: JobRecord) -> Facts:
+def _yaml(source: str, source_url: str) -> Fact:
+    """Where the task stands in its YAML, as a link where the settings say where that can be read."""
+    if not source:
+        return Fact(
+            "YAML", cells.text("not said"), "The task stands in no YAML, or an older version submitted its job."
+        )
+    file, _, place = source.partition(":")
+    line = place.partition(":")[0]
+    where = source_url.replace("{file}", quote(file)).replace("{line}", quote(line))
+    is_address = urlsplit(where).scheme in _ADDRESSES
+    hint = "" if is_address else "From the DAG file's folder. [doeks] source_url makes it a link."
+    return Fact("YAML", Cell(source, href=where if is_address else ""), hint)
+
+
+def _state(record: JobRecord, yaml: Fact) -> Facts:
     times, job = record.times, record.job
     waited = cells.seconds_between(times.submitted, times.scheduled or times.started)
     started = cells.seconds_between(times.scheduled, times.started)
@@ -108,7 +132,7 @@ def _state(record: JobRecord) -> Facts:
         Fact("State", cells.state(job.state)),
         Fact("Queued for", cells.duration(waited), "From submission until it was scheduled."),
         Fact("Started in", cells.duration(started), "From there until its driver ran."),
-        Fact("Ran for", cells.duration(cells.seconds_between(times.started, times.ended))),
+        Fact("Ran for", cells.duration(cells.seconds_between(times.started, times.ended)), "Until the job's end."),
         Fact("Submitted", cells.moment(times.submitted)),
         Fact("Ended", cells.moment(times.ended) if job.state.is_terminal else cells.text("not yet")),
         Fact("Platform", cells.text(f"{job.platform} ({job.type}, {job.engine})")),
@@ -116,6 +140,7 @@ def _state(record: JobRecord) -> Facts:
             "Billed by", cells.text(", ".join(f"{key}={value}" for key, value in record.cost_tags.items()) or "nobody")
         ),
         Fact("Job", cells.text(job.ref or "no job came to be")),
+        yaml,
     )
     return Facts("Job", facts)
 
@@ -168,7 +193,7 @@ def _tries(place: TaskPlace, records: Sequence[JobRecord]) -> Table:
         Column("Submitted"),
         Column("From submission to end", is_number=True),
         Column("USD", is_number=True),
-        Column("Waste, USD", is_number=True),
+        Column("Waste, USD", is_number=True, hint=WASTE),
         Column("Root cause"),
     )
     hint = "A job that a later try adopted stands under the try that submitted it."
@@ -181,8 +206,6 @@ def _tries(place: TaskPlace, records: Sequence[JobRecord]) -> Table:
 def _links(record: JobRecord, links: Mapping[str, str]) -> Table:
     """Where the platform shows the job; a path on a worker is no address and is left out."""
     found = {**links, **(record.failure.links if record.failure else {})}
-    rows = [
-        (Cell(name), Cell(url, href=url)) for name, url in found.items() if urlsplit(url).scheme in {"http", "https"}
-    ]
+    rows = [(Cell(name), Cell(url, href=url)) for name, url in found.items() if urlsplit(url).scheme in _ADDRESSES]
     heads = (Column("To"), Column("Address"))
     return Table("links", "Links", heads, rows, empty="The platform gave no address of this job.")

@@ -3,45 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 
 from airflow_doeks.report.entry import Entry
 from airflow_doeks.report.spending import total_by
 from airflow_doeks.ui import cells
 from airflow_doeks.ui.blocks import Cell, Column, Table
+from airflow_doeks.ui.pages.airflow_facts import TaskTimes
 from airflow_doeks.ui.pages.rows import WASTE, rows_of
 
 _HEADS = (
     Column("Task"),
     Column("State"),
     Column("USD", is_number=True, hint="All tries."),
-    Column("Share of the run", is_number=True),
+    Column("Share of the run", is_number=True, hint="Of the run's dollars that are known."),
     Column("Waste, USD", is_number=True, hint=WASTE),
     Column("Ran for", is_number=True, hint="The newest try's job; a task without a job: the task."),
-    Column("Rows read", is_number=True),
-    Column("Rows written", is_number=True),
+    Column("Rows read", is_number=True, hint="Of inputs whose rows are known, all tries together."),
+    Column("Rows written", is_number=True, hint="Of outputs whose rows are known, all tries together."),
     Column("Jobs", is_number=True, hint="One for every try that submitted one."),
 )
 _LAST = "~"  # sorts behind every time
-
-
-@dataclass(frozen=True)
-class TaskTimes:
-    """One try of a task as Airflow has it; times are UTC."""
-
-    task_id: str
-    map_index: int
-    try_number: int
-    state: str | None
-    started: datetime | None = None
-    ended: datetime | None = None
-
-    @property
-    def name(self) -> str:
-        """The task with its map index."""
-        return cells.task_name(self.task_id, self.map_index)
 
 
 def tasks_table(dag_id: str, run_id: str, tries: Sequence[TaskTimes], entries: Sequence[Entry]) -> Table:

@@ -18,6 +18,11 @@
     time.textContent = inZone.format(new Date(time.dateTime));
   }
 
+  for (const log of document.querySelectorAll("pre")) {
+    const cause = [...log.querySelectorAll("mark")].pop(); // what follows it is mostly Spark going down
+    log.scrollTop = cause ? cause.offsetTop - log.offsetTop - log.clientHeight / 2 : log.scrollHeight;
+  }
+
   const pad = (number) => String(number).padStart(2, "0");
   // plotly draws a time as it is written, so it is written in the reader's zone.
   const local = (text) => {
@@ -42,7 +47,7 @@
       if (own) trace.marker = { color: own };
       if (trace.type === "sankey") trace.link.color = "rgba(128, 140, 160, 0.35)";
     });
-    const axis = { gridcolor: colour("--line"), zerolinecolor: colour("--line"), automargin: true };
+    const axis = { gridcolor: colour("--line"), zerolinecolor: colour("--line"), automargin: true, exponentformat: "none" };
     const layout = {
       margin: { l: 10, r: 10, t: 10, b: 10 },
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", colorway: colours,

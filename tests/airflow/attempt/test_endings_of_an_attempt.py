@@ -113,7 +113,7 @@ def test_only_airflows_own_timeout_ends_a_job_that_a_try_would_adopt(
     task.start()
     platform.tick(30)
     settle_again(task.context | {"exception": error})
-    (job,) = platform.jobs.values()
+    (job,) = platform.sent.values()
     assert platform.observe(job.ref).state is state
     if isinstance(error, AirflowTaskTimeout):
         assert task.xcom["doeks_record"]["failure"]["category"] == "timeout"
@@ -141,7 +141,7 @@ def test_a_fault_while_the_worker_waits_leaves_the_job_to_the_next_try(
     monkeypatch.setattr(platform, "observe", broken)
     with pytest.raises(type(error)):
         task.operator.execute(task.context)
-    (job,) = platform.jobs.values()
+    (job,) = platform.sent.values()
     assert platform.observe(job.ref).state is state
 
 
@@ -178,7 +178,7 @@ def test_an_adopted_job_keeps_its_own_name_token_try_and_tags(platform: MemoryPl
     assert second.xcom["doeks_job"]["submission"]["adopted"] is True
     assert all(second.xcom["doeks_job"][key] == own[key] for key in ("ref", "platform", "token", "tags", "links"))
     platform.script = FOR_EVER
-    (job,) = platform.jobs.values()
+    (job,) = platform.sent.values()
     platform.scripts[job.ref] = ((0, JobState.QUEUED), (10, JobState.RUNNING), (40, JobState.SUCCEEDED))
     platform.tick(30)
     second.operator.execute_complete(second.context, {"status": platform.observe(job.ref).to_json()})
@@ -210,7 +210,7 @@ def test_a_task_that_settled_its_job_costs_the_callback_one_read(platform: Memor
     task = Try()
     task.start()
     platform.tick(60)
-    (job,) = platform.jobs.values()
+    (job,) = platform.sent.values()
     asked.reads.clear(), asked.writes.clear()
     task.operator.execute_complete(task.context, {"status": platform.observe(job.ref).to_json()})
     assert (len(asked.reads), len(asked.writes)) == (1, 2)
@@ -239,7 +239,7 @@ def test_only_success_is_a_success(platform: MemoryPlatform, state: JobState) ->
     """Whatever an event tells of a job that did not succeed, its task fails."""
     task = Try()
     task.start()
-    (job,) = platform.jobs.values()
+    (job,) = platform.sent.values()
     platform.scripts[job.ref] = ((0, state if state is not JobState.LOST else JobState.FAILED),)
     event = {"status": platform.observe(job.ref).to_json() | {"state": state.value}, "overdue": "run_timeout"}
     with pytest.raises(AirflowException, match="timeout: used up its run_timeout"):
@@ -279,11 +279,11 @@ def test_a_job_without_an_end_of_its_own_outlives_its_task(
     """A killed task, and a worker that is lost for good, end only a job that ends by itself."""
     for end in (lambda task: task.operator.on_kill(), lambda task: settle_again(task.context)):
         task = Try(job=JOB | {"on_retry": on_retry}, retries=0)
-        endless.jobs.clear()
+        endless.sent.clear()
         task.start()
         endless.tick(30)
         end(task)
-        (job,) = endless.jobs.values()
+        (job,) = endless.sent.values()
         assert endless.observe(job.ref).state is state
 
 
@@ -292,7 +292,7 @@ def test_a_budget_ends_a_job_without_an_end_of_its_own(endless: MemoryPlatform) 
     task = Try(job=JOB | {"on_retry": "restart"})
     task.start()
     settle_again(task.context | {"exception": AirflowTaskTimeout("30 s")})
-    (job,) = endless.jobs.values()
+    (job,) = endless.sent.values()
     assert endless.observe(job.ref).state is JobState.CANCELLED
 
 
@@ -301,5 +301,5 @@ def test_an_engine_that_its_platform_does_not_run_is_refused(platform: MemoryPla
     task = Try(operator=FlinkJobOperator, job={"jar": "s3://acme-code/a.jar"})
     with pytest.raises(AirflowFailException, match="platform 'mem' runs Spark, not Flink"):
         task.operator.execute(task.context)
-    assert not platform.jobs
+    assert not platform.sent
     assert task.xcom["doeks_record"]["job"]["engine"] == "flink"

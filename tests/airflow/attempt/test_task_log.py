@@ -13,6 +13,7 @@ import pytest
 from airflow_doeks.attempt.attempt import TaskAttempt
 from airflow_doeks.attempt.hand import Books, JobInHand
 from airflow_doeks.hooks.settings import load_settings
+from airflow_doeks.model.engine import ENGINES
 from airflow_doeks.model.status import JobRef
 from airflow_doeks.model.telemetry import Telemetry
 from tests.fakes.memory_platform import MemoryPlatform
@@ -40,7 +41,8 @@ def test_a_difference_from_the_declared_is_told(tmp_path: Path, caplog: pytest.L
     job = JobInHand(books, platform, run(platform, FIRST))
     platform.tick(100)
     context: Any = {"ti": SimpleNamespace(xcom_push=lambda **_: None, state="running", task_id="t")}
-    task: Any = TaskAttempt(SimpleNamespace(log=logging.getLogger("task"), record=None), context)
+    operator = SimpleNamespace(log=logging.getLogger("task"), record=None, engine=ENGINES["spark"], job={})
+    task: Any = TaskAttempt(operator, context)
     with caplog.at_level(logging.WARNING, logger="task"):
         record = task._finish(job, platform.observe(job.submission.ref), None)
     told = [message.removeprefix("Lineage: ") for message in caplog.messages if message.startswith("Lineage: ")]

@@ -99,7 +99,7 @@ def opened(folder: Path, *arguments: str) -> Iterator[Ui]:
     with out.open("w") as sink:
         process = subprocess.Popen(command, env=environment, stdout=sink, stderr=subprocess.STDOUT, text=True)
     try:
-        assert within(300, lambda: "log in as admin" in out.read_text() or process.poll() is not None)
+        assert within(300, lambda: "\nready: http://127.0.0.1:" in out.read_text() or process.poll() is not None)
         assert process.poll() is None, out.read_text()
         yield Ui(process, folder / ".airflow", port, out.read_text())
     finally:

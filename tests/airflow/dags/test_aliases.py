@@ -8,7 +8,7 @@ import inspect
 import pytest
 
 from airflow_doeks import compat
-from airflow_doeks.language.operators import _table, aliases
+from airflow_doeks.language.operators import aliases
 
 pytestmark = pytest.mark.airflow
 
@@ -26,5 +26,3 @@ def test_an_alias_names_a_class_with_the_arguments_of_the_table(name):
         for parameter in inspect.signature(base.__init__).parameters
     }
     assert set(alias.takes) - taken == set()
-    assert set(_table()["_every"]) - taken == set()
-    assert set(_table()["_owned"]) - taken == set()

@@ -112,6 +112,17 @@ def test_a_spark_task_is_our_operator_with_its_accounts():
     assert names == ["record_cost_and_lineage"] * 3
 
 
+@pytest.mark.parametrize("expand", [None, [1, 2]])
+def test_who_is_told_of_a_budget_is_a_notifier_of_the_operator(expand, aliases_are_known):
+    """`on_budget` of the YAML is what a hand-written DAG gives its operator; mapped tasks are serialized with it."""
+    notices = {"on_budget": (("airflow_doeks.notifications.WebhookNotifier", {"connection": "chat"}),)}
+    dag = build_dag(plan_of(spark("a", budget_usd="5", notices=notices, expand=expand)), CALLER)
+    task = dag.get_task("a")
+    (told,) = task.partial_kwargs["on_budget"] if expand else task.on_budget
+    assert (told.path, told.arguments) == (notices["on_budget"][0][0], {"connection": "chat"})
+    assert serialized(dag)
+
+
 @pytest.mark.parametrize(
     ("task", "pool"),
     [
@@ -242,6 +253,25 @@ def test_a_dataset_that_airflow_refuses_as_an_asset_stays_lineage_only():
     assert build_dag(plan_of(empty("a", writes=("airflow://x/y",))), CALLER).get_task("a").outlets == []
 
 
+def test_partitions_are_airflows_where_it_has_them():
+    """Runs by the clock name a partition, and others wait for it, or for the day that it is in."""
+    hourly = plan_of(empty("a"), schedule={"cron": "0 * * * *", "covers": "partition"}, timezone="Europe/Berlin")
+    daily = plan_of(empty("a"), schedule={"assets": {"any": ["s3://raw/orders"]}, "partitions": "day"})
+    if compat.CronPartitionTimetable is None:
+        for plan in (hourly, daily):
+            with pytest.raises(SpecError, match=r":\d+:\d+: partitions need Airflow 3\.2 or later"):
+                build_dag(plan, CALLER)
+        return
+    made, waits = (build_dag(plan, CALLER).timetable for plan in (hourly, daily))
+    assert (type(made).__name__, made.expression, str(made.timezone)) == (
+        "CronPartitionTimetable",
+        "0 * * * *",
+        "Europe/Berlin",
+    )
+    assert isinstance(waits, compat.PartitionedAssetTimetable)
+    assert isinstance(waits.default_partition_mapper, compat.StartOfDayMapper)
+
+
 def test_an_asset_schedule_waits_for_all_or_any():
     """`assets: {all: ...}` and `{any: ...}` become Airflow's conditions."""
     for quantor, condition in {"all": compat.AssetAll, "any": compat.AssetAny}.items():
@@ -250,6 +280,27 @@ def test_an_asset_schedule_waits_for_all_or_any():
         found = getattr(dag.timetable, "asset_condition", None) or dag.timetable.dataset_condition
         assert isinstance(found, condition)
         assert [asset.uri for asset in found.objects] == ["s3://raw/a", "s3://raw/b"]
+
+
+def test_conditions_nest_and_the_clock_may_start_a_run_too(aliases_are_known):
+    """Any and all in each other, aliases, and assets or time, are Airflow's own objects."""
+    condition = {"any": ["s3://raw/a", {"all": ["s3://raw/b", {"alias": "doeks/c"}]}]}
+    dag = build_dag(plan_of(empty("a"), schedule={"assets": condition, "cron": "0 3 * * *"}), CALLER)
+    assert isinstance(dag.timetable, compat.AssetOrTimeSchedule)
+    found = getattr(dag.timetable, "asset_condition", None) or dag.timetable.dataset_condition
+    first, every = found.objects
+    assert (type(found), first.uri, type(every)) == (compat.AssetAny, "s3://raw/a", compat.AssetAll)
+    assert every.objects[0].uri == "s3://raw/b"
+    assert every.objects[1].name == "doeks/c"
+    assert serialized(dag)
+
+
+@pytest.mark.parametrize("preset", ["@once", "@continuous"])
+def test_presets_without_a_clock_are_airflows(preset):
+    """Once is once, and what runs on and on runs one at a time."""
+    dag = build_dag(plan_of(empty("a"), schedule={"preset": preset}, max_active_runs=1), CALLER)
+    dag.validate()
+    assert preset.strip("@") in type(dag.timetable).__name__.lower()
 
 
 def test_the_dags_documentation_is_the_file():
@@ -269,13 +320,6 @@ def test_an_operator_that_is_not_installed_is_named_with_its_line():
     """A class whose package is missing is an error of that task, not of every pipeline."""
     bad = TaskPlan("a", "uses", operator="no_such_package.Operator", source={"": "daily.yaml:7:3"})
     with pytest.raises(SpecError, match=r"^daily.yaml:7:3: task 'a' cannot be built: ModuleNotFoundError: .*no_such"):
-        build_dag(plan_of(bad), CALLER)
-
-
-def test_a_flink_job_says_that_no_platform_runs_it_yet():
-    """Flink is checked before its platforms exist; such a pipeline is refused with its line, not half built."""
-    bad = TaskPlan("a", "flink", job={}, platform=LAPTOP, source={"": "daily.yaml:7:3"})
-    with pytest.raises(SpecError, match=r"^daily.yaml:7:3: task 'a' is a flink job, which no platform"):
         build_dag(plan_of(bad), CALLER)
 
 

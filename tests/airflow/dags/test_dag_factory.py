@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -86,8 +87,8 @@ def in_a_process(code: str, folder: Path, **env: str) -> str:
     return done.stdout.strip().splitlines()[-1]
 
 
-def test_every_valid_pipeline_is_a_dag_named_by_its_path(tmp_path):
-    """Broken files are left out, and the globals gain nothing but the DAGs."""
+def test_every_valid_pipeline_is_a_dag_named_by_its_path(tmp_path, caplog):
+    """Broken files are left out, which is logged, and the globals gain nothing but the DAGs."""
     namespace = write(tmp_path, orders=GOOD, sales__daily=GOOD, bad=BROKEN)
     load_dags("pipelines", namespace)
     assert dags_of(namespace) == {"orders", "sales.daily"}
@@ -96,6 +97,8 @@ def test_every_valid_pipeline_is_a_dag_named_by_its_path(tmp_path):
         "sales.daily": "sales.daily",
     }
     assert namespace["orders"].fileloc == namespace["__file__"]
+    (told,) = [record.getMessage() for record in caplog.records if record.name == "airflow_doeks.dag_factory"]
+    assert re.search(r"left out.*pipelines/bad\.yaml:2:1", told)
 
 
 def test_the_errors_file_names_every_broken_file_and_line(tmp_path):

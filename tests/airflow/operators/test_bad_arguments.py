@@ -47,13 +47,13 @@ def test_a_sensor_refuses_what_is_no_job(aws, ref, deferrable):  # noqa: F811
 @pytest.mark.parametrize("value", [0, "0s", timedelta(0)])
 def test_a_budget_of_zero_is_refused(value):
     """A job that may wait or run no second would only be cancelled; no limit is None."""
-    with pytest.raises(SpecError, match=r"^budgets.queue_timeout: .* is out of range; expected a duration above 0"):
+    with pytest.raises(SpecError, match=r"^timeouts.queue_timeout: .* is out of range; expected a duration above 0"):
         spark({"queue_timeout": value})
 
 
 def spark(budgets):
-    """An operator with these budgets."""
-    return SparkJobOperator(task_id="clean", job={"main": "s3://acme-code/m.py"}, platform=LAKE, budgets=budgets)
+    """An operator with these timeouts."""
+    return SparkJobOperator(task_id="clean", job={"main": "s3://acme-code/m.py"}, platform=LAKE, timeouts=budgets)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def spark(budgets):
 )
 def test_a_budget_is_seconds_a_timedelta_or_a_duration(aws, value, seconds):  # noqa: F811
     """Each form reaches the trigger as seconds; None is no limit."""
-    task = Task(budgets={"run_timeout": value, "queue_timeout": None})
+    task = Task(timeouts={"run_timeout": value, "queue_timeout": None})
     carried = task.start()[1]["budgets"]
     assert (carried["run_timeout"], carried["queue_timeout"]) == (seconds, None)
 
@@ -71,12 +71,12 @@ def test_a_budget_is_seconds_a_timedelta_or_a_duration(aws, value, seconds):  # 
 )
 def test_a_budget_that_is_no_duration_is_refused_when_the_dag_is_built(value):
     """By its name, with the forms that are known; nothing is submitted first."""
-    with pytest.raises(SpecError, match=r"^budgets\.run_timeout: .*(is not a duration|is out of range)"):
+    with pytest.raises(SpecError, match=r"^timeouts\.run_timeout: .*(is not a duration|is out of range)"):
         spark({"run_timeout": value})
 
 
 def test_an_unknown_budget_is_refused_when_the_dag_is_built():
     """With the names that are known; `deadline` is execution_timeout's."""
     for name in ("run_timeout_seconds", "deadline"):
-        with pytest.raises(SpecError, match=f"budgets: unknown key '{name}'; known are queue_timeout, startup_timeout"):
+        with pytest.raises(SpecError, match=f"timeouts: unknown key '{name}'; (did you mean|known are)"):
             spark({name: 60})

@@ -11,7 +11,7 @@ import pytest
 
 from airflow_doeks import compat
 from airflow_doeks.attempt.attempt import TaskAttempt
-from airflow_doeks.model.engine import SPARK
+from airflow_doeks.model.engine import ENGINES, SPARK
 from airflow_doeks.model.errors import SpecError
 from airflow_doeks.model.job import SparkJob
 from airflow_doeks.operators.job import SparkJobOperator
@@ -121,6 +121,7 @@ class Careful(SparkJob):
 def test_a_job_is_read_as_its_engine_describes_it(home, monkeypatch):
     """The model of a rendered job is that of its engine's row."""
     trial = replace(SPARK, noun=f"{__name__}:Careful")
+    monkeypatch.setitem(ENGINES, SPARK.name, trial)
     monkeypatch.setattr(SparkJobOperator, "engine", trial)
     monkeypatch.setitem(TYPES, "local", replace(TYPES["local"], engines=frozenset({trial})))
     assert read(home, "", main="s3://code/a.py", care="{{ params.x or 3 }}").care == 3

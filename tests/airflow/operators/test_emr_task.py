@@ -52,8 +52,18 @@ class Task:
         if operator is SparkJobOperator:
             arguments = {"job": {"main": "s3://acme-code/m.py", "conf": {"spark.acme.password": CANARY}}} | arguments
         with DAG("orders", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=timezone.utc)):
-            self.operator = operator(task_id="clean", **arguments)
-        self.xcom = {}
+            made = operator(task_id="clean", **arguments)
+        self._attempt(made)
+
+    @classmethod
+    def of(cls, operator):
+        """A first try of a task `orders.clean` that somebody else made."""
+        task = cls.__new__(cls)
+        task._attempt(operator)
+        return task
+
+    def _attempt(self, operator):
+        self.operator, self.xcom = operator, {}
         now = datetime(2026, 11, 20, 11, 59, tzinfo=timezone.utc)
         names = {"dag_id": "orders", "run_id": "r", "task_id": "clean", "map_index": -1, "try_number": 1, "id": "u"}
         ti = SimpleNamespace(

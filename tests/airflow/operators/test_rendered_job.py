@@ -14,7 +14,7 @@ URL = "s3://code/a.py"
 FAULTS = [  # the job, the path that is to blame, and what is said of it
     ({}, "spark", "the job has neither main nor sql; exactly one of them is run"),
     ({"main": URL, "sql": URL}, "spark", "the job has both main and sql; exactly one of them is run"),
-    ({"sql": URL, "class": "a.B"}, "class", "class belongs to a jar, not to sql"),
+    ({"sql": URL, "class": "a.B"}, "class", "class belongs to code, not to sql"),
     ({"main": URL, "executors": {"min": 5, "max": 2}}, "executors.min", "executors.min 5 is above executors.max 2"),
     ({"main": URL, "executors": {"max": 0}}, "executors.max", "a job without executors cannot run"),
     ({"main": URL, "executors": {"min": -1}}, "executors.min", "-1 is out of range; expected at least 0"),

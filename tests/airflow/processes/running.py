@@ -43,6 +43,15 @@ set_state(tasks=[dag.get_task(task_id)], run_id=run_id, state=state, commit=True
 """
 
 
+_DELETE_2 = """
+import sys
+from airflow.models import DagRun
+from airflow.utils.session import create_session
+with create_session() as session:
+    assert session.query(DagRun).filter_by(dag_id=sys.argv[1], run_id=sys.argv[2]).delete() == 1
+"""
+
+
 def free_port() -> int:
     """A port that nobody listens on."""
     with socket.socket() as probe:
@@ -76,10 +85,16 @@ def migrate(home: Path) -> None:
 
 
 class Airflow:
-    """One AIRFLOW_HOME with its processes; everything it knows is read from its metadata database."""
+    """One AIRFLOW_HOME with its processes; everything it knows is read from its metadata database.
 
-    def __init__(self, home: Path, dags: Path, extra: Mapping[str, str] | None = None) -> None:
+    ``database`` is the SQLAlchemy URL of a PostgreSQL; None: SQLite in the home.
+    """
+
+    def __init__(
+        self, home: Path, dags: Path, extra: Mapping[str, str] | None = None, database: str | None = None
+    ) -> None:
         self.is_airflow_3 = IS_AIRFLOW_3
+        self.database = database
         self.home, self.port = home, free_port()
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         settings = {
@@ -109,11 +124,18 @@ class Airflow:
         # Airflow 2 starts tasks as `airflow tasks run`, by name.
         clean["PATH"] = f"{Path(AIRFLOW).parent}{os.pathsep}{clean['PATH']}"
         named = {f"AIRFLOW__{key}": value for key, value in settings.items()}
+        if database:
+            named["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = database
+            named["AIRFLOW__CORE__EXECUTOR"] = "LocalExecutor"
         self.env = clean | named | {"AIRFLOW_HOME": str(home)} | dict(extra or {})
 
     def start(self) -> None:
         """Make the database and start every process."""
-        migrate(self.home)
+        if self.database:
+            self.home.mkdir(parents=True, exist_ok=True)
+            subprocess.run([AIRFLOW, "db", "migrate"], env=self.env, check=True, capture_output=True)
+        else:
+            migrate(self.home)
         (self.home / "airflow.cfg").write_text("[core]\n")  # else each process writes one, all at once
         names = ["scheduler", "triggerer"]
         if self.is_airflow_3:
@@ -158,6 +180,10 @@ class Airflow:
 
     def rows(self, query: str, *values: object) -> list[dict[str, Any]]:
         """Rows of the metadata database, read as they stand on disk."""
+        if self.database:
+            from tests.airflow.processes.postgresql import rows
+
+            return rows(self.database, query, values)
         with closing(sqlite3.connect(f"file:{self.home}/airflow.db?mode=ro", uri=True, timeout=30)) as connection:
             connection.row_factory = sqlite3.Row
             return [dict(row) for row in connection.execute(query, values)]
@@ -197,8 +223,9 @@ class Airflow:
         return "\n".join(found[-1].read_text(errors="replace").splitlines()[-lines:]) if found else "no log"
 
     def xcom(self, dag_id: str, key: str, task_id: str = "job") -> Any:
-        """An XCom value of a task, or None."""
-        rows = self.rows("select value from xcom where dag_id = ? and task_id = ? and key = ?", dag_id, task_id, key)
+        """An XCom value of a task in its DAG's newest run that has one, or None."""
+        query = "select value from xcom where dag_id = ? and task_id = ? and key = ? order by dag_run_id desc"
+        rows = self.rows(query, dag_id, task_id, key)
         value = rows[0]["value"] if rows else None
         value = value.decode() if isinstance(value, bytes) else value
         while isinstance(value, str) and value[:1] in '{["':
@@ -213,9 +240,21 @@ class Airflow:
             assert time.monotonic() < until, f"no DAG {dag_id} after 120 s"
             time.sleep(0.5)
         if self.is_airflow_3:
-            self.call("POST", f"/dags/{dag_id}/dagRuns", {"logical_date": None})
+            while not self._starts(dag_id):
+                assert time.monotonic() < until, f"no run of {dag_id} after 120 s"
+                time.sleep(1)
         else:
             subprocess.run([AIRFLOW, "dags", "trigger", dag_id], env=self.env, check=True, capture_output=True)
+
+    def _starts(self, dag_id: str) -> bool:
+        """False if the server could not: on a busy machine a database in a file is locked for more than its 5 s."""
+        try:
+            self.call("POST", f"/dags/{dag_id}/dagRuns", {"logical_date": None})
+        except AssertionError as error:
+            if ": 500 " not in str(error):
+                raise
+            return False
+        return True
 
     def mark(self, dag_id: str, state: str, task_id: str = "job") -> None:
         """What "Mark as failed" or "Mark as success" in the UI does."""
@@ -240,6 +279,24 @@ class Airflow:
             command = [AIRFLOW, "tasks", "clear", "--yes", "--task-regex", task_id, dag_id]
             subprocess.run(command, env=self.env, check=True, capture_output=True)
 
+    def delete_run(self, dag_id: str) -> None:
+        """What "Delete" of a run in the UI does; Airflow 3.3 refuses it for one that is not failed first."""
+        run_id = self.task(dag_id)["run_id"]
+        if self.is_airflow_3:
+            self.call("PATCH", f"/dags/{dag_id}/dagRuns/{run_id}", {"state": "failed"})
+            self.call("DELETE", f"/dags/{dag_id}/dagRuns/{run_id}")
+        else:
+            self.python(_DELETE_2, dag_id, run_id)
+
+    def doeks(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        """The `doeks` command beside this Airflow."""
+        command = [str(Path(AIRFLOW).with_name("doeks")), *arguments]
+        return subprocess.run(command, env=self.env | settings, capture_output=True, text=True, check=False)
+
+    def token(self) -> str:
+        """A bearer token of an administrator of Airflow 3."""
+        return str(self._request("GET", "/auth/token")["access_token"])
+
     def links(self, dag_id: str, task_id: str = "job") -> dict[str, str | None]:
         """Name -> URL of the extra links that the UI of Airflow 3 shows at a task."""
         run_id = self.task(dag_id, task_id)["run_id"]
@@ -253,8 +310,7 @@ class Airflow:
 
     def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """The public REST API of Airflow 3, as an administrator."""
-        token = self._request("GET", "/auth/token")["access_token"]
-        return self._request(method, f"/api/v2{path}", body, token)
+        return self._request(method, f"/api/v2{path}", body, self.token())
 
     def _request(self, method: str, path: str, body: Mapping[str, Any] | None = None, token: str = "") -> Any:
         request = urllib.request.Request(
@@ -272,9 +328,11 @@ class Airflow:
 
 
 @contextmanager
-def running_airflow(home: Path, dags: Path, extra: Mapping[str, str] | None = None) -> Iterator[Airflow]:
+def running_airflow(
+    home: Path, dags: Path, extra: Mapping[str, str] | None = None, database: str | None = None
+) -> Iterator[Airflow]:
     """An Airflow that runs for as long as the block; nothing of it is left behind."""
-    airflow = Airflow(home, dags, extra)
+    airflow = Airflow(home, dags, extra, database)
     try:
         airflow.start()
         yield airflow

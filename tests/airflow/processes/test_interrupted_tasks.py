@@ -97,6 +97,20 @@ def test_a_deadline_cancels_a_deferred_job(airflow: Airflow) -> None:
     assert float(record["cost"]["usd_total"]) > 0
 
 
+def test_a_budget_of_dollars_ends_a_deferred_job(airflow: Airflow) -> None:
+    """At 80 % somebody is told, at 100 % the job is cancelled; what it cost is little above its budget."""
+    airflow.trigger("over_usd")
+    task = airflow.wait_for("over_usd", "failed", "success", seconds=300)
+    assert task["state"] == "failed", airflow.log("over_usd")
+    (job,) = run_dirs(airflow, "over_usd")
+    assert job["state"]["exit"]["is_cancelled"]
+    assert "budget_usd of 0.001 USD" in (airflow.home / "told.json").read_text()
+    (record,) = records(airflow, "over_usd")
+    assert (record["failure"]["category"], record["job"]["state"]) == ("budget", "CANCELLED")
+    assert record["failure"]["message"].startswith("used up its budget_usd of 0.001 USD (0.00")
+    assert 0.001 <= float(record["cost"]["usd_total"]) < 0.01
+
+
 @pytest.mark.parametrize(("dag_id", "state"), [("marked", "failed"), ("marked_success", "success")])
 def test_marking_a_deferred_task_ends_its_job(airflow: Airflow, dag_id: str, state: str) -> None:
     """Row 13: mark failed or success while deferred: the job is gone within seconds."""

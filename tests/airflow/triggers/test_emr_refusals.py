@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import aclosing
-from datetime import timedelta
 
 import pytest
 
@@ -28,7 +27,6 @@ def aws(tmp_path, monkeypatch):
         keys = {"login": "AKIAEXAMPLEEXAMPLE00", "password": "secret"}
         monkeypatch.setenv("AIRFLOW_CONN_AWS_FAKE", json.dumps({"conn_type": "aws", **keys, "extra": extra}))
         monkeypatch.setenv("AIRFLOW__DOEKS__LEDGER_PATH", str(tmp_path / "ledger"))
-        monkeypatch.setattr(triggers, "EARLIEST", timedelta(0))
         monkeypatch.setattr(waiting, "Clock", lambda: Clock(lambda: fresh.emr.now, fresh.sleep))
         yield fresh
 

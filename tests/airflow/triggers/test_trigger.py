@@ -223,8 +223,19 @@ async def test_a_second_deferral_is_not_ended_before_the_scheduler_noticed_it(
     monkeypatch.setattr(triggers, "EARLIEST", timedelta(seconds=0.3))
     platform.feed_faults = [PlatformError("role/x may not ListJobRuns")]
     left = datetime.now(timezone.utc)
-    await fire(trigger(platform, deferred=left.isoformat()))
+    waiting = trigger(platform, deferred=left.isoformat())
+    waiting.trigger_id = 1  # as a triggerer sets it
+    await fire(waiting)
     assert datetime.now(timezone.utc) - left >= timedelta(seconds=0.3)
+
+
+async def test_a_run_without_a_scheduler_holds_no_event_back(
+    platform: MemoryPlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`doeks run` and `DAG.test` run a trigger in the task's own process: no id, and nobody to be outrun."""
+    monkeypatch.setattr(triggers, "EARLIEST", timedelta(days=1))
+    platform.feed_faults = [PlatformError("role/x may not ListJobRuns")]
+    assert await fire(trigger(platform, deferred=datetime.now(timezone.utc).isoformat()))
 
 
 async def test_on_kill_ends_the_job(platform: MemoryPlatform) -> None:
@@ -295,3 +306,16 @@ async def test_a_restarted_triggerer_keeps_the_deadline(platform: MemoryPlatform
     assert status is not None
     assert status.state is JobState.SUCCEEDED
     assert not platform.cancelled
+
+
+@pytest.mark.parametrize("seconds", [None, 0.02])
+async def test_a_log_is_read_along_where_the_platform_is_asked_to(
+    platform: MemoryPlatform, seconds: float | None
+) -> None:
+    """With `log_seconds` what the job printed is read while it runs, and the rest at its end; else never."""
+    _, stored = trigger(platform).serialize()
+    task = asyncio.create_task(fire(JobTrigger(**stored | {"platform": ENTRY | {"log_seconds": seconds}})))
+    await let_run()
+    platform.tick(100)
+    assert event_status(await task) is not None
+    assert (platform.log_reads > 1) is bool(seconds)

@@ -6,23 +6,25 @@ from typing import TYPE_CHECKING
 
 from airflow_doeks.model.errors import SpecError
 from airflow_doeks.model.quantities import is_template
+from airflow_doeks.platforms.kubernetes.pod_words import word_findings
 from airflow_doeks.platforms.protocol import Finding, JobValues
 from airflow_doeks.platforms.spark.checks import code_findings, pod_name_findings, submitter_file_findings
 from airflow_doeks.platforms.spark.conf import conf_findings, has_templated_pods
+from airflow_doeks.platforms.spark.effects import ROLES, surroundings
 from airflow_doeks.platforms.spark.pods import TEMPLATE_FILE
-from airflow_doeks.platforms.spark.presets import ROLES, preset_findings, surroundings
+from airflow_doeks.platforms.spark.presets import preset_findings
 from airflow_doeks.platforms.spark.resource.work import IMAGE_OWNER, spark_version
 
 if TYPE_CHECKING:
-    from airflow_doeks.platforms.kubernetes.config import KubernetesConfig
+    from airflow_doeks.platforms.spark.resource.config import SparkConfig
 
 _LOCAL = "pods cannot read a file of this machine"
 
 
-def check_job(config: KubernetesConfig, job: JobValues) -> list[Finding]:
+def check_job(config: SparkConfig, job: JobValues) -> list[Finding]:
     """Everything that would be refused or that would break two runs at once; templates are left for later."""
     found = [*conf_findings(job), *code_findings(job, config.code, _LOCAL), *pod_name_findings(job)]
-    found += submitter_file_findings(job)
+    found += [*submitter_file_findings(job), *word_findings(job)]
     found += _image_findings(config, job)
     for role in ROLES:
         key = TEMPLATE_FILE.format(role)
@@ -37,7 +39,7 @@ def check_job(config: KubernetesConfig, job: JobValues) -> list[Finding]:
     return found + preset_findings(job, surroundings(config, IMAGE_OWNER, {}))
 
 
-def _image_findings(config: KubernetesConfig, job: JobValues) -> list[Finding]:
+def _image_findings(config: SparkConfig, job: JobValues) -> list[Finding]:
     image = job["image"] or config.image
     if not image:
         return [

@@ -16,28 +16,21 @@ from airflow_doeks.model.identity import JobIdentity
 from airflow_doeks.platforms.kubernetes.pod_template import PodPatch, pod_template
 from airflow_doeks.platforms.spark import conf as spark
 from airflow_doeks.platforms.spark.checks import refuse_submitter_files
-from airflow_doeks.platforms.spark.pods import EXECUTOR_PREFIX, pod_conf
-from airflow_doeks.platforms.spark.presets import ROLES, effect_of, surroundings
+from airflow_doeks.platforms.spark.effects import ROLES, surroundings
+from airflow_doeks.platforms.spark.pods import EXECUTOR_PREFIX, TELLS_ITS_NODE, pod_conf
+from airflow_doeks.platforms.spark.presets import effect_of
 
 if TYPE_CHECKING:
     from airflow_doeks.model.job import SparkJob
     from airflow_doeks.platforms.clients import Injection
-    from airflow_doeks.platforms.kubernetes.config import KubernetesConfig
+    from airflow_doeks.platforms.spark.resource.config import SparkConfig
 
 IMAGE_OWNER = "185:0"  # spark:root in Apache Spark's images, read November 2026
 KEEP_SECONDS = 24 * 3600  # an ended resource; longer than a triggerer may be away
 _VERSION = re.compile(r":v?(\d+\.\d+\.\d+)")  # in an image's tag
 _S3_FILES = {"spark.hadoop.fs.s3.impl": "org.apache.hadoop.fs.s3a.S3AFileSystem"}  # Apache Spark knows s3a only
-# The last 2 KiB of the driver's log land in its pod's status; executors write node and pod into their event log.
+# The last 2 KiB of the driver's log land in its pod's status.
 ENDS_WITH_ITS_LOG = PodPatch(container={"terminationMessagePolicy": "FallbackToLogsOnError"})
-TELLS_ITS_NODE = PodPatch(
-    container={
-        "env": [
-            {"name": f"SPARK_EXECUTOR_ATTRIBUTE_{name}", "valueFrom": {"fieldRef": {"fieldPath": path}}}
-            for name, path in (("DOEKS_NODE", "spec.nodeName"), ("DOEKS_POD_UID", "metadata.uid"))
-        ]
-    }
-)
 _ALWAYS = {"driver": ENDS_WITH_ITS_LOG, "executor": TELLS_ITS_NODE}
 
 
@@ -52,10 +45,11 @@ class SparkWork:
     main: str
     args: tuple[str, ...]
     deps: dict[str, list[str]]
+    service_account: str
 
 
 def spark_work(
-    config: KubernetesConfig,
+    config: SparkConfig,
     job: SparkJob,
     injection: Injection,
     identity: JobIdentity | None,
@@ -79,7 +73,7 @@ def spark_work(
         **effect.conf,
         **spark.work_conf(values, injection, event_log_dir=log),
         **spark.sizing_conf(values),
-        **pod_conf(values),
+        **pod_conf(values, IMAGE_OWNER),
     }
     if identity is not None:
         conf |= {**spark.identity_conf(identity, injection), EXECUTOR_PREFIX: identity.name}
@@ -93,6 +87,7 @@ def spark_work(
         image=image,
         main=in_pod(job.main or job.sql or ""),
         args=tuple(map(str, job.args)),
+        service_account=job.service_account or config.service_account,
         deps=deps | ({"packages": list(job.packages)} if job.packages else {}),
     )
 
@@ -103,7 +98,7 @@ def _template(role: str, patches: Sequence[PodPatch]) -> dict[str, Any]:
     return {key: whole[key] for key in ("metadata", "spec") if key in whole}
 
 
-def spark_version(config: KubernetesConfig, image: str) -> str:
+def spark_version(config: SparkConfig, image: str) -> str:
     """Spark's version: as the platform says, else as the image's tag does. SpecError where neither tells."""
     found = _VERSION.search(image)
     if config.spark_version and (image == config.image or not found):
@@ -119,11 +114,11 @@ def in_pod(url: str) -> str:
     return f"local://{unquote(urlsplit(url).path)}" if url.startswith("file:") else url
 
 
-def event_log_of(config: KubernetesConfig, name: str) -> str | None:
+def event_log_of(config: SparkConfig, name: str) -> str | None:
     """The folder of one job's event log."""
     return f"{config.event_logs.rstrip('/')}/{name}" if config.event_logs else None
 
 
-def _uses_s3(config: KubernetesConfig, job: SparkJob) -> bool:
+def _uses_s3(config: SparkConfig, job: SparkJob) -> bool:
     urls = [config.code, config.event_logs, job.main, *job.py_files, *job.files, *job.jars, *job.archives]
     return any(url.startswith("s3://") for url in urls if url)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -12,11 +13,17 @@ from airflow_doeks.attempt.attempt import TaskAttempt
 from airflow_doeks.callbacks import record_cost_and_lineage
 from airflow_doeks.compat import DAG
 from airflow_doeks.operators.job import SparkJobOperator
+from airflow_doeks.operators.reconcile import ReconcileOperator
 
 FOLDER = str(Path(__file__).parent)
 LAPTOP = {"name": "laptop", "type": "local", "priced_as": "m7g.xlarge"}
 CONF = json.loads(os.environ.get("BAD_DAYS_CONF", "{}"))
 PLATFORM = json.loads(os.environ.get("BAD_DAYS_PLATFORM", "null")) or LAPTOP
+
+
+def note_budget(context: Mapping[str, object]) -> None:
+    """What a notifier would be told."""
+    Path(os.environ["AIRFLOW_HOME"], "told.json").write_text(json.dumps(context["budget"]))
 
 
 class DyingAttempt(TaskAttempt):
@@ -71,7 +78,7 @@ def story(dag_id: str, operator: type = SparkJobOperator, seconds: int = 12, **a
 
 
 adopt = story("adopt", KilledAfterSubmit, retries=1)
-long_at_first = ["{{ 300 if ti.try_number == 1 else 1 }}"]
+long_at_first = ["{{ 1800 if ti.try_number == 1 else 1 }}"]
 restart = story("restart", KilledAfterSubmit, retries=1, job={"on_retry": "restart", "args": long_at_first})
 overdue = story("overdue", seconds=600, execution_timeout=timedelta(seconds=45))
 marked = story("marked", seconds=600)
@@ -85,3 +92,11 @@ dateless = story("dateless", seconds=1, schedule=None)
 lost = story("lost", LostWithItsWorker, seconds=600, schedule=None)
 lost_mapped = story("lost_mapped", LostWithItsWorker, seconds=600, schedule=None, expand=[1])
 lost_once = story("lost_once", LostWithItsWorker, seconds=60, schedule=None, retries=1)
+for ending in ("user_failure", "driver_oom", "executors_lost", "refused", "unanswered"):  # only where a fake plays them
+    globals()[ending] = story(ending, schedule=None, job={"args": [ending]})
+over_run_timeout = story("over_run_timeout", seconds=600, schedule=None, timeouts={"run_timeout": 5})
+deleted = story("deleted", seconds=600, schedule=None)
+over_usd = story("over_usd", seconds=600, schedule=None, budget_usd="0.001", on_budget=note_budget)
+if not isinstance(PLATFORM, str):  # by name only its own doeks.yaml knows it
+    with DAG("reconcile_all", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=timezone.utc)) as reconcile_all:
+        ReconcileOperator(task_id="job", platforms={PLATFORM["name"]: PLATFORM}, orphan_after=timedelta(0))

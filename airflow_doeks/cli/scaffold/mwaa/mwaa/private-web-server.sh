@@ -4,12 +4,14 @@
 set -eu
 cd "$(dirname "$0")"
 rm -rf wheels plugins.zip
-python3 -m pip download --requirement requirements.txt --dest wheels --only-binary :all:
+sed 's#^/usr/local/airflow/plugins/#../wheels/#' requirements.txt >wanted.txt
+python3 -m pip wheel --requirement wanted.txt --wheel-dir wheels
+rm wanted.txt
 (cd wheels && python3 -m zipfile --create ../plugins.zip ./*)
 {
     echo "--find-links /usr/local/airflow/plugins"
     echo "--no-index"
     echo "# --constraint none: the wheels in plugins.zip are the versions"
-    echo "airflow-doeks=={version}"
+    echo "airflow-doeks"
 } >requirements-private.txt
 echo "plugins.zip and requirements-private.txt are ready"

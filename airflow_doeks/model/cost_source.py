@@ -1,0 +1,17 @@
+"""``cost_source`` of a platform: who else knows what its pods cost, where that runs."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class CostSource(BaseModel):
+    """OpenCost, or Kubecost, which answers alike."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    opencost: str = Field(
+        pattern=r"^https?://[^/?#@]+(/[^?#]*)?$",
+        description="URL of its API, without a password: what pods cost is taken from it, EMR's uplift is added.",
+        examples=["http://opencost.opencost:9003"],
+    )
