@@ -11,6 +11,9 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,21 +27,35 @@ from tests.kube.test_api_server import RESOURCE, as_user, platform, request, unt
 
 ON_THE_LAB = pytest.mark.skipif(not lab.is_here(), reason="the processes of this cluster are not on this machine")
 HELD = """\
-import sys, time
+import pathlib, sys, time
 from pyspark.sql import SparkSession
 spark = SparkSession.builder.getOrCreate()
-print(spark.range(10).count())
-time.sleep(float(sys.argv[1]))
+spark.range(10).count()
+came_up, may_end = map(pathlib.Path, sys.argv[1:])
+came_up.touch()
+deadline = time.monotonic() + 600
+while not may_end.exists() and time.monotonic() < deadline:
+    time.sleep(0.2)
 spark.stop()
 """
 
 
-def held(made, folder, attempt, seconds):
-    """The request of a job that takes its time."""
+@dataclass(frozen=True)
+class Held:
+    """A job that has its executors, says so, and runs until it may end."""
+
+    request: Any
+    came_up: Path
+    may_end: Path
+
+
+def held(made, folder, attempt):
+    """A job that ends when it is told to, ten minutes later at most."""
     program = folder / "code" / "held.py"
     program.write_text(HELD)
-    changes = {"main": f"local://{program}", "args": [str(seconds)], "conf": mounts(folder)}
-    return request(made, f"{attempt}-{SESSION}", **changes)[0]
+    marks = [folder / "code" / f"{attempt}.{mark}" for mark in ("came-up", "may-end")]
+    changes = {"main": f"local://{program}", "args": [str(mark) for mark in marks], "conf": mounts(folder)}
+    return Held(request(made, f"{attempt}-{SESSION}", **changes)[0], *marks)
 
 
 def left(kind, attempt):
@@ -74,9 +91,10 @@ async def test_a_job_outlives_the_death_of_all_that_watch_over_it(shared_folder)
     While the operator is dead and the driver has ended, the job is STALLED; it recovers with its operator.
     """
     made, told = platform(no_progress_seconds=4), []
-    ref = made.submit(held(made, shared_folder, "outlives", 20))
+    job = held(made, shared_folder, "outlives")
+    ref = made.submit(job.request)
     following = asyncio.create_task(follow(made, ref, told))
-    await comes(lambda: JobState.RUNNING in told)
+    await comes(lambda: JobState.RUNNING in told and job.came_up.exists())
     told.clear()
     other, _ = request(made, f"meanwhile-{SESSION}")
     with ThreadPoolExecutor(1) as pool:
@@ -89,10 +107,13 @@ async def test_a_job_outlives_the_death_of_all_that_watch_over_it(shared_folder)
     with lab.killed("kubelet"):
         await asyncio.sleep(1)
     with lab.killed("spark-operator-controller"):
+        job.may_end.touch()
         await comes(lambda: JobState.STALLED in told)
         assert not following.done()
     await asyncio.wait_for(following, 240)
-    assert [state for state in told if state is not JobState.RUNNING] == [JobState.STALLED, JobState.SUCCEEDED]
+    states = [state for state in told if state is not JobState.RUNNING]
+    why = made.explain(ref) if JobState.FAILED in states else None
+    assert states == [JobState.STALLED, JobState.SUCCEEDED], why
     assert len(left(RESOURCE, "outlives")) == 1
     until(lambda: not left(RESOURCE, "meanwhile") and not living("meanwhile"))
 
@@ -191,7 +212,7 @@ def test_a_token_that_ends_is_renewed_from_the_connection():
 def test_a_driver_that_is_deleted_is_a_failure_and_never_starts_again(shared_folder):
     """Somebody deletes the driver's pod: the job failed, its executors are gone, and nothing is submitted anew."""
     made = platform()
-    ref = made.submit(held(made, shared_folder, "deleted", 600))
+    ref = made.submit(held(made, shared_folder, "deleted").request)
     until(lambda: made.observe(ref).state is JobState.RUNNING)
     kubectl("-n", NAMESPACE, "delete", "pod", f"{ref.path[1]}-driver", "--grace-period=1")
     until(lambda: made.observe(ref).state is JobState.FAILED)
