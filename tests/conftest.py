@@ -15,8 +15,15 @@ settings.register_profile("fuzz", _ANY_PACE, max_examples=1000, derandomize=Fals
 settings.load_profile("same")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that are slow by nature have more time."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Hand files out in the order below: pytest-xdist would keep those with few tests, the slow ones, for the end."""
+    config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests that are slow by nature have more time, and begin where several workers share the work."""
     for item in items:
         if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(SLOW_SECONDS))
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: item.get_closest_marker("slow") is None)

@@ -53,7 +53,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def apply(project: Path, *options: str) -> tuple[int, dict[str, str]]:
     """Exit code, and name -> state."""
     done = runner().invoke(main, ["apply", str(project), "--json", *options], catch_exceptions=False)
-    printed = done.stdout[done.stdout.index("{") :] if "{" in done.stdout else '{"found": []}'
+    printed = done.stdout[done.stdout.index("{\n") :] if "{\n" in done.stdout else '{"found": []}'
     return done.exit_code, {one["name"]: one["state"] for one in json.loads(printed)["found"]}
 
 

@@ -110,8 +110,9 @@ class Airflow:
             "API__WORKERS": "1",
             "API_AUTH__JWT_SECRET": secrets.token_urlsafe(32),
             "DAG_PROCESSOR__REFRESH_INTERVAL": "5",
-            "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "300",
-            "SCHEDULER__MIN_FILE_PROCESS_INTERVAL": "300",
+            # A file is read again when it changes. Airflow 3.0 retires its DAGs if it is read and the database is busy.
+            "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "3600",
+            "SCHEDULER__MIN_FILE_PROCESS_INTERVAL": "3600",
             "SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
             "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
             "LOGGING__LOGGING_LEVEL": "INFO",

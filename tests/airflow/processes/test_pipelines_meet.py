@@ -16,7 +16,7 @@ PIPELINES = {
     "early": f"{DAY}tasks: {{say: {{uses: bash, with: {{bash_command: echo early}}}}}}\n",
     "asked": 'schedule: null\ntasks: {say: {uses: bash, with: {bash_command: "exit {{ dag_run.conf.code }}"}}}\n',
     "late": f"""{DAY}tasks:
-  early_is_done: {{wait_for: {{pipeline: early, task: say, every: 2s, timeout: 5m}}}}
+  early_is_done: {{wait_for: {{pipeline: early, task: say, every: 2s, timeout: 10m}}}}
   next: {{needs: [early_is_done], trigger: {{pipeline: asked, conf: {{code: 0}}, wait: true}}}}
   none: {{needs: [next], trigger: {{pipeline: asked, conf: {{code: 1}}, wait: true}}}}
 """,
@@ -51,6 +51,8 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
 
 def test_a_pipeline_waits_for_another_and_starts_a_third(airflow: Airflow) -> None:
     """It waits for a task of the other's run of that day, and for the end of the run it started, well or not."""
+    met = airflow.wait_for("late", "success", "failed", task_id="early_is_done", seconds=700)
+    assert met["state"] == "success", airflow.log("late")
     airflow.wait_for("late", "success", "failed", task_id="next", seconds=400)
     ends = {
         name: airflow.wait_for("late", "success", "failed", task_id=name) for name in ("early_is_done", "next", "none")
