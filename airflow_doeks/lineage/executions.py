@@ -104,6 +104,8 @@ class Executions:
             return
         pairs = [(key, value) for key, name, value in values if not name.startswith("internal.")]
         root.note(pairs)
+        if rdds.is_whole:
+            root.ran(key for key, _ in pairs)
         root.moved = root.moved.plus(moved)
         root.by_rdds += moved.records_read if rdds.names else 0
         root.scopes |= dict.fromkeys(rdds.scopes)

@@ -24,12 +24,14 @@ class StageRdds(NamedTuple):
         scopes: of others that read.
         is_cached: one of them is kept, so that it may be read again without its source.
         is_inference: the stage only looks for a schema in data that a scan reads later.
+        is_whole: it ran every partition of its own RDD (the first in the list: StageInfo.fromStage) to its end.
     """
 
     names: tuple[Name, ...]
     scopes: tuple[str, ...]
     is_cached: bool
     is_inference: bool
+    is_whole: bool = False
 
 
 def rdds_of(info: Mapping[str, Any]) -> StageRdds:
@@ -44,7 +46,10 @@ def rdds_of(info: Mapping[str, Any]) -> StageRdds:
         elif "/" in name and _scope(rdd) in _BY_PATH:
             names |= dict.fromkeys(dataset_name(without_partitions(path)) for path in name.split(","))
     is_cached = any(_is_kept(rdd.get("Storage Level") or {}) for rdd in rdds)
-    return StageRdds(tuple(names), tuple(scopes), is_cached, bool(_INFERENCE.match(str(info.get("Stage Name")))))
+    is_inference = bool(_INFERENCE.match(str(info.get("Stage Name"))))
+    is_whole = bool(rdds) and not info.get("Failure Reason")
+    is_whole = is_whole and info.get("Number of Tasks") == rdds[0].get("Number of Partitions")
+    return StageRdds(tuple(names), tuple(scopes), is_cached, is_inference, is_whole)
 
 
 def _scope(rdd: Mapping[str, Any]) -> str:

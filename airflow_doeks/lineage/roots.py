@@ -50,6 +50,7 @@ class Root:
     executions: dict[int, Execution] = field(default_factory=dict)
     members: set[int] = field(default_factory=set)  # every execution that was heard to belong to it
     accumulators: dict[int, int] = field(default_factory=dict)
+    once: dict[int, int] = field(default_factory=dict)  # the same when a stage had first run all of its partitions
     retried: set[int] = field(default_factory=set)  # accumulators that a repeated stage added to twice
     driver_updates: list[list[int]] = field(default_factory=list)
     shown: set[int] = field(default_factory=set)  # accumulators of nodes
@@ -66,9 +67,18 @@ class Root:
             if value >= 0:
                 self.accumulators[key] = max(value, self.accumulators.get(key, 0))
 
+    def ran(self, keys: Iterable[int]) -> None:
+        """A stage ran all of its partitions: what its accumulators hold now is all of it.
+
+        What runs once more adds the same again: to sort, Spark samples all of its input first (RangePartitioner), and
+        what a lost executor held is computed anew.
+        """
+        for key in self.accumulators.keys() & keys:
+            self.once.setdefault(key, self.accumulators[key])
+
     def counts(self, metrics: Metrics) -> Counts:
         """What a node counted. An accumulator that never moved is 0 where the node did its work."""
-        rows, size, files = (None if key is None else self.accumulators.get(key) for key in metrics)
+        rows, size, files = (None if key is None else self.once.get(key, self.accumulators.get(key)) for key in metrics)
         has_run = files is not None or (metrics.files is None and metrics.bytes is None)
         if rows is None and metrics.rows is not None and has_run and (files == 0 or self.is_done):
             rows = 0
