@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Literal
 
 from airflow_doeks.lineage import scans, writes
-from airflow_doeks.lineage.plans import Node, PlanFacts, Shown
+from airflow_doeks.lineage.plans import Node, PlanFacts, Scan, Shown
 from airflow_doeks.lineage.scans import ROWS
 
 _SHAPES: tuple[tuple[re.Pattern[str], Callable[[Shown, PlanFacts], None]], ...] = tuple(
@@ -41,6 +41,9 @@ _HEADER = re.compile(r"Filter \(+length\(trim\(value#")  # CSVUtils.filterCommen
 _NO_DATA = re.compile(  # leaves that read nothing from outside
     r"Range|LocalTableScan|CommandResult|EmptyRelation|OneRowRelation|Reused|Execute |Scan (ExistingRDD|OneRowRelation)"
 )
+_PAIRS = re.compile(r"(Gpu)?CartesianProduct")  # each partition of one side is read anew with each of the other
+_HANDED_ON = re.compile(r"\w*(Exchange|QueryStage)")  # what stands below is read once, whoever takes it
+_PAIRED = "a cross join reads it once for every partition of the other side: the log adds that up"
 _CACHED = re.compile(r"(Scan )?In-?[Mm]emory ?[Tt]able|InMemoryTableScan|TableCacheQueryStage|GpuInMemoryTableScan")
 
 
@@ -48,7 +51,7 @@ def read_plan(plan: Node, text: str, conf: Mapping[str, str]) -> PlanFacts:
     """Every scan and write below ``plan``; ``text`` is the plan's description, ``conf`` what the session ran with."""
     facts = PlanFacts([], [], [], [], [], set(), set(), top=str(plan.get("nodeName", "")).strip())
     is_cached = has_header_filter = False
-    for node in _nodes(plan):
+    for node, is_paired in _nodes(plan):
         name = str(node.get("nodeName", ""))
         is_leaf = _is_leaf(node)
         has_header_filter = has_header_filter or bool(_HEADER.match(str(node.get("simpleString", ""))))
@@ -63,13 +66,19 @@ def read_plan(plan: Node, text: str, conf: Mapping[str, str]) -> PlanFacts:
         if found is None and is_leaf and not _NO_DATA.match(name):
             found = scans.leaf, _ANY
         if found is not None:
-            understand, match = found
+            (understand, match), known = found, len(facts.scans)
             understand(Shown(node, match, str(node.get("simpleString", "")), text, conf), facts)
+            if is_paired:
+                facts.scans[known:] = map(_without_rows, facts.scans[known:])
     if facts.top == "CollectLimit" and has_header_filter:
         _look_for("header", facts)
     elif facts.top == "DeserializeToObject":
         _look_for("schema", facts)
     return facts._replace(is_cached=is_cached)
+
+
+def _without_rows(scan: Scan) -> Scan:
+    return scan._replace(metrics=scan.metrics._replace(rows=None), unseen=_PAIRED)
 
 
 def _look_for(what: Literal["header", "schema"], facts: PlanFacts) -> None:
@@ -94,12 +103,14 @@ def _is_leaf(node: Node) -> bool:
     return all(str(name).startswith(("Subquery", "ReusedSubquery")) for name in below)
 
 
-def _nodes(plan: Node) -> Iterator[Node]:
-    """The node and all below it, without recursion: plans of generated queries are thousands deep."""
-    stack = [plan]
+def _nodes(plan: Node) -> Iterator[tuple[Node, bool]]:
+    """The node and all below it, and whether a cross join reads them; without recursion: plans are thousands deep."""
+    stack = [(plan, False)]
     while stack:
-        node = stack.pop()
+        node, is_paired = stack.pop()
         if isinstance(node, Mapping):
-            yield node
+            yield node, is_paired
+            name = str(node.get("nodeName", ""))
+            is_paired = bool(_PAIRS.match(name)) or (is_paired and not _HANDED_ON.match(name))
             children = node.get("children")
-            stack.extend(reversed(children if isinstance(children, list) else []))
+            stack.extend((child, is_paired) for child in reversed(children if isinstance(children, list) else []))

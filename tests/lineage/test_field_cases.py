@@ -36,6 +36,11 @@ TOLD = {
     ),
     "save_as_table": ([], [("/data/g3/savetab/wh/tt", 50, 683, 1)], True),
     "sorted_input": ([("/data/g7/sorted/in", 1000, 7321, 4)], [("/data/g7/sorted/out", 1000, 5220, 1)], True),
+    "cross_join": (
+        [("/data/g7/cross/in", None, 7321, 4), ("/data/g7/cross/small", None, 1852, 2)],
+        [("/data/g7/cross/out", 50000, 25996, 4)],
+        True,
+    ),
     "csv_header": ([("/data/g6/header/c", 3, 20, 2)], [("/data/g6/header/o", 3, 664, 1)], True),
 }
 
