@@ -65,6 +65,8 @@ _DIRECT = """CASE line_item_line_item_type
     WHEN 'Usage' THEN coalesce(line_item_net_unblended_cost, line_item_unblended_cost) ELSE 0 END"""
 # Sums of doubles depend on their order; those of decimals do not, so that a second run finds the same.
 _EXACT = "CAST({} AS DECIMAL(38, 16))"
+# arn:aws:eks:<region>:<account>:pod/<cluster>/<namespace>/<pod>/<uid>
+_POD = "[^/]+:pod(/[^/]+){3}/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _TAG = "map_extract(resource_tags, 'user_{}')[1]"
 _USD = (
     f"CASE WHEN is_split THEN coalesce(split_line_item_net_split_cost, split_line_item_split_cost) ELSE {_DIRECT} END"
@@ -89,8 +91,10 @@ WITH named AS (
     {_TAG.format("airflow_doeks_task_key")} AS task_key, {_TAG.format("airflow_doeks_try")} AS try,
     coalesce(bill_invoice_id, '') <> '' AS is_final
   FROM named
-  -- What nobody used stands in the pods' own rows; rows of its own have the same money again.
-  WHERE NOT contains(lower(line_item_resource_id), 'unused') AND NOT contains(lower(line_item_usage_type), 'unused')
+  -- What nobody used stands in the pods' own rows; rows of its own have the same money again. They name no pod's uid;
+  -- a cluster, a namespace or a job may have the word in its name.
+  WHERE NOT contains(lower(line_item_usage_type), 'unused')
+    AND (NOT contains(lower(line_item_resource_id), 'unused') OR regexp_full_match(line_item_resource_id, '{_POD}'))
 )
 SELECT * FROM keyed
 WHERE pod IN (SELECT value FROM keys WHERE kind = 'pod') OR run IN (SELECT value FROM keys WHERE kind = 'run')

@@ -453,6 +453,22 @@ def test_emrs_uplift_is_added_or_the_total_is_not_known(ledger: Ledger, tmp_path
     )
 
 
+def test_a_job_whose_name_says_unused_is_billed_whole(ledger: Ledger, tmp_path: Path) -> None:
+    """Executors are named after their job: rows of pods are no rows of what nobody used, whatever names hold."""
+    record, pod, _ = single(ledger)
+    ledger.write(record.model_copy(update={"detail": None}))
+    labels = {"user_emr_containers_amazonaws_com_job_id": "one"}
+    pods = [Held(uid, "i-0", 2, 8, NOON, NOON + HOUR, labels) for uid in (pod.uid, pod_uid(dice("executor")))]
+    rows = [*split_rows([Machine("i-0", "m5.xlarge", 4, 16, 0.192)], pods), later(NOON + timedelta(days=3))]
+    for one in rows:
+        name = f"/p-{pods[1].uid[:8]}/"
+        one["line_item_resource_id"] = one["line_item_resource_id"].replace(name, "/drop-unused-ids-exec-1/")
+    write_cur(tmp_path / "cur", rows)
+    one_pass(ledger, tmp_path / "cur")
+    bill = bills(ledger)[record.record_id]
+    assert (bill["usd_total"], bill["pods"], bill["found_by"]) == ("0.1920000000", "2", "job run")
+
+
 def test_fargate_pods_cost_what_their_own_rows_say(ledger: Ledger, tmp_path: Path) -> None:
     """A covered row costs what the plan paid for it; the plan's negation and tax are no cost of a pod."""
     end = NOON + HOUR
