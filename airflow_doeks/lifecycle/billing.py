@@ -26,10 +26,14 @@ _WORDS = {"pod": "pod uids", "run": "job run", "task": "tags"}
 
 @dataclass(frozen=True)
 class Billable:
-    """A settled record with what its detail tells of pods and families."""
+    """A settled record with what its detail tells of pods and families; ``logged`` is how many pods its log tells of.
+
+    A log may know an executor by its number alone: that pod is none of ``pod_uids``, and costs all the same.
+    """
 
     record: JobRecord
     pod_uids: frozenset[str] = frozenset()
+    logged: int = 0
     families: tuple[FamilyCost, ...] = ()
 
     @property
@@ -39,11 +43,21 @@ class Billable:
         start, end = times.submitted or times.started, times.ended
         return None if start is None or end is None else (start, end)
 
+    @property
+    def pods(self) -> int:
+        """How many pods it had, as far as anybody knows."""
+        return max(len(self.pod_uids), self.logged)
+
+    def lacking(self, charge: Charge) -> int:
+        """How many of them have no row on the bill."""
+        return max(len(self.pod_uids - charge.pods), self.pods - len(charge.pods))
+
 
 def billable(record: JobRecord, detail: Mapping[str, Any]) -> Billable:
     """The record with its detail; a detail of an older version tells nothing."""
     families = tuple(FamilyCost.model_validate(one) for one in detail.get("by_family") or ())
-    return Billable(record, frozenset(map(str, detail.get("pod_uids") or ())), families)
+    logged = {pod["uid"] for pod in detail.get("pods") or () if pod.get("started")}  # one that came again is one pod
+    return Billable(record, frozenset(map(str, detail.get("pod_uids") or ())), len(logged), families)
 
 
 def may_be_billed(record: JobRecord) -> bool:
@@ -94,8 +108,8 @@ def _months(start: datetime, end: datetime) -> set[str]:
 def actual(job: Billable, charge: Charge) -> dict[str, str]:
     """What a record's ``actual`` holds: text only, a number that the bill does not tell is left out and said."""
     cost, why = job.record.cost, []
-    if missing := len(job.pod_uids - charge.pods):
-        why.append(f"{missing} of {len(job.pod_uids)} pods have no row")
+    if missing := job.lacking(charge):
+        why.append(f"{missing} of {job.pods} pods have no row")
     if charge.doubtful:
         why.append(f"{charge.doubtful} rows may be of another job as well")
     if charge.unpriced:
@@ -139,7 +153,7 @@ def ratios(job: Billable, charge: Charge) -> Iterator[tuple[tuple[str, str, str]
 
     Where a node's type was assumed, and only one was, the factor corrects that assumption.
     """
-    if job.pod_uids - charge.pods or charge.doubtful or charge.unpriced or not job.families or not charge.pods:
+    if job.lacking(charge) or charge.doubtful or charge.unpriced or not job.families or not charge.pods:
         return
     said: dict[tuple[str, str, str], Decimal] = {}
     for one in job.families:

@@ -469,6 +469,20 @@ def test_a_job_whose_name_says_unused_is_billed_whole(ledger: Ledger, tmp_path: 
     assert (bill["usd_total"], bill["pods"], bill["found_by"]) == ("0.1920000000", "2", "job run")
 
 
+def test_a_pod_that_only_the_log_knows_is_missed_on_the_bill(ledger: Ledger, tmp_path: Path) -> None:
+    """The log numbers it and has no uid: without its rows the bill tells a part, and no factor is learned."""
+    record, driver, rows = single(ledger)
+    lone = driver.model_copy(update={"uid": "driver", "vcpu": Decimal(1), "node": None})
+    logged = EventLogSummary(app_id="a", pods=(lone, lone.model_copy(update={"uid": "1", "role": "executor"})))
+    figures = account(Telemetry(pods=(driver,)), logged, CARD, now=driver.ended)
+    settled_again = fit(record.model_copy(update={"cost": figures.cost}), figures, logged)
+    ledger.write(settled_again.record, settled_again.detail)
+    write_cur(tmp_path / "cur", rows)
+    result = one_pass(ledger, tmp_path / "cur")
+    assert result.partly == {record.record_id: "1 of 2 pods have no row"}
+    assert ("usd_total" in bills(ledger)[record.record_id], result.calibration.factors) == (False, ())
+
+
 def test_fargate_pods_cost_what_their_own_rows_say(ledger: Ledger, tmp_path: Path) -> None:
     """A covered row costs what the plan paid for it; the plan's negation and tax are no cost of a pod."""
     end = NOON + HOUR
