@@ -119,6 +119,13 @@ SELECT max(epoch_us(line_item_usage_end_date)) FILTER (line_item_operation IN ('
 FROM read_parquet($file)"""
 
 
+# CUR user guide, "Line item details", CurrencyCode: US dollars by default, read November 2026. Other rows are not ours.
+_CURRENCIES = """
+SELECT DISTINCT line_item_currency_code FROM read_parquet($file)
+WHERE line_item_operation IN ('EKSPod-EC2', 'FargatePod', 'StartJobRun')
+  AND upper(coalesce(nullif(line_item_currency_code, ''), 'USD')) <> 'USD' ORDER BY ALL"""
+
+
 @dataclass
 class Export:
     """What was read: how many files, billing periods (``2026-11``), and until when there are rows of pods."""
@@ -131,7 +138,8 @@ class Export:
 def read_export(store: ByteStore, database: DuckDBPyConnection, keys: Iterable[BillKey], folder: Path) -> Export:
     """Fill the tables ``keys``, ``pod_rows`` and ``machines``; ``folder`` holds a file at a time.
 
-    SpecError for a place without Parquet, and for files without the columns that are needed. May raise OSError.
+    SpecError for a place without Parquet, for files without the columns that are needed, and for another currency than
+    US dollars. May raise OSError.
     """
     names = newest_files(store)
     if not names:
@@ -202,6 +210,11 @@ def _take(database: DuckDBPyConnection, file: str, where: str, found: Export) ->
     if missing := [name for name in _NEEDED if name not in present]:
         advice = "export CUR 2.0 with resource ids and split cost allocation data"
         msg = f"{where} has no column {', '.join(missing)}: {advice}"
+        raise SpecError(msg)
+    if "line_item_currency_code" in present and (
+        other := [str(one) for (one,) in database.execute(_CURRENCIES, {"file": file}).fetchall()]
+    ):
+        msg = f"{where} is in {', '.join(other)}, and records are in USD"
         raise SpecError(msg)
     lacking = [f"{value} AS {name}" for name, value in _OPTIONAL.items() if name not in present]
     source = f"(SELECT *, {', '.join(lacking)} FROM read_parquet($file))" if lacking else "read_parquet($file)"  # noqa: S608 - the same

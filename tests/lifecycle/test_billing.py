@@ -34,7 +34,7 @@ from airflow_doeks.model.identity import digest
 from airflow_doeks.model.record import Attempt, Cost, JobFacts, JobRecord, Times
 from airflow_doeks.model.status import JobState
 from airflow_doeks.model.telemetry import Node, Pod, Telemetry
-from tests.fakes.cur import HOUR, NET, Held, Machine, fargate, later, row, split_rows, uplift, write_cur
+from tests.fakes.cur import HOUR, NET, TYPES, Held, Machine, fargate, later, row, split_rows, uplift, write_cur
 
 pytest.importorskip("duckdb", reason="the extra `report` is not installed")
 
@@ -481,6 +481,20 @@ def test_a_pod_that_only_the_log_knows_is_missed_on_the_bill(ledger: Ledger, tmp
     result = one_pass(ledger, tmp_path / "cur")
     assert result.partly == {record.record_id: "1 of 2 pods have no row"}
     assert ("usd_total" in bills(ledger)[record.record_id], result.calibration.factors) == (False, ())
+
+
+def test_a_bill_in_another_currency_is_refused(ledger: Ledger, tmp_path: Path) -> None:
+    """A bill in CNY holds no dollars. Rows of others, as of a marketplace, may be in any."""
+    record, _, rows = single(ledger)
+    types = {**TYPES, "line_item_currency_code": "VARCHAR"}
+    for currency in ("CNY", "USD"):
+        told = [one | {"line_item_currency_code": currency} for one in rows]
+        elsewhere = row(NOON, line_item_operation="Subscribe") | {"line_item_currency_code": "EUR"}
+        write_cur(tmp_path / currency, [*told, elsewhere], types=types)
+    with pytest.raises(SpecError, match="is in CNY, and records are in USD"):
+        one_pass(ledger, tmp_path / "CNY")
+    one_pass(ledger, tmp_path / "USD")
+    assert bills(ledger)[record.record_id]["usd_total"] == "0.1920000000"
 
 
 def test_fargate_pods_cost_what_their_own_rows_say(ledger: Ledger, tmp_path: Path) -> None:
