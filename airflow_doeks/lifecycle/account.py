@@ -162,6 +162,7 @@ def _as_seen(logged: Pod, seen: Pod) -> Pod:
     """The log's pod with what was seen of it; what nobody saw stays the log's."""
     update = {name: getattr(seen, name) for name in ("vcpu", "memory_gib", "node", "capacity_type", "storage_gib")}
     update |= {"started": seen.started, "ended": seen.ended, "reason": seen.reason, "gpu": seen.gpu or logged.gpu}
+    update |= {"is_emr_image": seen.is_emr_image or logged.is_emr_image}
     return logged.model_copy(update={name: value for name, value in update.items() if value not in (None, "")})
 
 

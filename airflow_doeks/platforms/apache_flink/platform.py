@@ -58,7 +58,7 @@ class Platform(KubernetesPlatform[Config]):
     """A namespace that the Flink Kubernetes Operator watches."""
 
     def __init__(self, config: Config, name: str, clients: Clients) -> None:
-        self.operator = operator(config.type, is_session=config.session is not None)
+        self.operator = operator(config.type, is_session=config.session is not None, is_emr=config.emr is not None)
         super().__init__(config, name, clients)
         self.streams = Streams(self.resources)
         self.savepoints = Savepoints(self.streams.stored)
@@ -202,11 +202,10 @@ class Platform(KubernetesPlatform[Config]):
     def telemetry(self, ref: JobRef) -> Telemetry:
         """The pods that are still there."""
         (status, _), lives = self.resources.look(ref), self._lives(self.resources.pods(ref))
-        is_emr = self.config.emr is not None
         manager = next((life for life in lives if life.pod.role == self.operator.pods.lead), None)
         shared = f"it ran on pods of session cluster {self.config.session}, which its jobs share"
         return Telemetry(
-            pods=tuple(life.pod.model_copy(update={"is_emr_image": is_emr}) for life in lives),
+            pods=tuple(life.pod for life in lives),
             **assumed(self.config.priced_as),
             event_log=archive_of(self.config, ref.path[1]) if self.config.session is None else None,
             submitted=status.submitted,

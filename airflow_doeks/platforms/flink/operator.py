@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -103,7 +104,7 @@ def millis(text: object) -> datetime | None:
     return datetime.fromtimestamp(int(str(text)) / 1000, timezone.utc) if str(text).isdigit() else None
 
 
-def operator(type_: str, *, is_session: bool) -> Operator:
+def operator(type_: str, *, is_session: bool, is_emr: bool) -> Operator:
     """The row of a platform type: jobs with a cluster of their own, or jobs of a session cluster."""
     plural, kind = ("flinksessionjobs", "FlinkSessionJob") if is_session else ("flinkdeployments", "FlinkDeployment")
     return Operator(
@@ -114,5 +115,5 @@ def operator(type_: str, *, is_session: bool) -> Operator:
         read=read,
         conf=lambda resource: (resource.get("spec") or {}).get("flinkConfiguration") or {},
         job_label="app",
-        pods=FLINK_PODS,
+        pods=replace(FLINK_PODS, is_emr=is_emr),
     )

@@ -50,6 +50,7 @@ class PodNames:
         lead: the role of the one pod whose life is the job's.
         named: pattern of a pod's name -> its role, where only an event tells of it; the first match holds.
         number_label: label that holds the engine's own number of a pod, if any.
+        is_emr: all of their images are EMR's, which asks its price for them.
     """
 
     role_label: str
@@ -58,6 +59,7 @@ class PodNames:
     lead: Role
     named: Mapping[str, Role]
     number_label: str = ""
+    is_emr: bool = False
 
     def role(self, pod: Json) -> Role | None:
         """The role of a pod as the API shows it; None for one of no job."""

@@ -22,6 +22,9 @@ CAPACITY_LABELS: tuple[tuple[str, Mapping[str, CapacityType]], ...] = (
     ("eks.amazonaws.com/capacityType", {"ON_DEMAND": "on_demand", "SPOT": "spot", "CAPACITY_BLOCK": "reserved"}),
     ("eks.amazonaws.com/compute-type", {"fargate": "fargate"}),
 )
+# On pods of EMR's images, whoever sent them (its operators, spark-submit): AWS, Cloud Intelligence Dashboards, "SCAD",
+# cost allocation tags of EMR on EKS; read November 2026.
+EMR_LABEL = "eks-subscription.amazonaws.com/emr.internal.id"
 TYPE_LABEL, ZONE_LABEL = "node.kubernetes.io/instance-type", "topology.kubernetes.io/zone"
 
 
@@ -44,6 +47,7 @@ def life_of(item: Json, names: PodNames, *, is_gone: bool, now: datetime) -> Pod
     A pod that is gone without its kubelet having told its end (its node went with it) ended when that was seen.
     """
     metadata, spec, status = item["metadata"], item.get("spec") or {}, item.get("status") or {}
+    labels = metadata.get("labels") or {}
     role = names.role(item)
     if role is None:
         return None
@@ -66,7 +70,8 @@ def life_of(item: Json, names: PodNames, *, is_gone: bool, now: datetime) -> Pod
         ended=ended,
         node=spec.get("nodeName"),
         reason=why,
-        executor_id=(metadata.get("labels") or {}).get(names.number_label),
+        is_emr_image=names.is_emr or EMR_LABEL in labels,
+        executor_id=labels.get(names.number_label),
     )
     return PodLife(pod, now, scheduled, started, ended)
 
