@@ -143,6 +143,9 @@ class Executors:
         return ((name, s) for name, stretches in self.found.items() if name != "driver" for s in stretches)
 
     def _pod(self, uid: str, role: Any, cpu: Decimal | None, memory_mib: int | None, gpu: int) -> Pod:
+        """A pod of a size; unknown without Spark's properties, whose defaults would be a guess."""
+        if not self.conf:
+            cpu = memory_mib = None
         memory = Decimal(memory_mib) / 1024 if memory_mib and memory_mib > 0 else None
         cpu = cpu if cpu and cpu > 0 else None
         return Pod(uid=uid, role=role, vcpu=cpu, memory_gib=memory, gpu=max(0, gpu), is_emr_image=self.is_emr_image)

@@ -175,6 +175,8 @@ def _completed(pod: Pod, facts: Telemetry) -> Pod:
             update["storage_gib"] = asked.storage_gib
         update["is_emr_image"] = pod.is_emr_image or asked.is_emr_image
         update["capacity_type"] = pod.capacity_type or asked.capacity_type
+        if pod.vcpu is None or pod.memory_gib is None:  # a log without its first part tells no sizes
+            update |= {"vcpu": asked.vcpu, "memory_gib": asked.memory_gib, "gpu": asked.gpu}
     if pod.role == "driver" and facts.started and facts.ended:
         update["started"] = min(facts.started, pod.started or facts.started)
         update["ended"] = max(facts.ended, pod.ended or facts.ended)

@@ -13,7 +13,7 @@ import zstandard
 from airflow_doeks.cost import load_rate_card
 from airflow_doeks.event_log import EventLogReading
 from airflow_doeks.event_log.log_files import find_files
-from airflow_doeks.lifecycle.account import account
+from airflow_doeks.lifecycle.account import account, best_pods
 from airflow_doeks.lifecycle.event_logs import read_event_log
 from airflow_doeks.lineage import PlanDatasets
 from airflow_doeks.model.telemetry import Node, Telemetry
@@ -114,6 +114,23 @@ def test_a_missing_part_is_told(tmp_path, plain_log, folder_store):
     assert "part 4 of the event log is missing" in summary.why
     assert summary.lineage.complete is False
     assert summary.lineage.outputs
+
+
+def test_sizes_are_not_guessed_where_the_first_part_is_missing(tmp_path, plain_log, folder_store):
+    """Spark's properties stand there: without them its defaults of 1 core and 1 GiB would pass for the pods' sizes."""
+    roll(tmp_path / "eventlog_v2_app-1", plain_log("4.3.0/executors"), parts=40)
+    whole = read_event_log(folder_store(tmp_path))
+    for part in (1, 2):
+        (tmp_path / "eventlog_v2_app-1" / f"events_{part}_app-1").unlink()
+    summary, node = read_event_log(folder_store(tmp_path)), Node(uid="n", instance_type="m5.xlarge")
+    executors = [pod for pod in summary.pods if pod.role == "executor"]
+    assert executors
+    assert {(pod.vcpu, pod.memory_gib) for pod in executors} == {(None, None)}
+    cost = account(Telemetry(), summary, load_rate_card(), assumed_node=node).cost
+    assert (cost.usd_total, "executor pods whose requests are not known" in cost.why_unknown) == (None, True)
+    asked = tuple(next(pod for pod in whole.pods if pod.role == role) for role in ("driver", "executor"))
+    sizes = {(pod.role, pod.vcpu, pod.memory_gib) for pod in best_pods(Telemetry(requested=asked), summary)[1]}
+    assert sizes == {("driver", 1, 1), ("executor", 2, 0.5)}  # what the platform was asked for
 
 
 def test_a_cut_frame_gives_what_came_before(tmp_path, plain_log, folder_store):
