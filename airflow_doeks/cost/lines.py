@@ -43,8 +43,8 @@ def itemize(
     """
     lines = []
     paid: dict[str, datetime] = {}  # until when a pod's time is on a line already
-    for pod in sorted(pods, key=lambda pod: pod.started or pod.requested or _NEVER):
-        begin = pod.started or pod.requested or (started if pod.role != "executor" else None)
+    for pod in sorted(pods, key=lambda pod: pod.held_since or _NEVER):
+        begin = pod.held_since or (started if pod.role != "executor" else None)
         finish = pod.ended or ended or now
         if begin is not None and finish is not None and pod.uid in paid:
             if finish <= paid[pod.uid]:

@@ -61,7 +61,7 @@ def seen_now(before: Sequence[Sighting], facts: Telemetry, ref: str, now: dateti
     for known in sorted(before, key=lambda one: one.seen):
         pod = known.pod
         is_gone = pod.uid not in living and pod.ended is None
-        gone = pod.model_copy(update={"ended": now, "started": pod.started or pod.requested})
+        gone = pod.model_copy(update={"ended": now, "started": pod.held_since})
         kept[pod.uid] = known.model_copy(update={"pod": gone, "seen": now}) if is_gone else known
     for uid, sighting in living.items():
         node = kept[uid].node if uid in kept else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -64,6 +65,11 @@ class Pod(Noun):
     is_emr_image: bool = False
     reason: str = ""
     executor_id: str | None = None
+
+    @property
+    def held_since(self) -> datetime | None:
+        """Since when it holds its node, as far as anybody knows; one that waits for a node holds none."""
+        return self.started or (self.requested if self.node else None)
 
 
 class Telemetry(Noun):

@@ -7,6 +7,8 @@ from airflow_doeks.lifecycle.account import account
 from airflow_doeks.model.event_log import EventLogSummary
 from airflow_doeks.model.minutes import evenly
 from airflow_doeks.model.telemetry import Telemetry
+from airflow_doeks.platforms.kubernetes.sightings import life_of
+from airflow_doeks.platforms.spark.resource.names import SPARK_PODS
 from tests.cost.conftest import NOON, at, card, node, pod
 
 __all__ = ["at", "card", "node", "pod"]
@@ -51,6 +53,26 @@ def test_a_life_of_centuries_is_not_believed(card, pod, node):
     assert why in result.cost.why_unknown
     assert result.usage.vcpu_seconds == 4 * 3600
     assert evenly(NOON, NOON + timedelta(seconds=centuries), Decimal(1)) == ()
+
+
+def waiting(name: str, *, is_gone: bool):
+    """An executor that Kubernetes found no node for, as the API shows it, an hour after it was made."""
+    labels = {"spark-role": "executor", "spark-exec-id": name}
+    metadata = {"uid": f"uid-{name}", "labels": labels, "creationTimestamp": f"{NOON:%Y-%m-%dT%H:%M:%SZ}"}
+    requests = {"cpu": "4", "memory": "16Gi"}
+    spec = {"containers": [{"name": "spark-kubernetes-executor", "resources": {"requests": requests}}]}
+    status = {"phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "False"}]}
+    item = {"metadata": metadata, "spec": spec, "status": status}
+    return life_of(item, SPARK_PODS, is_gone=is_gone, now=NOON + timedelta(hours=1)).pod
+
+
+def test_a_pod_that_waits_for_a_node_costs_nothing(card, pod, node, at):
+    """It holds no machine: not while it waits, as a budget sees it, nor when it is deleted before it had one."""
+    driver = pod(vcpu=4, gib=16, node="n1")
+    facts = Telemetry(pods=(driver, waiting("1", is_gone=False), waiting("2", is_gone=True)), nodes=(node(),))
+    cost = account(facts.model_copy(update={"assumed_node": node("n")}), EventLogSummary(), card, now=at(3600)).cost
+    assert cost.usd_compute == Decimal("0.192")
+    assert "2 executor pods that never started; their time is not counted" in cost.why_unknown
 
 
 BILLED = {  # second of an executor's request -> seconds billed, of one that registers at 60 and lives to 3600

@@ -113,6 +113,16 @@ def test_datasets_of_a_closing_record_claim_no_dollars_that_it_has_not(card):
     assert closed.lineage.outputs[0].rows == 3
 
 
+def test_a_pod_that_went_without_a_node_held_nothing(card):
+    """A task manager that no look ever saw on a node, and that is gone: its wait is in no day's record."""
+    waits = LIFE[1].model_copy(update={"uid": "tm-0", "started": None, "requested": at(0), "ended": None, "node": None})
+    first = Telemetry(pods=(pod("jm", 0, role="jobmanager"), waits), nodes=(NODE,), started=at(0))
+    second = first.model_copy(update={"pods": first.pods[:1]})
+    facts = with_sightings(second, seen_now(seen_now((), first, REF, at(1)), second, REF, at(4)))
+    (day,) = windows(SUBMISSION, IDENTITY, facts, card, now=at(6))
+    assert day.record.usage.vcpu_seconds == Decimal(int(5.5 * 3600))
+
+
 def test_looks_now_and_then_find_what_came_and_went(card):
     """A pod that a later look does not see ended by then; one that is seen keeps its start and its node."""
     first = Telemetry(pods=(pod("jm", 0, role="jobmanager"), pod("tm-1", 0.1)), nodes=(NODE,))
