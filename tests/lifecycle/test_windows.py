@@ -15,6 +15,8 @@ from airflow_doeks.model.identity import JobIdentity
 from airflow_doeks.model.lineage import Dataset, Lineage
 from airflow_doeks.model.status import JobRef, JobState
 from airflow_doeks.model.telemetry import Node, Pod, Telemetry
+from airflow_doeks.platforms.flink.operator import FLINK_PODS
+from airflow_doeks.platforms.kubernetes.sightings import life_of
 from airflow_doeks.report.entry import entry_of
 from airflow_doeks.report.spending import parts_by_dataset
 
@@ -111,6 +113,40 @@ def test_datasets_of_a_closing_record_claim_no_dollars_that_it_has_not(card):
     closed = closing(record.model_copy(update={"lineage": lineage, "window": None}))
     assert [(part[0], part[1]) for part in parts_by_dataset(entry_of(closed))] == [("s3://lake/out", None)]
     assert closed.lineage.outputs[0].rows == 3
+
+
+def manager(state, restarts, *, policy="Always", **metadata):
+    """A job manager as the API shows it: the state of its container, and how often that was started again."""
+    requests = {"requests": {"cpu": "1", "memory": "2Gi"}}
+    spec = {"nodeName": "n", "restartPolicy": policy, "containers": [{"resources": requests}]}
+    container = {"name": "flink-main-container", "state": state, "restartCount": restarts}
+    placed = {"type": "PodScheduled", "status": "True", "lastTransitionTime": START.isoformat()}
+    status = {"phase": "Running", "conditions": [placed], "containerStatuses": [container]}
+    labels = {"component": "jobmanager"}
+    metadata |= {"uid": "jm", "labels": labels, "creationTimestamp": START.isoformat()}
+    item = {"metadata": metadata, "spec": spec, "status": status}
+    return life_of(item, FLINK_PODS, is_gone=False, now=at(61)).pod
+
+
+def test_a_container_that_was_restarted_takes_no_time_from_its_pod(card):
+    """Its pod holds the node all the while: a crash on the third day changes nothing of the first."""
+    before, after = (
+        windows(SUBMISSION, IDENTITY, facts, card, now=at(60))[0].record
+        for facts in (
+            Telemetry(pods=(manager({"running": {"startedAt": at(hour).isoformat()}}, times),), nodes=(NODE,))
+            for hour, times in ((0, 0), (50, 1))
+        )
+    )
+    assert before.usage.vcpu_seconds == Decimal(int(5.5 * 3600))
+    assert after == before
+
+
+def test_a_container_that_is_started_again_does_not_end_its_pod():
+    """A word of its end would be the last that is heard of the pod; one that is deleted, or kept so, has ended."""
+    crashed = {"terminated": {"startedAt": at(0).isoformat(), "finishedAt": at(50).isoformat(), "exitCode": 137}}
+    assert manager(crashed, 0).ended is None
+    assert manager(crashed, 0, policy="Never").ended == at(50)
+    assert manager(crashed, 0, deletionTimestamp=at(50).isoformat()).ended == at(50)
 
 
 def test_a_pod_that_went_without_a_node_held_nothing(card):

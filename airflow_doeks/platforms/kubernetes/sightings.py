@@ -55,9 +55,12 @@ def life_of(item: Json, names: PodNames, *, is_gone: bool, now: datetime) -> Pod
     placed = conditions.get("PodScheduled") or {}
     scheduled = moment(placed.get("lastTransitionTime")) if placed.get("status") == "True" else None
     started, ended, why = _times(status, names.containers[role])
-    if ended is None and is_gone:
+    if _will_restart(item) and not is_gone:
+        ended = None
+    elif ended is None and is_gone:
         ended = now
     held = scheduled or started  # a node is taken from the binding on, before the image is pulled
+    begun = held if _was_restarted(status, names.containers[role]) else started
     pod = Pod(
         uid=metadata["uid"],
         role=role,
@@ -66,7 +69,7 @@ def life_of(item: Json, names: PodNames, *, is_gone: bool, now: datetime) -> Pod
         gpu=int(_sum(spec, GPU) or 0) + _claimed_gpus(metadata),
         storage_gib=None if _claims(spec) else Decimal(0),
         requested=moment(metadata.get("creationTimestamp")),
-        started=started or (held if ended else None),
+        started=begun or (held if ended else None),
         ended=ended,
         node=spec.get("nodeName"),
         reason=why,
@@ -95,11 +98,28 @@ def node_of(item: Json) -> Node:
     )
 
 
-def _times(status: Json, working: str) -> tuple[datetime | None, datetime | None, str]:
-    """Start, end and reason of the working container; of the first container where it has another name."""
+def _working(status: Json, working: str) -> Json:
+    """What is told of the working container; of the first container where it has another name."""
     containers: Sequence[Json] = status.get("containerStatuses") or ()
     mine = next((entry for entry in containers if entry.get("name") == working), None)
-    state = ((mine or (containers[0] if containers else {})).get("state")) or {}
+    return mine or (containers[0] if containers else {})
+
+
+def _will_restart(item: Json) -> bool:
+    """True of a pod whose containers the kubelet starts again when they end, as a Deployment's: its end is another."""
+    phase = (item.get("status") or {}).get("phase")
+    is_kept = (item.get("spec") or {}).get("restartPolicy") == "Always" and phase not in ("Succeeded", "Failed")
+    return is_kept and "deletionTimestamp" not in item["metadata"]
+
+
+def _was_restarted(status: Json, working: str) -> bool:
+    """True of a container whose start is that of its last run (ContainerStateRunning.startedAt), not its pod's."""
+    return int(_working(status, working).get("restartCount") or 0) > 0
+
+
+def _times(status: Json, working: str) -> tuple[datetime | None, datetime | None, str]:
+    """Start, end and reason of the working container's last run."""
+    state = _working(status, working).get("state") or {}
     ended = state.get("terminated") or {}
     if ended:
         return moment(ended.get("startedAt")), moment(ended.get("finishedAt")), str(ended.get("reason") or "")
