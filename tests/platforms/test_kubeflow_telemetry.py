@@ -5,10 +5,10 @@ from decimal import Decimal
 
 import pytest
 
-from tests.fakes.cluster import NODES
+from tests.fakes.cluster import NODES, PODS
 from tests.fakes.ec2 import instance
 from tests.platforms.harness_emr_on_eks import world
-from tests.platforms.harness_kubeflow_spark import harness
+from tests.platforms.harness_kubeflow_spark import NAMESPACE, harness
 
 
 @pytest.fixture
@@ -37,6 +37,27 @@ def test_pods_and_nodes_are_facts(kubeflow):
     node = kubeflow.platform().nodes(telemetry.pods).nodes[driver.node]
     assert (node.uid, node.instance_type, node.capacity_type) == (driver.node, "m7g.4xlarge", "spot")
     assert (node.zone, node.vcpu, node.memory_gib) == ("us-east-1a", 16, 64)
+
+
+def with_spec(kubeflow, ref, spec):
+    """The driver, as telemetry tells it, of a pod whose spec says more."""
+    kubeflow.cluster.update(PODS, NAMESPACE, f"{ref.path[1]}-driver", {"spec": spec})
+    (driver,) = kubeflow.platform().telemetry(ref).pods
+    return driver
+
+
+def test_side_cars_and_first_steps_are_in_what_a_pod_requests(kubeflow):
+    """As the scheduler adds up: side-cars run beside the containers, steps before them; what is more counts."""
+    ref = submit(kubeflow)
+
+    def step(cpu, memory, **more):
+        return {"name": "x", "resources": {"requests": {"cpu": cpu, "memory": memory}}, **more}
+
+    mesh, silent = step("500m", "1Gi", restartPolicy="Always"), {"name": "silent", "restartPolicy": "Always"}
+    driver = with_spec(kubeflow, ref, {"initContainers": [step("250m", "8Gi"), mesh, silent]})
+    assert (driver.vcpu, driver.memory_gib) == (Decimal("1.5"), 8)
+    driver = with_spec(kubeflow, ref, {"initContainers": [], "overhead": {"cpu": "250m", "memory": "512Mi"}})
+    assert (driver.vcpu, driver.memory_gib) == (Decimal("1.25"), Decimal("2.5"))
 
 
 def test_what_was_asked_for_is_known(kubeflow):

@@ -128,19 +128,30 @@ def _times(status: Json, working: str) -> tuple[datetime | None, datetime | None
 
 
 def _sum(spec: Json, resource: str) -> Decimal | None:
-    """What all containers request together: vCPU, GiB or pieces; None if one does not say, or not in a form we know."""
-    total = Decimal(0)
-    for container in spec.get("containers") or ():
-        text = ((container.get("resources") or {}).get("requests") or {}).get(resource)
-        if text is None and resource == GPU:
-            continue
-        if text is None:
+    """What a pod requests: vCPU, GiB or pieces; None if a container does not say, or not in a form we know.
+
+    All containers and side-cars, or its largest first step if that is more, as `neighbours.requests_of` of any pod.
+    """
+    first = spec.get("initContainers") or ()
+    beside = [one for one in first if one.get("restartPolicy") == "Always"]
+    steps = [one for one in first if one.get("restartPolicy") != "Always"]
+    try:
+        held = [_request(one, resource) for one in spec.get("containers") or ()]
+        if None in held and resource != GPU:
             return None
-        try:
-            total += gib(parse_memory(text)) if resource == "memory" else parse_cpu(text)
-        except ValueError:
-            return None
-    return total
+        held += [_request(one, resource) for one in beside]
+        most = max((_request(one, resource) or Decimal(0) for one in steps), default=Decimal(0))
+        overhead = _request({"resources": {"requests": spec.get("overhead")}}, resource) or Decimal(0)
+    except ValueError:
+        return None
+    return max(sum((one for one in held if one is not None), Decimal(0)), most) + overhead
+
+
+def _request(container: Json, resource: str) -> Decimal | None:
+    text = ((container.get("resources") or {}).get("requests") or {}).get(resource)
+    if text is None:
+        return None
+    return gib(parse_memory(text)) if resource == "memory" else parse_cpu(text)
 
 
 def _claimed_gpus(metadata: Json) -> int:
