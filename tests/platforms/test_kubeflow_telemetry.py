@@ -60,6 +60,14 @@ def test_side_cars_and_first_steps_are_in_what_a_pod_requests(kubeflow):
     assert (driver.vcpu, driver.memory_gib) == (Decimal("1.25"), Decimal("2.5"))
 
 
+def test_a_volume_that_comes_and_goes_with_its_pod_is_a_claim(kubeflow):
+    """Kubernetes makes a claim for it: what it costs is not known, as of any claim, and not 0."""
+    template = {"spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "500Gi"}}}}
+    ref, volume = submit(kubeflow), {"name": "shuffle", "ephemeral": {"volumeClaimTemplate": template}}
+    assert with_spec(kubeflow, ref, {"volumes": [{"name": "tmp", "emptyDir": {}}]}).storage_gib == 0
+    assert with_spec(kubeflow, ref, {"volumes": [volume]}).storage_gib is None
+
+
 def test_what_was_asked_for_is_known(kubeflow):
     """Sizes stand in the resource, volumes in its properties; executors count to the most that may come."""
     ref = submit(kubeflow, executors={"min": 0, "max": 3, "cpu": 4, "memory": "16Gi"}, presets=["pvc_reuse"])

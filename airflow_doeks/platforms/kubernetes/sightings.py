@@ -25,6 +25,7 @@ CAPACITY_LABELS: tuple[tuple[str, Mapping[str, CapacityType]], ...] = (
 # On pods of EMR's images, whoever sent them (its operators, spark-submit): AWS, Cloud Intelligence Dashboards, "SCAD",
 # cost allocation tags of EMR on EKS; read November 2026.
 EMR_LABEL = "eks-subscription.amazonaws.com/emr.internal.id"
+_CLAIMS = ("persistentVolumeClaim", "ephemeral")  # of a volume of a pod; the second makes a claim of the first kind
 TYPE_LABEL, ZONE_LABEL = "node.kubernetes.io/instance-type", "topology.kubernetes.io/zone"
 
 
@@ -67,7 +68,7 @@ def life_of(item: Json, names: PodNames, *, is_gone: bool, now: datetime) -> Pod
         vcpu=_sum(spec, "cpu"),
         memory_gib=_sum(spec, "memory"),
         gpu=int(_sum(spec, GPU) or 0) + _claimed_gpus(metadata),
-        storage_gib=None if _claims(spec) else Decimal(0),
+        storage_gib=None if _has_claims(spec) else Decimal(0),
         requested=moment(metadata.get("creationTimestamp")),
         started=begun or (held if ended else None),
         ended=ended,
@@ -160,7 +161,6 @@ def _claimed_gpus(metadata: Json) -> int:
     return int(text) if text.isdecimal() else 0
 
 
-def _claims(spec: Json) -> list[str]:
-    """Names of the volume claims a pod mounts."""
-    volumes = spec.get("volumes") or ()
-    return [volume["persistentVolumeClaim"]["claimName"] for volume in volumes if "persistentVolumeClaim" in volume]
+def _has_claims(spec: Json) -> bool:
+    """True of a pod with a volume claim: one that it mounts, or that is made for it and goes with it."""
+    return any(kind in volume for volume in spec.get("volumes") or () for kind in _CLAIMS)
