@@ -163,7 +163,10 @@ def _as_seen(logged: Pod, seen: Pod) -> Pod:
     update = {name: getattr(seen, name) for name in ("vcpu", "memory_gib", "node", "capacity_type", "storage_gib")}
     update |= {"started": seen.started, "ended": seen.ended, "reason": seen.reason, "gpu": seen.gpu or logged.gpu}
     update |= {"is_emr_image": seen.is_emr_image or logged.is_emr_image}
-    return logged.model_copy(update={name: value for name, value in update.items() if value not in (None, "")})
+    known = {name: value for name, value in update.items() if value not in (None, "")}
+    if seen.storage_gib is None and not logged.storage_gib:  # it has claims, and no request tells of any
+        known["storage_gib"] = None
+    return logged.model_copy(update=known)
 
 
 def _completed(pod: Pod, facts: Telemetry) -> Pod:

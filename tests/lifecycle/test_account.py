@@ -33,6 +33,18 @@ def test_the_driver_holds_its_pod_as_long_as_the_platform_says(card, pod, node, 
     assert (result.cost.basis, result.usage.vcpu_seconds, result.cost.usd_storage) == ("event_log", 4 * 3600, 0)
 
 
+def test_a_claim_that_no_request_tells_of_has_no_known_size(card, pod, node):
+    """A pod template's volume: Spark's properties name none, and the pod that was seen has one. Not 0."""
+    logged = pod("driver", vcpu=4, gib=16)
+    for asked, storage in ((Decimal(0), None), (Decimal(100), Decimal("0.0111111111"))):
+        facts = Telemetry(
+            pods=(pod("uid", vcpu=4, gib=16, storage_gib=None),),
+            requested=(logged.model_copy(update={"storage_gib": asked}),),
+            assumed_node=node(),
+        )
+        assert account(facts, EventLogSummary(pods=(logged,)), card).cost.usd_storage == storage
+
+
 def test_bytes_between_zones_count_all_that_the_log_holds(card, pod, node):
     """The log's sum is priced; where a part of the log is missing the bytes, and so the transfer, are unknown."""
     pods = (pod(node="a"), pod("1", role="executor", node="b"))
