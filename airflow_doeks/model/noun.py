@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import datetime, timezone
 from decimal import Decimal
 from typing import Annotated, Any, TypeVar
 
@@ -37,7 +37,11 @@ OrNewer = WrapValidator(_word)  # on a Literal of a record, which would else van
 Amount = Annotated[Decimal, PlainSerializer(lambda value: format(value, "f"), return_type=str, when_used="json")]
 Told = Annotated[str, AfterValidator(redacted)]  # somebody else's words
 Uri = Annotated[str, AfterValidator(public_uri)]
-UtcTime = Annotated[AwareDatetime, PlainSerializer(datetime.isoformat, return_type=str, when_used="json")]
+UtcTime = Annotated[  # told in any zone
+    AwareDatetime,
+    AfterValidator(lambda at: at if at.tzinfo is timezone.utc else at.astimezone(timezone.utc)),
+    PlainSerializer(datetime.isoformat, return_type=str, when_used="json"),
+]
 
 
 class Noun(BaseModel):

@@ -45,6 +45,18 @@ def month(record):
     ]
 
 
+@pytest.mark.parametrize(
+    ("by", "keys"), [("day", ["2026-03-28"]), ("hour", ["2026-03-28T23:00Z", "2026-03-29T00:00Z"])]
+)
+def test_days_and_hours_are_utc_whatever_zone_a_record_tells(record, by, keys):
+    """A job of an hour over UTC's midnight, told in Berlin's time, in the night in which clocks go forward there."""
+    plain = json.loads(record(0, Decimal(2)).model_dump_json())
+    plain["times"] = {"submitted": "2026-03-29T00:30:00+01:00", "ended": "2026-03-29T01:30:00+01:00"}
+    told = JobRecord.model_validate_json(json.dumps(plain))
+    assert [line.key for line in report([told], by).lines] == keys
+    assert told.model_dump(mode="json")["times"]["submitted"] == "2026-03-28T23:30:00+00:00"
+
+
 @pytest.mark.parametrize("by", GROUPINGS)
 def test_every_grouping_sums_to_the_same_total(month, by):
     """Dollars, vCPU-hours and waste of the lines add up to the total, whichever way they are grouped."""
