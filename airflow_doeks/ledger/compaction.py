@@ -25,7 +25,7 @@ from typing import Any, TypeVar
 
 import zstandard
 
-from airflow_doeks.ledger.ledger import ACTUAL, PART, Ledger, day_folder, prefixes
+from airflow_doeks.ledger.ledger import ACTUAL, PART, Ledger, day_folder, day_of, prefixes
 from airflow_doeks.model.record import JobRecord
 from airflow_doeks.model.stores import READERS
 from airflow_doeks.model.tables import TABLES, Row, rows_of
@@ -59,7 +59,7 @@ def compact(ledger: Ledger, today: date, since: date | None = None) -> Iterator[
     last = today - timedelta(days=KEEP_DAYS + 1)
     tables = set(ledger.store.list("v2/"))
     names = (name for prefix in prefixes(since or FIRST_DAY, last) for name in ledger.store.list(prefix))
-    for folder, found in groupby(names, key=day_folder):
+    for folder, found in groupby(filter(day_of, names), key=day_folder):
         day = date.fromisoformat(folder.rpartition("=")[2])
         objects = [name for name in found if name.endswith((".json", PART))]
         has_tables = all(table_name(table, day) in tables for table in TABLES)
@@ -78,7 +78,7 @@ def table_name(table: str, day: date) -> str:
 
 def _compact_day(ledger: Ledger, day: date, *, is_new: bool) -> Compacted:
     folder = next(prefixes(day, day))
-    stamps = {name: at for name, at in ledger.store.stamped(folder) if name.endswith((".json", PART))}
+    stamps = {name: at for name, at in ledger.store.stamped(folder) if day_of(name) and name.endswith((".json", PART))}
     with ThreadPoolExecutor(READERS) as pool:
         found = _read(dict(zip(stamps, pool.map(ledger.lines, stamps), strict=True)))
         if isinstance(found, str):

@@ -14,10 +14,12 @@ from __future__ import annotations
 import io
 import json
 import logging
+import re
 from calendar import monthrange
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime, time, timedelta, timezone
+from functools import lru_cache
 from itertools import groupby
 from typing import Any, TypeVar
 
@@ -32,6 +34,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _ROOT = "v1/submitted="
+_DAY_FOLDER = re.compile(r"(?:v1/submitted|v2/[a-z]+/day)=(\d{4}-\d\d-\d\d)")
 PART = "part.jsonl.zst"
 ACTUAL = ".actual.json"
 _DETAIL = ".detail.json.zst"
@@ -124,7 +127,7 @@ class Ledger:
         With ``since``, only those days are listed, whole months and years at once.
         """
         before: dict[str, JobRecord] = {}
-        for _, names in groupby(self._names(since, until), key=day_folder):
+        for _, names in groupby(filter(day_of, self._names(since, until)), key=day_folder):
             today = self._day(list(names))
             for key in before.keys() & today.keys():  # the same record on both sides of midnight
                 today[key] = max(before.pop(key), today[key], key=_rank)
@@ -265,3 +268,17 @@ def prefixes(since: date, until: date) -> Iterator[str]:
 def day_folder(name: str) -> str:
     """The folder of a day that an object stands in."""
     return name.rsplit("/", 1)[0]
+
+
+def day_of(name: str) -> date | None:
+    """The day whose folder an object stands in, of records or of a table; None of what others put beside them."""
+    return _day_of_folder(day_folder(name))
+
+
+@lru_cache(1024)
+def _day_of_folder(folder: str) -> date | None:
+    match = _DAY_FOLDER.fullmatch(folder)
+    try:
+        return date.fromisoformat(match[1]) if match else None
+    except ValueError:
+        return None

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from airflow_doeks.ledger.compaction import table_name
 from airflow_doeks.ledger.ddl import newest
-from airflow_doeks.ledger.ledger import PART, Ledger, day_folder, prefixes
+from airflow_doeks.ledger.ledger import PART, Ledger, day_folder, day_of, prefixes
 from airflow_doeks.ledger.parquet import TYPES, connection, read_lines
 from airflow_doeks.model.stores import READERS
 from airflow_doeks.model.tables import TABLES, rows_of
@@ -69,7 +69,7 @@ def open_view(
 def _compacted(ledger: Ledger, since: date, until: date) -> set[date]:
     """The days that have all their Parquet: of one that has some, a compaction was killed and nothing deleted."""
     names = set(ledger.store.list("v2/"))
-    days = {_day(name) for name in names if since <= _day(name) <= until}
+    days = {day for name in names if (day := day_of(name)) is not None and since <= day <= until}
     return {day for day in days if all(table_name(table, day) in names for table in TABLES)}
 
 
@@ -87,10 +87,6 @@ def _fetch(ledger: Ledger, days: set[date], folder: Path, tables: Collection[str
         list(pool.map(copy, wanted))
 
 
-def _day(name: str) -> date:
-    return date.fromisoformat(day_folder(name).rpartition("=")[2])
-
-
 def _loose(
     ledger: Ledger, days: tuple[date, date], compacted: set[date], tables: Collection[str], folder: Path
 ) -> None:
@@ -101,9 +97,10 @@ def _loose(
     names = [name for prefix in prefixes(*days) for name in ledger.store.list(prefix)]
     by_day: dict[date, list[str]] = {}
     for name in names:
-        is_loose = name.endswith(".json") or (name.endswith(PART) and _day(name) not in compacted)
-        if is_loose:
-            by_day.setdefault(_day(name), []).append(name)
+        day = day_of(name)
+        is_loose = name.endswith(".json") or (name.endswith(PART) and day not in compacted)
+        if is_loose and day is not None:
+            by_day.setdefault(day, []).append(name)
     with ExitStack() as closing:
         files = {table: closing.enter_context((folder / f"{table}.jsonl").open("w")) for table in tables}
         for day, loose in by_day.items():

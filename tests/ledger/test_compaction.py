@@ -71,6 +71,28 @@ def asked(ledger: Ledger, *queries: str) -> list[list[tuple[Any, ...]]]:
         return [database.execute(query).fetchall() for query in queries]
 
 
+FOREIGN = (  # Hadoop's and Finder's marks, a copy by hand, a folder in a day
+    "v2/records_$folder$",
+    "v2/records/day=2026-11-20_$folder$",
+    "v2/.DS_Store",
+    "v1/submitted=2026-11-20.bak/a.json",
+    "v1/submitted=2026-11-20/old/a.json",
+    "v1/submitted=tomorrow/a.json",
+)
+
+
+def test_what_is_no_day_of_the_ledger_stops_and_counts_nothing(ledger: Ledger) -> None:
+    """Other objects below the ledger's root: readers and compaction see the days beside them as without them."""
+    copy = record("a", "99", revision=7).model_dump_json().encode()
+    expected = seen(ledger)
+    for name in FOREIGN:
+        ledger.store.write(name, copy)
+    assert (seen(ledger), [one.day for one in compact(ledger, TODAY)]) == (expected, [DAY, NEXT])
+    assert seen(ledger) == expected
+    assert {key: usd for key, _, usd, _ in asked(ledger, ALL)[0]} == {key: usd for key, (_, usd, _) in expected.items()}
+    assert set(FOREIGN) <= set(ledger.store.list())
+
+
 ALL = "SELECT record_id, revision, usd_total, actual_usd FROM records ORDER BY record_id"
 DATA = "SELECT record_id, direction, dataset, row_count, usd FROM datasets ORDER BY ALL"
 MINUTES = "SELECT record_id, since, minute_count, usd_per_minute FROM minutes ORDER BY ALL"
