@@ -141,7 +141,12 @@ def _flow(dataset: Mapping[str, Any]) -> Flow:
 
 
 def _amount(text: str | None) -> Decimal | None:
-    return None if text is None else Decimal(text)
+    """An amount; ValueError for what is no number, which would make none of every sum."""
+    found = None if text is None else Decimal(text)
+    if found is not None and not found.is_finite():
+        msg = f"{found} is no amount"
+        raise ValueError(msg)
+    return found
 
 
 def _moment(text: str | None) -> datetime | None:

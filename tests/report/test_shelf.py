@@ -14,6 +14,7 @@ from airflow_doeks.ledger.changes import Changes
 from airflow_doeks.model.record import Attempt, Cost, JobFacts, JobRecord, Times
 from airflow_doeks.model.status import JobState
 from airflow_doeks.report.shelf import Shelf
+from airflow_doeks.report.spending import total_by
 
 TODAY = date(2026, 11, 20)
 OLD = TODAY - timedelta(days=9)
@@ -151,6 +152,17 @@ def test_a_half_written_object_hides_no_other(shelf, ledger, caplog):
     ledger.store.write(f"{folder}/d.json", b"[]")
     assert seen(shelf, TODAY) == {"a": 1}
     assert sorted(line.getMessage().split(".json")[0][-1] for line in caplog.records) == ["b", "c", "d"]
+
+
+@pytest.mark.parametrize("amount", ["NaN", "Infinity", "-Infinity"])
+def test_dollars_that_are_no_number_are_in_no_sum(amount, shelf, ledger, caplog):
+    """One such record would make every sum of its days none: it is skipped, as the ledger itself does."""
+    ledger.write(record("a"))
+    text = record("b").model_dump_json().replace('"usd_total":"1"', f'"usd_total":"{amount}"')
+    ledger.store.write(f"v1/submitted={TODAY}/b.json", text.encode())
+    entries = shelf.look([TODAY], wait_seconds=30).entries
+    assert (total_by(entries, lambda entry: entry.dag_id).whole.usd, len(caplog.records)) == (1, 1)
+    assert [one.record_id for one in ledger.records()] == ["a"]
 
 
 def test_an_object_that_cannot_be_read_for_now_is_read_later(shelf, ledger, changes, clock):
