@@ -1,9 +1,9 @@
 """One feed for all jobs of a scope: a thousand triggers in one event loop share one watch or one paged list.
 
-A follower that comes late is given the last state at once, the end of its job included; one that is slow holds up
-nobody; when the last one leaves, the feed ends. Whatever goes wrong in a feed tells its followers that a worker must
-look, and says nothing of their jobs. Feeds are shared per event loop, never across loops: clients and locks belong to
-a loop.
+A follower that comes late is given the last state at once, the end of its job included, unless the job is one that is
+sent more than once; one that is slow holds up nobody; when the last one leaves, the feed ends. Whatever goes wrong in a
+feed tells its followers that a worker must look, and says nothing of their jobs. Feeds are shared per event loop, never
+across loops: clients and locks belong to a loop.
 """
 
 from __future__ import annotations
@@ -142,6 +142,9 @@ class Followers:
         feed = self._feeds.get(scope)
         if feed is None:
             feed = self._feeds[scope] = _Feed(platform, scope)
+        known = feed.last.get(ref)
+        if known is not None and known.changed and ref not in feed.wanted:  # it may have been sent again since
+            del feed.last[ref]
         feed.wanted.add(ref)
         if feed.task is None or feed.task.done():
             feed.task = asyncio.create_task(feed.run(), name=f"doeks feed {scope.endpoint}")

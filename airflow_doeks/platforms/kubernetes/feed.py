@@ -141,7 +141,7 @@ class Feed:
 
     def _state_of(self, ref: JobRef) -> list[JobStatus]:
         known = self.told.get(ref)
-        if known is not None and known.state.is_terminal:
+        if known is not None and known.state.is_terminal and not known.changed:  # what is sent again has a later end
             return []
         row = self.rows.get(ref.path[1])
         verdict = self.verdicts.get(ref.path[1], "")
