@@ -13,6 +13,9 @@ from tests.platforms.harness_kubeflow_spark import NAMESPACE, harness
 QUOTA = 'sparkapplications "x" is forbidden: exceeded quota: jobs, requested: count/sparkapplications=1, used: 5'
 DENIED = 'admission webhook "v.example" denied the request: node selector cannot be defined at both'
 NO_WEBHOOK = 'Internal error occurred: failed calling webhook "v.example": connection refused'
+COUNTED = (
+    'Operation cannot be fulfilled on resourcequotas "jobs": the object has been modified; please apply your changes'
+)
 
 
 @pytest.fixture
@@ -81,6 +84,14 @@ def test_a_webhook_that_is_away_is_waited_for(kubeflow):
     kubeflow.server.refusals = [Refused(500, "InternalError", NO_WEBHOOK)]
     submit(kubeflow)
     assert kubeflow.server.calls["create sparkapplications"] == 2
+
+
+def test_a_quota_that_counts_another_job_at_the_same_moment_is_no_taken_name(kubeflow):
+    """Many jobs start at once in a namespace with a quota: a 409 of the quota made nothing, and costs a second call."""
+    kubeflow.server.refusals = [Refused(409, "Conflict", COUNTED)]
+    submit(kubeflow)
+    assert kubeflow.applications() == 1
+    assert kubeflow.server.calls == {"create sparkapplications": 2}
 
 
 def test_a_missing_right_names_the_verb(kubeflow):

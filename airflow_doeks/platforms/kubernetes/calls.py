@@ -36,6 +36,8 @@ ANSWERS: tuple[tuple[int, str, str, str], ...] = (
     ),
     (NOT_FOUND, r"namespaces .* not found", "missing", "The namespace does not exist; look at the platform's entry."),
     (NOT_FOUND, "", "gone", ""),
+    # Nothing was made: another object was counted at the same moment (kubernetes/kubernetes#67761).
+    (CONFLICT, r"cannot be fulfilled on resourcequotas", "unavailable", ""),
     (CONFLICT, "", "conflict", ""),
     (EXPIRED, "", "expired", ""),
     (THROTTLED, "", "throttled", ""),
