@@ -30,6 +30,8 @@ MOST_DOUBLINGS = 6  # of a second: more than the longest pause, and 2.0**1024 is
 # No credentials are found: for good, or their source (a role's token, instance metadata) is away for a moment. A worker
 # tells soon and its task is tried again; a feed holds the jobs of many and asks longer.
 CREDENTIALS_SECONDS, FEED_CREDENTIALS_SECONDS = 15.0, 600.0
+_REPEATED = frozenset({"throttled", "unavailable", "no_credentials"})
+_LATER = frozenset({"quota"})  # lasts for as long as others' jobs do: who has more time than a call asks again
 
 
 class Refusal(PlatformError):
@@ -37,11 +39,17 @@ class Refusal(PlatformError):
 
     Attributes:
         kind: ``throttled``, ``unavailable``, ``no_credentials`` may be repeated; ``denied``, ``gone``, ``refused`` not.
+            ``quota`` is worth a later try, not the same call.
     """
 
     def __init__(self, kind: str, message: str) -> None:
-        super().__init__(message, retryable=kind in {"throttled", "unavailable", "no_credentials"})
+        super().__init__(message, retryable=kind in _REPEATED | _LATER)
         self.kind = kind
+
+    @property
+    def is_repeated(self) -> bool:
+        """True if the same call may succeed within seconds."""
+        return self.kind in _REPEATED
 
 
 def _utc_now() -> datetime:
@@ -154,7 +162,7 @@ class Patience:
             except Refusal as refusal:
                 pause = self.pace.refused(throttled=refusal.kind == "throttled")
                 most = min(seconds, CREDENTIALS_SECONDS) if refusal.kind == "no_credentials" else seconds
-                if not refusal.retryable or self.clock.monotonic() + pause > began + most:
+                if not refusal.is_repeated or self.clock.monotonic() + pause > began + most:
                     raise
                 log.info("%s, again in %.1f s", refusal, pause)
                 self.clock.sleep(pause)
@@ -173,7 +181,7 @@ class Patience:
             try:
                 answer: T = await self._in_thread(ask)
             except Refusal as refusal:
-                if not refusal.retryable:
+                if not refusal.is_repeated:
                     raise
                 if refusal.kind == "no_credentials" and self.clock.monotonic() - began > FEED_CREDENTIALS_SECONDS:
                     raise Refusal(kind="denied", message=str(refusal)) from refusal

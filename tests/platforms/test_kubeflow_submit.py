@@ -69,11 +69,12 @@ def test_a_name_of_somebody_else_is_left_alone(kubeflow):
     ],
 )
 def test_a_refusal_is_one_line(kubeflow, refused, kind, advice):
-    """Quota, webhook and definition refuse in their own words, with what to do."""
+    """Quota, webhook and definition refuse in their own words, with what to do; a quota has room again later."""
     kubeflow.server.refusals = [refused]
     with pytest.raises(Refusal) as told:
         submit(kubeflow)
-    assert (told.value.kind, told.value.retryable) == (kind, False)
+    assert (told.value.kind, told.value.retryable) == (kind, kind == "quota")
+    assert kubeflow.server.calls == {"create sparkapplications": 1}
     assert refused.message in str(told.value)
     assert advice in str(told.value)
     assert "\n" not in str(told.value)
