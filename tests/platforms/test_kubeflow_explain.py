@@ -56,6 +56,31 @@ def test_a_driver_out_of_memory(kubeflow, ref):
     assert "OOMKilled, exit code 137" in failure.message
 
 
+def test_a_side_car_that_is_killed_explains_no_driver(kubeflow, ref):
+    """A mesh's proxy is killed when the driver is done (137), and has last words of its own: the driver's hold."""
+    name = f"{ref.path[1]}-driver"
+    kubeflow.server.logs[name] = TRACEBACK
+    kubeflow.end_driver(ref, 1, "Error", TRACEBACK)
+    ended = {"exitCode": 137, "reason": "Error", "message": "java.lang.OutOfMemoryError: of a proxy"}
+    proxy = {"name": "istio-proxy", "state": {"terminated": ended}, "restartCount": 2}
+    own = kubeflow.cluster.get(PODS, NAMESPACE, name)["status"]["containerStatuses"]
+    kubeflow.cluster.update(PODS, NAMESPACE, name, {"status": {"containerStatuses": [proxy, *own]}})
+    kubeflow.move(ref, "FAILED", "driver container failed with ExitCode: 1, Reason: Error")
+    failure = kubeflow.platform().explain(ref)
+    assert (failure.category, failure.message) == ("user_code", "ValueError: no flights in 2013-13")
+    assert not any("137" in line or "proxy" in line for line in failure.evidence)
+
+
+def test_a_side_car_whose_image_does_not_come_explains_a_driver_that_waits(kubeflow, ref):
+    """All containers of a pod must come up."""
+    name = f"{ref.path[1]}-driver"
+    waits = {"waiting": {"reason": "ImagePullBackOff", "message": "Back-off pulling image acme/proxy:9"}}
+    own = kubeflow.cluster.get(PODS, NAMESPACE, name)["status"]["containerStatuses"]
+    statuses = {"containerStatuses": [*own, {"name": "istio-proxy", "state": waits}]}
+    kubeflow.cluster.update(PODS, NAMESPACE, name, {"status": statuses})
+    assert kubeflow.platform().explain(ref).category == "image"
+
+
 def test_executors_out_of_memory(kubeflow, ref):
     """Executors that were killed explain a log that only says that they were lost."""
     name = f"{ref.path[1]}-exec-1"

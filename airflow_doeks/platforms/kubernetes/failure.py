@@ -17,7 +17,7 @@ from typing import Any
 from airflow_doeks.model.record import FailureCategory, JobFailure
 from airflow_doeks.model.status import JobRef, JobState, JobStatus
 from airflow_doeks.platforms.kubernetes.operator import moment
-from airflow_doeks.platforms.kubernetes.pods import WORDS, PodFact, pod_facts, told
+from airflow_doeks.platforms.kubernetes.pods import WORDS, PodFact, pod_facts, told, working
 from airflow_doeks.platforms.kubernetes.resources import Resources
 from airflow_doeks.platforms.kubernetes.server import EVENTS, NODES, PODS
 from airflow_doeks.platforms.kubernetes.verdict import Cause, verdict
@@ -142,23 +142,19 @@ def _read_log(ref: JobRef, resources: Resources, found: _Found) -> None:
     """The tail of the leading pod's log, while it is there; before it, what the pod itself tells of the log's end."""
     names = resources.operator.pods
     if not found.drivers and found.kept:
-        _heed(_last_words(found.kept), f"what the operator keeps of the {names.lead}", found)
+        _heed(_last_words(working(found.kept, names)), f"what the operator keeps of the {names.lead}", found)
     if not found.drivers:
         found.evidence.append(f"the {names.lead}'s pod is gone, and its log with it")
         return
     driver = max(found.drivers, key=lambda pod: str(pod["metadata"].get("creationTimestamp")))
     name = driver["metadata"]["name"]
-    _heed(_last_words(driver), f"the end of pod {name}", found)
+    _heed(_last_words(working(driver, names)), f"the end of pod {name}", found)
     query = {"container": names.containers[names.lead], "tailLines": TAIL_LINES}
     path = PODS.path(ref.path[0], name, "log")
     _heed(resources.calls.text(path, query, CALL_SECONDS), f"the log of pod {name}", found)
-    if found.logged is None and _has_restarted(driver):
+    if found.logged is None and any(one.get("restartCount") for one in working(driver, names)):
         text = resources.calls.text(path, {**query, "previous": "true"}, CALL_SECONDS)
         _heed(text, f"the log of pod {name} before it was started again", found)
-
-
-def _has_restarted(pod: Mapping[str, Any]) -> bool:
-    return any(one.get("restartCount") for one in (pod.get("status") or {}).get("containerStatuses") or ())
 
 
 def _heed(text: str, where: str, found: _Found) -> None:
@@ -185,9 +181,9 @@ def _lead(resources: Resources) -> Mapping[str, Any]:
     return {"metadata": {"name": f"the {names.lead}", "labels": {names.role_label: word}}}
 
 
-def _last_words(pod: Mapping[str, Any]) -> str:
+def _last_words(containers: Sequence[Mapping[str, Any]]) -> str:
     """The termination message, which holds the last 2 KiB of the log of a container that failed."""
-    for container in (pod.get("status") or {}).get("containerStatuses") or ():
+    for container in containers:
         for state in ("state", "lastState"):  # one that was started again tells of the end before
             message = ((container.get(state) or {}).get("terminated") or {}).get("message")
             if message:

@@ -74,6 +74,16 @@ def pod_facts(pods: Sequence[Json], events: Sequence[Json], names: PodNames) -> 
     return sorted(dict.fromkeys(found), key=lambda fact: _RANKS[fact.category])
 
 
+def working(pod: Json, names: PodNames) -> Sequence[Json]:
+    """Statuses of the container that does the pod's work; of all where none has its name.
+
+    A side-car (a service mesh's, EMR's fluentd) is killed once the work is done: its end says nothing of it.
+    """
+    found: Sequence[Json] = (pod.get("status") or {}).get("containerStatuses") or ()
+    name = names.containers.get(names.role(pod) or "")
+    return [one for one in found if one.get("name") == name] or found
+
+
 def commonest(facts: Sequence[PodFact]) -> PodFact | None:
     """A fact of the category that most of them have."""
     counts = Counter(fact.category for fact in facts)
@@ -87,9 +97,10 @@ def _facts_of_pod(pod: Json, names: PodNames) -> Iterator[PodFact]:
         kind, holds = condition.get("type"), condition.get("status") == "True"
         if (kind == "DisruptionTarget" and holds) or (kind == "PodScheduled" and not holds):
             told.append(_joined(condition.get("reason"), condition.get("message")))
+    mine = working(pod, names)
     for container in status.get("containerStatuses") or ():
         for state in (container.get("state") or {}, container.get("lastState") or {}):
-            ended, waits = state.get("terminated") or {}, state.get("waiting") or {}
+            ended, waits = (state.get("terminated") or {}) if container in mine else {}, state.get("waiting") or {}
             code = f"exit code {ended['exitCode']}" if ended.get("exitCode") else None
             told += [_joined(ended.get("reason"), code), _joined(waits.get("reason"), waits.get("message"))]
     name = pod["metadata"]["name"]
