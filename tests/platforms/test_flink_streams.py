@@ -234,6 +234,29 @@ def test_a_version_that_never_ran_and_cannot_be_suspended_is_let_go(flink):
     assert sent(flink) == calls
 
 
+@pytest.mark.parametrize("upgrade", ["savepoint", "stateless"])
+def test_a_version_without_high_availability_that_never_came_up_loses_no_state(flink, upgrade):
+    """Only a stateless stop ends it, after which the operator starts it empty: it goes on from the last savepoint.
+
+    Not where its task says that this version takes no state.
+    """
+    flink.entry = {"state": None}
+    ref = deploy(flink, state={"savepoints": "s3://acme-state/"})
+    flink.until_running(ref)
+    deploy(flink, state={"savepoints": "s3://acme-state/"}, upgrade=upgrade, args=["--of-no-image"])
+    path = "s3://acme-state/savepoint-1"
+    flink.move(ref, "DEPLOYED", "RECONCILING", "ERROR", "pull", savepointInfo={"lastSavepoint": {"location": path}})
+    seconds = iter(range(0, 10_000, 20))
+    flink.clock = Time(sleep=lambda _: None, monotonic=lambda: next(seconds))
+    flink.platform().cancel(ref)
+    job = resource(flink, ref)["spec"]["job"]
+    assert (job["state"], job["upgradeMode"]) == ("suspended", "stateless")
+    flink.move(ref, "SUSPENDED", "FINISHED", "MISSING", savepointInfo={"lastSavepoint": {"location": path}})
+    deploy(flink, state={"savepoints": "s3://acme-state/"})
+    job = resource(flink, ref)["spec"]["job"]
+    assert (job["state"], job.get("initialSavepointPath")) == ("running", path if upgrade == "savepoint" else None)
+
+
 def test_a_stream_that_was_let_go_starts_empty_where_its_task_says_so(flink):
     """`upgrade: stateless` is how one goes on whose new version takes no state of the one before."""
     ref = deploy(flink)

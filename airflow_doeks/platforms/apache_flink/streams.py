@@ -64,14 +64,19 @@ class Streams:
         return self.stored.ref(found)
 
     def give_up(self, found: Json, cause: str) -> None:
-        """Suspend a stream that does not come up, by what costs no savepoint: its last state and ``cause`` are kept."""
-        conf = found["spec"].get("flinkConfiguration") or {}
-        keeps = any(key.startswith("high-availability") for key in conf)
-        why = "it did not come up and was suspended"
+        """Suspend a stream that does not come up, by what costs no savepoint: its last state and ``cause`` are kept.
+
+        A stream that was suspended without state starts empty, whatever its next spec says: where no metadata of high
+        availability leads to its state, the next deployment starts from the savepoint of the version before.
+        """
+        spec, why = found["spec"], "it did not come up and was suspended"
+        keeps = any(key.startswith("high-availability") for key in spec.get("flinkConfiguration") or {})
+        is_empty = (spec.get("job") or {}).get("upgradeMode") == "stateless"
+        saved = "" if keeps or is_empty else last_savepoint(found.get("status") or {})
         self.stored.patch(
             found,
             {"state": "suspended", "upgradeMode": "last-state" if keeps else "stateless"},
-            {GIVEN_UP: why, WHY: cause},
+            {GIVEN_UP: why, WHY: cause} | ({SAVED: saved} if saved else {}),
         )
 
     def let_go(self, found: Json, has_no_job: Callable[[], bool]) -> None:
