@@ -42,6 +42,7 @@ class ApiServer:
         meanwhile: what others do just before the next patches arrive, first to last.
         drops: the next creations are done, and the connection is cut before the answer.
         outages: how many requests are answered 503.
+        cuts: how many refusals break off before their last byte, as behind a load balancer that changes its mind.
         stream_errors: the next watches end with this Status as an ERROR event.
         is_mute: open watches stay open and say nothing more, as behind a gateway that lost its state.
         unknown_fields: of `spec.job`, as in the definition of an older operator.
@@ -59,6 +60,7 @@ class ApiServer:
     meanwhile: list[Callable[[], object]] = field(default_factory=list)
     drops: int = 0
     outages: int = 0
+    cuts: int = 0
     stream_errors: list[Json] = field(default_factory=list)
     is_mute: bool = False
     logs: dict[str, str] = field(default_factory=dict)
@@ -274,9 +276,12 @@ class _Handler(BaseHTTPRequestHandler):
     def _send(self, code: int, kind: str, content: bytes) -> None:
         self.send_response(code)
         self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(content)))
+        is_cut = code >= 400 and self.fake.cuts > 0
+        self.fake.cuts -= is_cut
+        self.send_header("Content-Length", str(len(content) + is_cut))
         self.end_headers()
         self.wfile.write(content)
+        self.close_connection |= is_cut
 
     def _stream(self, lines: Iterator[bytes]) -> None:
         self.send_response(200)

@@ -136,6 +136,15 @@ async def test_history_that_is_gone_is_listed_anew(server, as_table, monkeypatch
         assert server.calls["list sparkapplications"] == 2
 
 
+async def test_a_refusal_that_breaks_off_is_an_outage(server):
+    """A 503 whose text is cut is asked again as any other: it ends no feed, and with it no thousand waits."""
+    put(server, "a", "RUNNING")
+    server.outages, server.cuts = 1, 1
+    async with watching(server) as seen:
+        await seen.until({"a": "RUNNING"})
+    assert server.cuts == 0
+
+
 async def test_bookmarks_keep_a_quiet_watch_young(server, monkeypatch):
     """Versions move on by bookmarks: a watch of a quiet kind is not told that it is too old when it is renewed."""
     monkeypatch.setattr("airflow_doeks.platforms.kubernetes.watch.WATCH_SECONDS", 1.0)  # five bookmarks' time

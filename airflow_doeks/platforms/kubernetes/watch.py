@@ -202,7 +202,10 @@ class _Asked:
 
         settings: dict[str, Any] = {"proxy": server.proxy} | ({"ssl": server.tls} if server.tls else {})
         try:
-            return await self.session.get(URL(server.url + self.where, encoded=True), headers=headers, **settings)
+            answer = await self.session.get(URL(server.url + self.where, encoded=True), headers=headers, **settings)
+            if answer.status >= 400:  # noqa: PLR2004 - HTTP's number
+                await answer.read()  # it is kept; that it breaks off is told as a Refusal here
         except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
             msg = f"{server.url} does not answer: {error or type(error).__name__}"
             raise Refusal(kind="unavailable", message=msg) from error
+        return answer
