@@ -52,6 +52,16 @@ class Refusal(PlatformError):
         return self.kind in _REPEATED
 
 
+def to_feed(refusal: Refusal, seconds: float) -> Refusal:
+    """What a refusal is to a feed that nothing else was told for so long.
+
+    To have no credentials for FEED_CREDENTIALS_SECONDS is for good: perhaps only this process has none.
+    """
+    if refusal.kind == "no_credentials" and seconds > FEED_CREDENTIALS_SECONDS:
+        return Refusal(kind="denied", message=str(refusal))
+    return refusal
+
+
 def _utc_now() -> datetime:
     return datetime.now(timezone.utc)
 
@@ -171,20 +181,16 @@ class Patience:
                 return answer
 
     async def forever(self, ask: Callable[[], T]) -> T:
-        """The same in a thread, repeated until the service answers or refuses for good.
-
-        To have no credentials for FEED_CREDENTIALS_SECONDS is for good: perhaps only this process has none.
-        """
+        """The same in a thread, repeated until the service answers or refuses for good."""
         warned, began = False, self.clock.monotonic()
         while True:
             await self.clock.asleep(self.pace.reserve())
             try:
                 answer: T = await self._in_thread(ask)
             except Refusal as refusal:
-                if not refusal.is_repeated:
-                    raise
-                if refusal.kind == "no_credentials" and self.clock.monotonic() - began > FEED_CREDENTIALS_SECONDS:
-                    raise Refusal(kind="denied", message=str(refusal)) from refusal
+                told = to_feed(refusal, self.clock.monotonic() - began)
+                if not told.is_repeated:
+                    raise told from None
                 if not warned:
                     log.warning("%s; it is tried again until it answers", refusal)
                 warned = True

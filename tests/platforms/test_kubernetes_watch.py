@@ -145,6 +145,55 @@ async def test_a_refusal_that_breaks_off_is_an_outage(server):
     assert server.cuts == 0
 
 
+async def test_a_server_that_throttles_is_asked_less_and_less(server, monkeypatch, caplog):
+    """Pauses grow while nothing is answered, and one line tells of it; once all is well, they begin anew."""
+    pauses = []
+
+    async def passes(seconds):
+        pauses.append(seconds)
+        await asyncio.sleep(0)
+
+    monkeypatch.setattr("random.uniform", lambda _, most: most)
+    put(server, "a", "RUNNING")
+    server.outages = 8
+    seen = Seen(server)
+    seen.watch.calls.patience.clock = Time(asleep=passes)
+    task = asyncio.create_task(seen.run())
+    await seen.until({"a": "RUNNING"})
+    await until(lambda: server.watches)
+    assert [round(pause, 1) for pause in pauses] == [0.2, 0.6, 1.4, 3.0, 6.2, 10.0, 10.0, 10.0]
+    assert caplog.text.count("are followed again once it answers") == 1
+    server.outages = 1
+    server.break_streams()
+    await until(lambda: len(pauses) == 9)
+    assert round(pauses[-1], 1) == 0.2
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_watch_that_has_no_credentials_for_long_says_so():
+    """Perhaps only this process has none: after ten minutes workers must look, which have their own."""
+    moment = [0.0]
+
+    async def passes(seconds):
+        moment[0] += seconds
+        await asyncio.sleep(0)
+
+    def connect():
+        raise Refusal(kind="no_credentials", message="no exec plugin `aws` here")
+
+    time = Time(monotonic=lambda: moment[0], asleep=passes)
+    calls = KubeCalls(connect, Patience(Pace(1e9, time), time), asyncio.to_thread)
+
+    async def read():
+        async for _ in Watch(calls, KIND, "sales", "ours").changes():
+            pass
+
+    with pytest.raises(Refusal, match="no exec plugin") as told:
+        await asyncio.wait_for(read(), 30)
+    assert (told.value.retryable, 600 < moment[0] < 660) == (False, True)
+
+
 async def test_bookmarks_keep_a_quiet_watch_young(server, monkeypatch):
     """Versions move on by bookmarks: a watch of a quiet kind is not told that it is too old when it is renewed."""
     monkeypatch.setattr("airflow_doeks.platforms.kubernetes.watch.WATCH_SECONDS", 1.0)  # five bookmarks' time

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from airflow_doeks.platforms.kubernetes.calls import UNAUTHORIZED, KubeCalls, object_of, refusal_of
 from airflow_doeks.platforms.kubernetes.server import Kind, Server, target
-from airflow_doeks.platforms.patience import Refusal
+from airflow_doeks.platforms.patience import Refusal, to_feed
 
 if TYPE_CHECKING:
     import aiohttp
@@ -54,20 +54,24 @@ class Watch:
 
     async def changes(self) -> AsyncIterator[Change]:
         """The present, then every change; raises Refusal when the server refuses for good."""
-        pause = 0.0
+        clock, pause, since = self.calls.patience.clock, 0.0, None
         async with self._session() as session:
             while True:
                 try:
                     async for change in self._round(session):
-                        pause = 0.0
+                        since = since if change.what == "begins" else None  # a list that begins was not answered yet
                         yield change
+                    since = None
                 except Refusal as refusal:  # noqa: PERF203 - one of many rounds may fail
-                    if not refusal.retryable:
-                        raise
-                    if not pause:
+                    now = clock.monotonic()
+                    told = to_feed(refusal, 0.0 if since is None else now - since)
+                    if not told.is_repeated:
+                        raise told from None
+                    if since is None:
                         log.warning("%s; %s are followed again once it answers", refusal, self.kind.plural)
+                        pause, since = 0.0, now
                     pause = min(2 * pause + FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
-                    await self.calls.patience.clock.asleep(random.uniform(0, pause))  # noqa: S311 - jitter
+                    await clock.asleep(random.uniform(0, pause))  # noqa: S311 - jitter
 
     async def _round(self, session: aiohttp.ClientSession) -> AsyncIterator[Change]:
         """A list if none is known or it is too old, then a watch until its time is over."""
