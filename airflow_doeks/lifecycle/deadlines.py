@@ -57,8 +57,17 @@ def next_deadline(
         found.append((budgets.deadline, "execution_timeout"))
     for name, state, since in _PHASES:
         seconds = getattr(budgets, name)
-        if seconds is not None and status.state is state:
+        if seconds is not None and _limited(status) is state:
             told = status.changed if since == "submitted" and status.changed else getattr(status, since)
             start = told or (submitted if since == "submitted" else entered)
             found.append((start + timedelta(seconds=seconds), name))
     return min(found) if found and not status.state.is_terminal else None
+
+
+def _limited(status: JobStatus) -> JobState:
+    """The state whose budget holds: a job that its operator never took up still waits to be scheduled.
+
+    Nothing but execution_timeout limits one that stalled later: it may have ended well.
+    """
+    never_up = status.scheduled is None and status.started is None
+    return JobState.QUEUED if status.state is JobState.STALLED and never_up else status.state

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -61,8 +62,10 @@ def a_watch(budgets: Budgets = HOUR, goal: Goal = FINISHED, now: datetime = STAR
         (JobStatus(REF, JobState.QUEUED), 1.0, Do.CANCEL, None),
         (JobStatus(REF, JobState.STARTING), 2.0, Do.WAIT, 3),
         (JobStatus(REF, JobState.RUNNING), 2.5, Do.WAIT, 3.5),
-        # nothing limits a job that its operator no longer reconciles
-        (JobStatus(REF, JobState.STALLED), 99.0, Do.WAIT, None),
+        # a job that no operator takes up waits to be scheduled; one whose end no operator tells may have ended well
+        (JobStatus(REF, JobState.STALLED), 0.9, Do.WAIT, 1),
+        (JobStatus(REF, JobState.STALLED), 1.0, Do.CANCEL, None),
+        (replace(RUNNING, state=JobState.STALLED, scheduled=START), 99.0, Do.WAIT, None),
         # a job that ended is done, overdue or not
         (JobStatus(REF, JobState.SUCCEEDED), 99.0, Do.DONE, None),
         (JobStatus(REF, JobState.FAILED), 0.0, Do.DONE, None),
