@@ -191,9 +191,19 @@ def test_what_kubernetes_refuses_is_in_the_evidence(failed, denied):
     failed.kubernetes.denied.add(denied)
     failure = failed.explain()
     assert failure.message == "ValueError: no such column"
-    line = "pods and events could not be read: 403 Forbidden (docs/platforms.md lists what is asked)"
-    assert line in failure.evidence
+    what = denied.removeprefix("list ")
+    assert f"{what} could not be read: 403 Forbidden (docs/platforms.md lists what is asked)" in failure.evidence
     assert "canary" not in str(failure)
+
+
+@pytest.mark.parametrize(("denied", "category"), [("list events", "oom_driver"), ("list pods", "eviction")])
+def test_pods_tell_without_events_and_events_without_pods(failed, denied, category):
+    """Who may list one of them is told by that one."""
+    failed.log(TRACEBACK)
+    failed.kubernetes.start_pod(failed.driver, failed.job_run, "driver", **ended("OOMKilled", 137))
+    failed.kubernetes.tell(failed.driver, "Evicted", "The node was low on resource: memory.")
+    failed.kubernetes.denied.add(denied)
+    assert failed.explain(pods_linger=True).category == category
 
 
 def test_a_cluster_that_cannot_be_reached_costs_no_explanation(failed):
@@ -202,7 +212,7 @@ def test_a_cluster_that_cannot_be_reached_costs_no_explanation(failed):
     failed.kubernetes.url = "http://127.0.0.1:1"
     failure = failed.explain()
     assert failure.message == "ValueError: no such column"
-    assert any(line.startswith("pods and events could not be read: MaxRetryError") for line in failure.evidence)
+    assert any(line.startswith("pods could not be read: MaxRetryError") for line in failure.evidence)
 
 
 def test_explaining_with_pods_takes_at_most_six_calls(failed):

@@ -165,6 +165,19 @@ def test_a_driver_that_went_with_its_node(kubeflow, ref, node, denied, told):
     assert re.search(told[1], " ".join([failure.message, *failure.evidence]))
 
 
+@pytest.mark.parametrize(("denied", "category"), [("events", "oom_driver"), ("pods", "eviction")])
+def test_pods_tell_without_events_and_events_without_pods(kubeflow, ref, denied, category):
+    """Who may list one of them is told by that one; of pods that nobody may list none is said to be gone."""
+    kubeflow.end_driver(ref, 137, "OOMKilled")
+    tell(kubeflow, f"{ref.path[1]}-driver", "Evicted", "The node was low on resource: memory.")
+    kubeflow.move(ref, "FAILED", "driver container failed")
+    kubeflow.server.denied = {f"list {denied}"}
+    failure = kubeflow.platform().explain(ref)
+    assert failure.category == category
+    assert any(f'cannot list resource "{denied}"' in line for line in failure.evidence)
+    assert not any("is gone" in line for line in failure.evidence)
+
+
 def test_a_job_that_was_deleted_says_so(kubeflow, ref):
     """What is gone is told, and that nobody said why; nothing raises."""
     kubeflow.lose(ref)

@@ -30,6 +30,7 @@ SECONDS = 20.0  # for all; what was not read by then is told
 EVENTS_MAX = 5000  # a kilobyte each; they come sorted by name, so a cut list may lack ours
 JOB_LABEL = "emr-containers.amazonaws.com/job.id"  # on every pod of a job run
 TAIL_LINES = 200
+_PLAIN = {"_request_timeout": CALL_SECONDS, "_preload_content": False}  # JSON, alike on every client
 # What stateDetails says -> category; the first match holds. Words of EMR beside those of Kubernetes, November 2026.
 _DETAILS: tuple[tuple[str, FailureCategory], ...] = (
     *WORDS,
@@ -52,7 +53,8 @@ class _Found:
     run: Mapping[str, Any] = field(default_factory=dict)
     logged: Cause | None = None  # the root cause
     tail: tuple[str, ...] = ()  # of the log that holds it, else of the first
-    pods: list[PodFact] = field(default_factory=list)
+    listed: list[Mapping[str, Any]] = field(default_factory=list)
+    pods: list[PodFact] = field(default_factory=list)  # what went wrong with them
     evidence: list[str] = field(default_factory=list)
 
 
@@ -69,11 +71,12 @@ class Sources:
 def explain(ref: JobRef, sources: Sources) -> JobFailure:
     """Category, root cause, evidence and the log's tail; never raises, what could not be read is in the evidence."""
     found = _Found()
-    steps = {"the job": _read_job, "logs": _read_logs, "pods and events": _read_pods}
+    steps = {"the job": _read_job, "logs": _read_logs, "pods": _read_pods, "events": _read_events}
     evidence = read_within(
         SECONDS, {what: partial(step, ref, sources, found) for what, step in steps.items()}, found.evidence
     )
-    found = replace(found, pods=list(found.pods), evidence=evidence)
+    pods = list(found.pods)
+    found = replace(found, pods=pods, evidence=[*evidence, *told(pods)])
     category, message = _verdict(found)
     return JobFailure(
         category=category,
@@ -108,28 +111,38 @@ def _read_logs(ref: JobRef, sources: Sources, found: _Found) -> None:
 
 
 def _read_pods(ref: JobRef, sources: Sources, found: _Found) -> None:
-    """Pods by EMR's label; events by the names of pods that are gone, too."""
+    """Pods by EMR's label."""
     if not sources.config.kubernetes:
         return
-    from kubernetes.client import CoreV1Api
+    answer = _api(sources).list_namespaced_pod(
+        sources.config.namespace, label_selector=f"{JOB_LABEL}={ref.path[1]}", **_PLAIN
+    )
+    found.listed += json.loads(answer.data)["items"]
+    found.pods += pod_facts(found.listed, [], SPARK_PODS)
 
-    api = CoreV1Api(sources.clients.kubernetes(sources.config.kubernetes))
+
+def _read_events(ref: JobRef, sources: Sources, found: _Found) -> None:
+    """Events by the names of pods, also of those that are gone or may not be listed."""
+    if not sources.config.kubernetes:
+        return
     job_run, namespace = ref.path[1], sources.config.namespace
-    plain = {"_request_timeout": CALL_SECONDS, "_preload_content": False}  # JSON, alike on every client
-    answer = api.list_namespaced_pod(namespace, label_selector=f"{JOB_LABEL}={job_run}", **plain)
-    pods = json.loads(answer.data)["items"]
-    events = json.loads(api.list_namespaced_event(namespace, limit=EVENTS_MAX, **plain).data)
+    events = json.loads(_api(sources).list_namespaced_event(namespace, limit=EVENTS_MAX, **_PLAIN).data)
     if events.get("metadata", {}).get("continue"):
         found.evidence.append(f"only {EVENTS_MAX} events of namespace {namespace} were read")
-    names = {pod["metadata"]["name"] for pod in pods}
+    names = {pod["metadata"]["name"] for pod in found.listed}
     executors = all_conf(found.run).get(EXECUTOR_PREFIX)
 
     def is_ours(name: str) -> bool:
         return name in names or job_run in name or bool(executors and name.startswith(f"{executors}-exec-"))
 
     ours = [event for event in events["items"] if is_ours(event["involvedObject"].get("name") or "")]
-    found.pods += pod_facts(pods, ours, SPARK_PODS)
-    found.evidence += told(found.pods)
+    found.pods[:] = pod_facts(found.listed, ours, SPARK_PODS)
+
+
+def _api(sources: Sources) -> Any:
+    from kubernetes.client import CoreV1Api
+
+    return CoreV1Api(sources.clients.kubernetes(sources.config.kubernetes or ""))
 
 
 def _verdict(found: _Found) -> Cause:

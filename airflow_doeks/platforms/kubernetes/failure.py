@@ -48,6 +48,7 @@ class _Found:
     drivers: list[Mapping[str, Any]] = field(default_factory=list)
     kept: Mapping[str, Any] | None = None  # the driver's pod as its operator keeps it
     pods: list[PodFact] = field(default_factory=list)
+    sees_pods: bool = False
     logged: Cause | None = None
     tail: tuple[str, ...] = ()
     evidence: list[str] = field(default_factory=list)
@@ -92,19 +93,32 @@ def _read_resource(ref: JobRef, resources: Resources, found: _Found) -> None:
 
 
 def _read_pods(ref: JobRef, resources: Resources, found: _Found) -> None:
-    """Pods by their label, events by the names of pods that are gone, too."""
+    """Pods by their label, events by the names of pods that are gone, too; each tells also without the other."""
     namespace, name, _ = ref.path
-    pods = resources.pods(ref, CALL_SECONDS)
-    found.drivers += [pod for pod in pods if resources.operator.pods.role(pod) == resources.operator.pods.lead]
-    names = {pod["metadata"]["name"] for pod in pods} | {name}
-    events = resources.calls.list(EVENTS, namespace, CALL_SECONDS)
-    since = found.status.changed if found.status else None  # before it, events are of what was replaced
-    ours = [event for event in events if _is_about(event, name, names) and not _is_older(event, since)]
+    names = resources.operator.pods
+    pods = _unless_refused(lambda: resources.pods(ref, CALL_SECONDS), "pods", found)
+    found.drivers += [pod for pod in pods or () if names.role(pod) == names.lead]
+    found.sees_pods = pods is not None
     kept = [found.kept] if found.kept and not found.drivers else []
-    found.pods += pod_facts([*pods, *kept], ours, resources.operator.pods)
+    known = [*(pods or ()), *kept]
+    found.pods += pod_facts(known, [], names)  # before events, of which there may be many
+    about = {pod["metadata"]["name"] for pod in pods or ()} | {name}
+    events = _unless_refused(lambda: resources.calls.list(EVENTS, namespace, CALL_SECONDS), "events", found) or ()
+    since = found.status.changed if found.status else None  # before it, events are of what was replaced
+    ours = [event for event in events if _is_about(event, name, about) and not _is_older(event, since)]
+    found.pods[:] = pod_facts(known, ours, names)
     if not found.drivers:
         found.pods += _gone_with_its_node(resources, ours, found)
     found.evidence += told(found.pods)
+
+
+def _unless_refused(ask: Callable[[], list[dict[str, Any]]], what: str, found: _Found) -> list[dict[str, Any]] | None:
+    """What is listed; None where that is refused, which is in the evidence."""
+    try:
+        return ask()
+    except Refusal as refusal:
+        found.evidence.append(f"{what} could not be read: {refusal}")
+        return None
 
 
 def _gone_with_its_node(resources: Resources, events: Sequence[Mapping[str, Any]], found: _Found) -> list[PodFact]:
@@ -144,7 +158,8 @@ def _read_log(ref: JobRef, resources: Resources, found: _Found) -> None:
     if not found.drivers and found.kept:
         _heed(_last_words(working(found.kept, names)), f"what the operator keeps of the {names.lead}", found)
     if not found.drivers:
-        found.evidence.append(f"the {names.lead}'s pod is gone, and its log with it")
+        if found.sees_pods:
+            found.evidence.append(f"the {names.lead}'s pod is gone, and its log with it")
         return
     driver = max(found.drivers, key=lambda pod: str(pod["metadata"].get("creationTimestamp")))
     name = driver["metadata"]["name"]
