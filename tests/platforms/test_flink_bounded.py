@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from airflow_doeks.model.errors import SpecError
+from airflow_doeks.model.errors import PlatformError, SpecError
 from airflow_doeks.model.flink import FlinkJob
 from airflow_doeks.model.status import JobState
 from airflow_doeks.platforms.apache_flink.checks import SIZES, check_job
@@ -81,6 +81,21 @@ def test_resources_that_ended_a_day_ago_are_removed(flink):
     left = {key[2] for key in flink.cluster.objects if key[0] == FLINK}
     assert left == {ref.path[1] for ref in (other, stream, new)}
     assert old.path[1] not in left
+
+
+def test_pods_that_may_not_be_listed_hide_no_archive(flink):
+    """What is left of an ended job is found without a right to pods; a stream's pods are not taken for gone."""
+    ref = ended(flink)
+    platform = flink.platform()
+    stream = platform.submit(platform.render(flink.job(mode="streaming"), flink.identity()))
+    flink.server.denied = {"list pods"}
+    telemetry = platform.telemetry(ref)
+    assert (telemetry.event_log, telemetry.why) == (
+        f"s3://acme-state/archives/{ref.path[1]}",
+        ("its pods may not be listed",),
+    )
+    with pytest.raises(PlatformError, match='cannot list resource "pods"'):
+        platform.telemetry(stream)
 
 
 def test_completed_checkpoints_are_the_job_managers_count(flink):

@@ -76,6 +76,18 @@ def test_what_was_asked_for_is_known(kubeflow):
     assert {(pod.vcpu, pod.memory_gib, pod.storage_gib) for pod in executors} == {(4, 16, Decimal(100))}
 
 
+def test_pods_that_may_not_be_listed_hide_no_event_log(kubeflow):
+    """Where the event log is, what was asked for and when it ended is known without a right to pods."""
+    ref = submit(kubeflow)
+    kubeflow.succeed(ref)
+    kubeflow.server.denied = {"list pods"}
+    telemetry = kubeflow.platform().telemetry(ref)
+    assert telemetry.event_log == f"{(kubeflow.folder / 'events').as_uri()}/{ref.path[1]}"
+    assert (telemetry.pods, telemetry.why) == ((), ("its pods may not be listed",))
+    assert telemetry.requested
+    assert telemetry.submitted < telemetry.ended
+
+
 def test_nodes_that_may_not_be_read_are_told(kubeflow):
     """Without the right to read nodes, and without AWS, their types are assumed, and the record says so."""
     kubeflow.server.denied = {"get nodes"}

@@ -200,8 +200,10 @@ class Platform(KubernetesPlatform[Config]):
         return self._links(ref, places)
 
     def telemetry(self, ref: JobRef) -> Telemetry:
-        """The pods that are still there."""
-        (status, _), lives = self.resources.look(ref), self._lives(self.resources.pods(ref))
+        """The pods that are still there; a stream's must be seen, since none would mean that they ended."""
+        status, resource = self.resources.look(ref)
+        must_see = resource is not None and is_stream(resource)
+        lives, unseen = (self._lives(self.resources.pods(ref)), ()) if must_see else self._lives_of(ref)
         manager = next((life for life in lives if life.pod.role == self.operator.pods.lead), None)
         shared = f"it ran on pods of session cluster {self.config.session}, which its jobs share"
         return Telemetry(
@@ -212,7 +214,7 @@ class Platform(KubernetesPlatform[Config]):
             scheduled=manager.scheduled if manager else None,
             started=status.started or (manager.started if manager else None),
             ended=status.ended,
-            why=(shared,) if self.config.session is not None else (),
+            why=(*unseen, shared) if self.config.session is not None else unseen,
         )
 
     def checkpoints(self, ref: JobRef) -> int:

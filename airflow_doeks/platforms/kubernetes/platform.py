@@ -128,6 +128,15 @@ class KubernetesPlatform(ABC, Generic[AnyConfig]):
         now, names = self.clients.time.now(), self.operator.pods
         return [life for pod in pods if (life := life_of(pod, names, is_gone=False, now=now))]
 
+    def _lives_of(self, ref: JobRef) -> tuple[list[PodLife], tuple[str, ...]]:
+        """The same of a job's pods; nothing, and why, where they may not be listed: its event log tells the rest."""
+        try:
+            return self._lives(self.resources.pods(ref)), ()
+        except Refusal as refusal:
+            if refusal.kind != "denied":
+                raise
+            return [], ("its pods may not be listed",)
+
     def log(self, ref: JobRef, upto: str = "") -> LogPart:
         """Of the pod that leads the job, by the kubelet."""
         return read_log(ref, self.resources, upto)

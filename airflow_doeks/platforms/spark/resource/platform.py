@@ -73,7 +73,7 @@ class SparkPlatform(KubernetesPlatform[SparkConfig]):
 
     def telemetry(self, ref: JobRef) -> Telemetry:
         """The pods that are still there, and where the event log is."""
-        (status, resource), lives = self.resources.look(ref), self._lives(self.resources.pods(ref))
+        (status, resource), (lives, unseen) = self.resources.look(ref), self._lives_of(ref)
         asked = Requested((), ())
         if resource is not None:
             conf, since, until = self.operator.conf(resource), status.submitted, status.ended
@@ -88,7 +88,7 @@ class SparkPlatform(KubernetesPlatform[SparkConfig]):
             scheduled=driver.scheduled if driver else None,
             started=driver.started if driver else None,
             ended=status.ended or (driver.ended if driver else None),
-            why=() if self.config.event_logs else ("no event log: set event_logs of the platform",),
+            why=unseen if self.config.event_logs else (*unseen, "no event log: set event_logs of the platform"),
         )
 
     def asks(self, request: Request) -> Telemetry:
