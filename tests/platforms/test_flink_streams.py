@@ -99,6 +99,22 @@ def test_pods_of_a_stream_carry_no_key_of_a_run(flink):
     assert first.name == other.name
 
 
+def test_a_long_name_is_one_that_the_operator_takes(flink):
+    """A FlinkDeployment has at most 45 characters; a stream has one name for who deploys, saves and stops it."""
+    long = {"dag_id": "analytics.customer_lifetime", "task_id": "value"}
+    identity, other = flink.identity(**long), flink.identity(**long | {"task_id": "act"})
+    ref = deploy(flink, identity)
+    assert ref.path[1] == f"analytics-customer-lifetime-valu-{identity.lasting_key[:12]}"
+    assert len(ref.path[1]) == 45
+    platform = flink.platform()
+    for kind in ("stop", "savepoint"):
+        request = platform.render(flink.job(jar=None, **{kind: "value"}), other)
+        assert request.body[kind]["name"] == ref.path[1]
+    bounded = platform.render(flink.job(), identity)
+    assert bounded.name == bounded.body["resource"]["metadata"]["name"]
+    assert (len(bounded.name), bounded.name.endswith(f"-{identity.token[:12]}")) == (45, True)
+
+
 def test_an_answer_that_is_lost_changes_nothing_twice(flink):
     """The connection is cut after the server applied: the call is repeated and one resource is there."""
     flink.server.drops = 1

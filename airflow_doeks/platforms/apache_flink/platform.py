@@ -17,7 +17,7 @@ from airflow_doeks.model.record import JobFailure
 from airflow_doeks.model.status import JobRef, JobState, Request
 from airflow_doeks.model.telemetry import Telemetry
 from airflow_doeks.platforms.apache_flink.config import Config
-from airflow_doeks.platforms.apache_flink.request import MOST_SLOTS, archive_of, spec
+from airflow_doeks.platforms.apache_flink.request import MOST_SLOTS, archive_of, resource_name, spec
 from airflow_doeks.platforms.apache_flink.savepoints import Savepoints
 from airflow_doeks.platforms.apache_flink.streams import FROM, Streams
 from airflow_doeks.platforms.clients import Clients
@@ -74,12 +74,12 @@ class Platform(KubernetesPlatform[Config]):
             if target is not None:
                 stream = identity.of_task(target)
                 labels = {f"{PREFIX}instance": stream.instance, TASK_KEY: stream.lasting_key[:16]}
-                body = {act: {"name": stream.lasting_name, "labels": labels}}
+                body = {act: {"name": resource_name(self.config, stream.lasting_name), "labels": labels}}
                 name, is_lasting = identity.name, True
                 return Request(self.name, kind, name, identity.token, digest(act, target), body, is_lasting)
         work_hash, title = digest(spec(self.config, job, "", {}, "")), f"{identity.dag_id}.{identity.task_id}"
         is_lasting = job.is_stream
-        name = identity.lasting_name if is_lasting else identity.name
+        name = resource_name(self.config, identity.lasting_name if is_lasting else identity.name)
         tags = identity.lasting_tags(work_hash) if is_lasting else identity.tags(work_hash)
         resource = self.resource(name, identity.token, tags, spec(self.config, job, name, tags, title))
         if is_lasting and job.from_:

@@ -28,6 +28,7 @@ _NOT_TWICE = {
 }
 # A program may set any parallelism; it gets no more task managers than the job says, whose count policies know.
 MOST_SLOTS = "slotmanager.number-of-slots.max"
+NAME_MAX = 45  # of a FlinkDeployment: DefaultValidator of the operator, read November 2026
 _VERSION = re.compile(r":v?(\d+)\.(\d+)")  # in an image's tag
 _REMOTE_JARS = (1, 19)  # from here on a job with a cluster of its own fetches its jar
 _PYTHON_JAR = "local:///opt/flink/opt/flink-python-{}.jar"
@@ -71,6 +72,12 @@ def spec(config: Config, job: FlinkJob, name: str, tags: Mapping[str, str], titl
         "taskManager": {"resource": _size(values["task_manager"])},
         "job": _job(job, values, version, has_session=False),
     }
+
+
+def resource_name(config: Config, name: str) -> str:
+    """A job's name as its resource has it: as long as the operator takes, what tells it from others kept whole."""
+    start, _, key = name.rpartition("-")
+    return name if config.session else f"{start[: NAME_MAX - len(key) - 1].rstrip('-')}-{key}"
 
 
 def archive_of(config: Config, name: str) -> str | None:
