@@ -192,3 +192,20 @@ def test_jars_that_no_pod_would_get_are_refused():
     config = Config.model_validate({"type": "apache_flink", "namespace": "sales", "image": "acme/flink:1.20.1"})
     job = FlinkJob.model_validate({"jar": "s3://acme-code/a.jar", "jars": ["s3://acme-code/kafka.jar"]})
     assert [(one.path, "image" in one.help) for one in check_job(config, job.plain())] == [("jars", True)]
+
+
+@pytest.mark.parametrize(
+    ("job", "paths"),
+    [
+        ({}, ["state.checkpoints", "state.savepoints"]),
+        ({"state": {"savepoints": "s3://acme-state/"}}, ["state.checkpoints"]),  # the operator wants both for it
+        ({"upgrade": "last-state"}, ["state.checkpoints"]),
+        ({"upgrade": "stateless"}, []),
+        ({"conf": {"state.checkpoints.dir": "s3://a/c", "execution.checkpointing.savepoint-dir": "s3://a/s"}}, []),
+    ],
+)
+def test_folders_that_the_operator_asks_of_an_upgrade_are_asked_first(job, paths):
+    """It would refuse the stream once it is sent, and the task would wait for it in vain."""
+    config = Config.model_validate({"type": "apache_flink", "namespace": "sales", "image": "acme/flink:1.20.1"})
+    found = check_job(config, FlinkJob.model_validate({"jar": "local:///a.jar", "mode": "streaming"} | job).plain())
+    assert [one.path for one in found] == paths

@@ -29,6 +29,12 @@ _OF_PODS = (
 SIZES = {"job_manager": {"cpu": 1, "memory": "2Gi"}, "task_manager": {"cpu": 1, "memory": "2Gi", "slots": 1}}
 _FILES = ("jar", "main", "sql")
 _MANY = ("py_files",)
+# Upgrade -> the folders without which the operator refuses it: its DefaultValidator, read November 2026.
+_NEEDED = {"savepoint": ("checkpoints", "savepoints"), "last-state": ("checkpoints",), "stateless": ()}
+_FOLDERS = {  # and the properties that name them, in Flink 1.x and 2.x
+    "checkpoints": ("state.checkpoints.dir", "execution.checkpointing.dir"),
+    "savepoints": ("state.savepoints.dir", "execution.checkpointing.savepoint-dir"),
+}
 _IN_IMAGE = "put the jars into /opt/flink/lib of the image, or into the job's own jar"
 _FETCHED = "the operator itself fetches a session job's jar, and has no files of the job's image"
 
@@ -71,16 +77,17 @@ def _session_findings(job: JobValues) -> list[Finding]:
 
 
 def _state_findings(config: Config, job: JobValues) -> list[Finding]:
-    """Folders that a stream must have."""
+    """Folders that a stream must have; of checkpoints a session cluster may bring its own."""
     if job["mode"] != "streaming" or config.state is not None:
         return []
-    needed = {"savepoint": ("savepoints",), "last-state": ("checkpoints",), "stateless": ()}[job["upgrade"]]
     return [
         Finding(
             f"state.{kind}",
             f"an upgrade by {job['upgrade']} needs a folder of {kind}",
             "set it, or `state` of the platform",
         )
-        for kind in needed
+        for kind in _NEEDED[job["upgrade"]]
         if job["state"][kind] is None
+        and not any(key in job["conf"] for key in _FOLDERS[kind])
+        and not (kind == "checkpoints" and config.session)
     ]
