@@ -5,7 +5,7 @@ import pytest
 from airflow_doeks.model.errors import PlatformError
 from airflow_doeks.model.status import JobState
 from airflow_doeks.platforms.kubeflow_spark.states import STATES
-from airflow_doeks.platforms.patience import Refusal
+from airflow_doeks.platforms.patience import Refusal, Time
 from tests.fakes.cluster import KUBEFLOW, Refused
 from tests.fakes.definitions import folder
 from tests.platforms.harness_kubeflow_spark import NAMESPACE, harness
@@ -164,3 +164,15 @@ def test_every_page_of_a_list_is_read(kubeflow, monkeypatch):
     assert {status.ref for status in platform.find(identity)} == refs
     assert {status.ref for status in platform.living(identity.instance)} == refs
     assert kubeflow.server.calls == {"list sparkapplications": 6}
+
+
+def test_a_note_that_is_not_taken_holds_up_no_cancel(kubeflow):
+    """A webhook or a limit may hold back events alone: a job is deleted within seconds all the same."""
+    moment = [0.0]
+    kubeflow.clock = Time(monotonic=lambda: moment[0], sleep=lambda seconds: moment.__setitem__(0, moment[0] + seconds))
+    ref = submit(kubeflow)
+    kubeflow.until_running(ref)
+    kubeflow.server.away = {"create events"}
+    kubeflow.platform().cancel(ref)
+    assert "deletionTimestamp" in kubeflow.cluster.get(KUBEFLOW, NAMESPACE, ref.path[1])["metadata"]
+    assert moment[0] <= 10

@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 CANCELLED_EVENT = "CancelledByAirflow"  # our event about a resource that we remove; it outlives it by an hour
 COMPONENT = "airflow-doeks"
 _CAUSE_MAX = 900  # characters; Kubernetes takes 1,024 of an event's message
+NOTE_SECONDS = 5.0  # for that event: what it is about is still to be deleted, by who may have seconds left
 SWEEP_SECONDS = 3600.0
 _swept: dict[tuple[str, str, str], float] = {}  # server, namespace and instance -> when they were swept last
 _OURS = ("instance", "task-key", "try")  # what the resource of one attempt is known by
@@ -191,7 +192,7 @@ class Resources:
             "count": 1,
         }
         try:
-            self.calls.patiently("POST", EVENTS.path(namespace), body=event)
+            self.calls.patiently("POST", EVENTS.path(namespace), body=event, seconds=NOTE_SECONDS)
         except Refusal as refusal:
             if refusal.kind != "conflict":  # told already
                 log.info("The cancel of %s leaves no event: %s", metadata["name"], refusal)
