@@ -69,3 +69,16 @@ async def test_an_end_is_not_the_last_word_of_a_stream_that_is_still_followed(fl
         deploy(flink, flink.identity(run_id="next"))
         flink.move(ref, "STABLE", "RUNNING", "READY")
         await until(lambda: states(told, ref)[-1] is JobState.RUNNING)
+
+
+async def test_a_stream_that_was_deleted_hides_no_stream_of_its_name(flink):
+    """Its resource was deleted and is made anew: who still follows the one of before leaves, the other is followed."""
+    gone = deploy(flink)
+    flink.lose(gone)
+    ref = deploy(flink, flink.identity(run_id="next"))
+    wanted = {gone, ref}
+    async with following(flink, wanted) as told:
+        await until(lambda: states(told, gone) == [JobState.LOST] and states(told, ref) == [JobState.QUEUED])
+        wanted.discard(gone)
+        flink.until_running(ref)
+        await until(lambda: states(told, ref)[-1] is JobState.RUNNING)

@@ -132,12 +132,19 @@ class Feed:
                     self.book.follow(name)
                 self.refs[name] = ref
                 self._news.append(name)
-        for ref in self.told.keys() - self.wanted:
+        left = self.told.keys() - self.wanted
+        for ref in left:
             del self.told[ref]
-            self.refs.pop(ref.path[1], None)
-            self.book.forget(ref.path[1])
             self.silent_since.pop(ref, None)
             self.stalled.pop(ref, None)
+        others = {ref.path[1]: ref for ref in self.told} if left else {}
+        for name in {ref.path[1] for ref in left}:
+            if name in others:  # what had its name before is gone: this one has it now
+                self.refs[name] = others[name]
+                self._news.append(name)
+            elif self.refs.get(name) in left:
+                del self.refs[name]
+                self.book.forget(name)
 
     def _state_of(self, ref: JobRef) -> list[JobStatus]:
         known = self.told.get(ref)
