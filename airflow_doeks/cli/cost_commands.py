@@ -15,6 +15,7 @@ from rich.table import Table
 from airflow_doeks.cli.figures import UNKNOWN, console, count, hours, percent, size, usd
 from airflow_doeks.cli.names import Name
 from airflow_doeks.cli.reasons import cost_reasons, dataset_reasons, lineage_json
+from airflow_doeks.cli.tables import print_table
 from airflow_doeks.cost import load_rate_card, stale
 from airflow_doeks.cost.price import COMPONENTS
 from airflow_doeks.lifecycle.account import Account, account
@@ -105,7 +106,7 @@ def lineage(event_log: str, as_json: bool) -> None:
         for dataset in datasets:
             counts = (count(dataset.rows), size(dataset.bytes), count(dataset.files))
             table.add_row(Name(dataset_label(dataset)), dataset.format or "", *counts)
-        out.print(table)
+        print_table(out, table)
     columns = Table(title="Columns", title_justify="left")
     for head in ("Written column", "Computed from"):
         columns.add_column(head)
@@ -114,7 +115,7 @@ def lineage(event_log: str, as_json: bool) -> None:
             sources = UNKNOWN if column.inputs is None else ", ".join(column.inputs) or "nothing that was read"
             columns.add_row(Name(f"{dataset_label(dataset)}:{column.name}"), Name(sources))
     if columns.row_count:
-        out.print(columns)
+        print_table(out, columns)
     out.print(f"Complete: {'yes' if summary.lineage.complete else 'no'}")
     for why in summary.why:
         out.print(f"Not known: {why}")
@@ -199,7 +200,7 @@ def _print_cost(result: Account, why: list[str], by: Rates) -> None:
         f"{hours(usage.gpu_seconds)} GPU-h"
     )
     if result.lineage.outputs:
-        out.print(_dataset_table(result))
+        print_table(out, _dataset_table(result))
     for advice in result.advice:
         out.print(f"Advice: {advice.message}" + (f" (saves up to {usd(advice.usd)} USD)" if advice.usd else ""))
         for line in advice.evidence:

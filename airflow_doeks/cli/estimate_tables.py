@@ -8,6 +8,7 @@ from rich.table import Table
 
 from airflow_doeks.cli.figures import UNKNOWN, console, count, duration, usd
 from airflow_doeks.cli.names import Name
+from airflow_doeks.cli.tables import print_table
 from airflow_doeks.lifecycle.estimate import TaskEstimate
 from airflow_doeks.model.noun import Amount, Noun
 
@@ -95,7 +96,7 @@ def print_tables(result: Estimates) -> None:
             table.add_column(head, footer=foot, justify="right" if number else "left", no_wrap=bool(number))
         for task in one.tasks:
             table.add_row(Name(task.task_id), *_cells(task))
-        out.print(table)
+        print_table(out, table)
         if one.usd_per_month is not None:
             month = f"{usd(one.usd_per_month)} USD a month expected, {usd(one.usd_per_month_max)} at most"
             out.print(f"{one.runs_per_month} runs in 30 days: {month}.", highlight=False)

@@ -26,6 +26,7 @@ from airflow_doeks.cli.report_tables import (
     sla_table,
     upstream_table,
 )
+from airflow_doeks.cli.tables import print_table
 from airflow_doeks.ledger import Ledger
 from airflow_doeks.model.noun import Noun
 from airflow_doeks.report import GROUPINGS, By, report
@@ -172,7 +173,7 @@ def _print(
         click.echo(csv_text(lines, without=("sources",)), nl=False)
     else:
         out = console()
-        out.print(table)
+        print_table(out, table)
         for note in notes:
             out.print(note, highlight=False, soft_wrap=True)
         out.print(f"Ledger: {url}", highlight=False, soft_wrap=True)

@@ -19,6 +19,7 @@ from typing_extensions import Self
 from airflow_doeks.cli.figures import UNKNOWN, count, hours, percent, size
 from airflow_doeks.cli.names import Name
 from airflow_doeks.cli.run_records import tries_before
+from airflow_doeks.cli.tables import print_table
 from airflow_doeks.model.lineage import Dataset
 from airflow_doeks.model.record import JobRecord
 from airflow_doeks.platforms.registry import TYPES
@@ -111,7 +112,8 @@ def print_report(
         by_task.setdefault(task_name(record), []).append(record)
     shares = _share_table(records)
     for table in (*_task_tables(console, tasks, by_task), *([shares] if shares.row_count else [])):
-        console.print("", table)
+        console.print()
+        print_table(console, table)
     _say_failures(console, tasks, by_task)
     for record in records:
         if record.cost.usd_total is None:
