@@ -24,9 +24,15 @@ def _option_row(option: click.Option) -> str:
     return f"| `{words}` | {meaning} |"
 
 
+def _paragraph(text: str) -> str:
+    """A paragraph of a command's help; one that click does not wrap is a list of examples."""
+    examples = text.removeprefix("\b\n")
+    return text if examples == text else "\n".join(f"* `{line}`" for line in examples.splitlines())
+
+
 def _section(words: str, command: click.Command) -> list[str]:
     arguments = [_argument(one) for one in command.params if isinstance(one, click.Argument)]
-    text = inspect.cleandoc(command.help or "")
+    text = "\n\n".join(_paragraph(one) for one in inspect.cleandoc(command.help or "").split("\n\n"))
     parts = ["", f"## doeks {words}", "", f"`{' '.join(['doeks', words, *arguments])}`", "", text]
     options = [one for one in command.params if isinstance(one, click.Option)]
     return [*parts, "", "| option | meaning |", "|---|---|", *map(_option_row, options)] if options else parts
@@ -37,7 +43,8 @@ def commands_page() -> str:
     parts = [
         "# Commands",
         "",
-        "Generated from the commands. Exit codes: 0 fine, 1 findings, 2 wrong use, 3 over budget, 130 after Ctrl-C.",
+        "Generated from the commands. Exit codes: 0 fine, 1 findings, 2 wrong use, 3 over budget or lacking in",
+        "Airflow, 130 after Ctrl-C.",
     ]
     for name in sorted(COMMANDS):
         command = main.get_command(click.Context(main), name)

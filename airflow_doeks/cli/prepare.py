@@ -15,14 +15,14 @@ from airflow_doeks.platforms.local import class_archive
 @click.option("--anew", is_flag=True, help="Make the archive again, though there is one.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def prepare(java: str | None, anew: bool, as_json: bool) -> None:
-    r"""Have Java archive Spark's classes: local Spark jobs then start with about half the work.
+    """Have Java archive Spark's classes: local Spark jobs then start with about half the work.
 
     Takes about a minute, once for each Python environment, and 200 MB in it. Jobs run without it too.
 
     \b
     doeks prepare
     doeks prepare --java /usr/lib/jvm/java-21/bin/java
-    """
+    """  # noqa: D301 - click's mark of text that is not wrapped
     if not as_json:
         click.echo("Archiving Spark's classes for Java (once, about a minute on two cores)", err=True)
     started = time.monotonic()

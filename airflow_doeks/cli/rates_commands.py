@@ -58,7 +58,7 @@ def rates() -> None:
 @click.option("--dry-run", "is_dry", is_flag=True, help="Print the card, and write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def refresh(*, out: Path, is_dry: bool, as_json: bool, **options: Any) -> None:
-    r"""Write today's rate card of a region.
+    """Write today's rate card of a region.
 
     EC2, Fargate, EMR on EKS and EBS by AWS's Price List API, or instances from Karpenter. What a source does not tell
     is taken from the newest card of the folder, else from the bundled one, with its source. Name the folder in
@@ -68,7 +68,7 @@ def refresh(*, out: Path, is_dry: bool, as_json: bool, **options: Any) -> None:
     \b
     doeks rates refresh --region eu-west-1 --spot m7g.xlarge,r7g.2xlarge
     doeks rates refresh --region us-east-1 --karpenter http://karpenter.kube-system:8080/metrics
-    """
+    """  # noqa: D301 - click's mark of text that is not wrapped
     now = datetime.now(timezone.utc)
     before = _before(out, options["region"])
     try:

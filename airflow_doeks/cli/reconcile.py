@@ -38,7 +38,7 @@ TOKEN = "DOEKS_AIRFLOW_TOKEN"  # noqa: S105 - the name of the variable
 @click.option("--dry-run", "is_dry", is_flag=True, help="Say what would be done, and do nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def reconcile(folder: Path, *, cur: str | None, is_dry: bool, as_json: bool, **options: str | None) -> None:
-    r"""Settle the jobs whose end nobody heard, cancel those that nobody waits for, tell of deadlines that runs missed.
+    """Settle the jobs whose end nobody heard, cancel those that nobody waits for, tell of deadlines that runs missed.
 
     DIR is a folder of the project: its doeks.yaml names the platforms, and the pipelines below DIR say who is told of a
     deadline; Airflow 3.1 and later tells by itself. Airflow's database says which tasks are over,
@@ -50,7 +50,7 @@ def reconcile(folder: Path, *, cur: str | None, is_dry: bool, as_json: bool, **o
     \b
     doeks reconcile --dry-run flows/
     doeks reconcile --cur s3://acme-billing/cur/doeks/data/ --ledger s3://acme-lake/doeks/
-    """
+    """  # noqa: D301 - click's mark of text that is not wrapped
     settle_home_of(folder.absolute())
     if cur is not None:
         from airflow_doeks.cli.reconcile_bill import reconcile_bill
