@@ -34,6 +34,8 @@ def compiled_document(document: Document, setting: Setting, dag_id: str) -> tupl
     faults, data = check_structure(document, "pipeline", setting.variables, setting.variable_layers)
     if faults and "tasks" not in data and (other := _other_dialect(document)) is not None:
         return None, [*diagnostics, other]
+    if not setting.project.is_readable:  # its own diagnostic says so; what it would have set is not missing here
+        return None, [*diagnostics, *(one for one in faults if one.code != "DK213")]
     diagnostics += faults
     if not data.get("tasks") or len(faults) > MAX_FAULTS:
         return None, diagnostics

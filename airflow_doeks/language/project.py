@@ -20,11 +20,16 @@ ENVIRONMENT_VARIABLE = "DOEKS_ENV"
 
 @dataclass(eq=False)
 class Project:
-    """A doeks.yaml as it stands, or nothing if there is none; ``diagnostics`` are of the file alone."""
+    """A doeks.yaml as it stands, or nothing if there is none; ``diagnostics`` are of the file alone.
+
+    Attributes:
+        is_readable: False of a file that holds no mapping: what pipelines may ask for is not known.
+    """
 
     document: Document
     folder: Path | None
     diagnostics: list[Diagnostic] = field(default_factory=list)
+    is_readable: bool = True
     _settings: dict[str | None, Setting] = field(default_factory=dict)
 
     @property
@@ -81,6 +86,12 @@ class Setting:
 
         return {EMBEDDED: {"type": EMBEDDED, "name": EMBEDDED}}
 
+    @property
+    def lacks_platforms(self) -> bool:
+        """True if faults of doeks.yaml, which are told there, took platforms away."""
+        known = self.known_platforms
+        return not known.keys() >= self.project.declared("platforms").keys() or (not known and bool(self.diagnostics))
+
     def unknown_platform(self, name: str) -> str | None:
         """What to say of a name that no platform has; None for one of a platform, sound or broken."""
         known = self.known_platforms
@@ -131,8 +142,9 @@ def _load(path: str, _mtime: int, _size: int) -> Project:
     try:
         document = read(path, name)
     except Refused as refused:
-        return Project(Document(name, "", {}), Path(path).parent, [refused.diagnostic])
-    return Project(document, Path(path).parent, list(document.diagnostics))
+        return Project(Document(name, "", {}), Path(path).parent, [refused.diagnostic], is_readable=False)
+    is_mapping = isinstance(document.data, dict)
+    return Project(document, Path(path).parent, list(document.diagnostics), is_readable=is_mapping)
 
 
 def _resolve(project: Project, environment: str | None) -> Setting:

@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from airflow_doeks.language.diagnostics import MAX_FAULTS, Diagnostic, Place, more_faults
+from airflow_doeks.model.code_path import PROJECT_FILE
 
 MAX_BYTES = 512 * 1024
 MAX_NODES = 50_000  # after aliases are expanded; the largest honest file seen has 3,000
@@ -160,6 +161,8 @@ def parse(raw: bytes, file: str) -> Document:
         raise Refused(_not_yaml(document, error)) from error
     if root is None:
         message = "the file is empty; a pipeline starts with keys such as schedule and tasks"
+        if Path(file).name == PROJECT_FILE:
+            message = "the file is empty; it starts with platforms, as `doeks init` writes them"
         raise Refused(Diagnostic("DK112", message, Place(file, 1, 1, 1), lines=document.lines))
     reader = _Reader(document)
     document.data = reader.value(root, 0)

@@ -28,7 +28,12 @@ def platform(facts: Facts) -> list[Finding]:
     known, name = setting.known_platforms, setting.forced_platform or facts.values.get("platform")
     if name is None and found is None:
         message = f"no platform is chosen; doeks.yaml has {', '.join(known) or 'none'}"
-        return [Finding("DK208", message, (), "write platform: NAME here or under defaults")]
+        advice = (
+            "write platform: NAME here or under defaults" if known else "write platforms: {laptop: {type: local}} there"
+        )
+        return [] if setting.lacks_platforms else [Finding("DK208", message, (), advice)]
+    if found is None and _is_of_project(facts):
+        return []  # told where doeks.yaml names it
     if found is None:
         fault = setting.unknown_platform(str(name))
         return [Finding("DK208", fault, ("platform",), suggestion(str(name), known))] if fault else []
@@ -39,6 +44,13 @@ def platform(facts: Facts) -> list[Finding]:
     able = [one for one, value in known.items() if kind in engines_of(value)]
     advice = f"use {', '.join(able)}" if able else f"no platform of this doeks.yaml runs {kind}"
     return [Finding("DK209", message, (kind,), advice, at_key=True)]
+
+
+def _is_of_project(facts: Facts) -> bool:
+    """True if the platform's name stands in doeks.yaml, not in the pipeline."""
+    pipeline = facts.pipeline
+    own = "platform" in facts.entry.spec or "platform" in (pipeline.data.get("defaults") or {})
+    return bool(pipeline.setting.forced_platform) or not own
 
 
 def hidden_platform(facts: Facts) -> list[Finding]:
@@ -121,7 +133,10 @@ def file_fault(facts: Facts, path: tuple[Any, ...], value: Any) -> Finding | Non
     root = os.path.abspath(facts.pipeline.setting.project.folder or folder)  # noqa: PTH100
     why = refusal(value, folder, root, _real_file)
     if why is not None:
-        return Finding("DK212", why, path, "move the file there, or give a URL such as s3://bucket/job.py")
+        advice = "move the file there, or give a URL such as s3://bucket/job.py"
+        if facts.pipeline.setting.project.folder is None:
+            advice = "no doeks.yaml stands here or above, so the project is this folder; doeks init DIR writes one"
+        return Finding("DK212", why, path, advice)
     if is_url(value):
         is_odd = value.startswith(("s3:", "s3a:", "s3n:")) and not _BUCKET_URL.fullmatch(value)
         return Finding("DK220", f'"{value}" is not an S3 URL', path, "write s3://bucket/path") if is_odd else None

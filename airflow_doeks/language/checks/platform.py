@@ -94,7 +94,12 @@ def node_size(instance_type: str) -> tuple[int, int] | None:
 
 
 def _runs(facts: Facts) -> bool:
-    return facts.platform is not None and facts.entry.kind in engines_of(facts.platform)
+    """True if the platform is known as it is written, and runs the job's engine."""
+    platform = facts.platform
+    if platform is None or facts.entry.kind not in engines_of(platform):
+        return False
+    declared = facts.pipeline.setting.project.declared("platforms").get(platform["name"], platform)
+    return set(declared) <= set(platform)  # else a fault of doeks.yaml took a part of it away
 
 
 def _steps(path: str, job: Mapping[str, Any]) -> tuple[Any, ...]:
