@@ -8,6 +8,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 _SHOWN_MAX = 60
+_GIB_MAX, _MIB_MAX = 1024, 1024**2  # a number of memory below the one means GiB, below the other MiB
+_NO_BLANK = re.compile(r"([a-z_]+):(\S.*)")
 _WORDS = {
     "string": "text",
     "integer": "a whole number",
@@ -135,8 +137,8 @@ def platform_rule(rules: dict[str, Rule]) -> Rule:
 def wrong_type(value: Any, node: dict[str, Any], kind: str) -> Fault:
     """A value of another type than the schema says."""
     expected = node.get("x-expected") or _WORDS[kind]
-    message = f"expected {expected}, found {shown(value)}{_hint(value, kind)}"
-    return Fault((), "DK105", message, help=_reshaped(value, kind))
+    message = f"expected {expected}, found {shown(value)}{_hint(value, node, kind)}"
+    return Fault((), "DK105", message, help=_reshaped(value, node, kind))
 
 
 def wrong_any(value: Any, node: dict[str, Any], options: list[dict[str, Any]]) -> Fault:
@@ -150,30 +152,62 @@ def wrong_any(value: Any, node: dict[str, Any], options: list[dict[str, Any]]) -
         return Fault((), "DK108", f"{shown(value)} is not {expected}", help=help_)
     if fits:
         return Fault((), "DK110", f"{shown(value)} is out of range; expected {expected}")
-    return Fault((), "DK105", f"expected {expected}, found {shown(value)}{_hint(value, kinds[0])}")
+    told = f"expected {expected}, found {shown(value)}{_hint(value, options[0], kinds[0])}"
+    return Fault((), "DK105", told, help=_with_unit(value, expected))
 
 
-def _hint(value: Any, kind: str) -> str:
+def _hint(value: Any, node: dict[str, Any], kind: str) -> str:
+    """What is wrong with a value that is nearly one; a number in quotes is no URI yet, and no size of memory."""
     if kind == "string" and isinstance(value, (int, float)):
-        return "; put it in quotes"
+        is_enough = "pattern" not in node or search_of(node["pattern"])(str(value))
+        return "; put it in quotes" if is_enough and not _is_memory(node.get("x-expected")) else ""
     if kind == "boolean" and isinstance(value, str):
         return "; only true and false are booleans here"
     return ""
 
 
-def _reshaped(value: Any, kind: str) -> str:
+def _is_memory(expected: str | None) -> bool:
+    return "memory" in (expected or "")
+
+
+def _with_unit(value: Any, expected: str) -> str:
+    """A number of gibibytes, or of mebibytes as other tools count, with its unit; empty for what is no memory."""
+    if not _is_memory(expected) or type(value) not in (int, float) or not 0 < value < _MIB_MAX:
+        return ""
+    return f"write {value}Gi" if value < _GIB_MAX else f"write {value}Mi"
+
+
+def _reshaped(value: Any, node: dict[str, Any], kind: str) -> str:
     """How to write a value of the wrong shape."""
+    if kind == "object":
+        return _as_mapping(value, node)
     if kind == "array" and isinstance(value, str) and value:
         return f"write [{value}]"
-    if kind == "object" and isinstance(value, list) and value and isinstance(value[0], dict):
+    return _with_unit(value, node.get("x-expected", ""))
+
+
+def _as_mapping(value: Any, node: dict[str, Any]) -> str:
+    if value is None:
+        return "write its keys below it, further right"
+    if isinstance(value, list) and value and isinstance(value[0], dict):
         return 'write a name and a colon above the keys of each entry, in place of the "-"'
+    if isinstance(value, str) and (split := _NO_BLANK.fullmatch(value)):
+        return f"write a blank behind the colon: {split[1]}: {split[2]}"
+    if isinstance(value, str) and "main" in node.get("properties", ()):
+        return f"write {{{'sql' if value.endswith('.sql') else 'main'}: {value}}}"
     return ""
 
 
 _CORRECTIONS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
-    (re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt])(?:i?b)?", re.IGNORECASE), lambda found: f"{found[1]}{found[2].upper()}i"),
+    (
+        re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt])(?:i?b|i)?", re.IGNORECASE),
+        lambda found: f"{found[1]}{found[2].upper()}i",
+    ),
     (re.compile(r"(\d+)\s*([smhd])[a-z]*", re.IGNORECASE), lambda found: f"{found[1]}{found[2].lower()}"),
     (re.compile(r"([a-z0-9.-]+):([A-Za-z0-9._-]+)"), lambda found: f"{found[1]}/{found[2]}"),
+    (re.compile(r"\$?\s*(\d+(?:\.\d+)?)\s*(?:\$|USD)?", re.IGNORECASE), lambda found: found[1]),
+    (re.compile(r"(s3[an]?|gs):/?([^/].*)"), lambda found: f"{found[1]}://{found[2]}"),
+    (re.compile(r"/[^/].*"), lambda found: f"file://{found[0]}"),
 )
 
 
@@ -184,7 +218,8 @@ def _meant(text: str, fits: Callable[[str], Any]) -> str:
 
 
 def _described(node: dict[str, Any]) -> str:
-    return f"of the form {node['pattern']}"
+    examples = node.get("examples")
+    return f"of a form such as {examples[0]}" if examples else f"of the form {node['pattern']}"
 
 
 def _range(node: dict[str, Any]) -> str:

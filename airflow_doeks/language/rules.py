@@ -186,7 +186,7 @@ class _Compiler:
         return check
 
     def _any_of(self, node: dict[str, Any]) -> Rule:
-        worded = {key: node[key] for key in ("x-expected",) if key in node}
+        worded = {key: node[key] for key in ("x-expected", "examples") if key in node}
         options = [self._merged(option) | worded for option in _one_mapping(node["anyOf"]) if option != VARIABLE]
         rules = [(kind_of(option), self.rule(option)) for option in options]
         by_type = _unambiguous(rules)
