@@ -16,7 +16,12 @@ _ADVICE = (  # words of libyaml -> the next step
     ("cannot start any token", "put the value in quotes"),
     ("mapping values are not allowed", "put a text with `: ` in quotes, or mend the indentation"),
     ("unknown escape character", "put the text in single quotes; there a backslash is a backslash"),
-    ("undefined alias", "put a text that starts with * in quotes"),
+    (
+        "undefined alias",
+        "write &NAME at the mapping above that *NAME repeats, or put a text that starts with * in quotes",
+    ),
+    ("expected alphabetic or numeric character", "put a text that starts with * or & in quotes"),
+    ("control characters", "remove the character, or write it as an escape such as \\t in double quotes"),
     ("did not find expected key", "an entry stands further right or left than its neighbours, or a quote ends early"),
     ("expected '-' indicator", "a list's entries all start with `- `, a mapping's never do"),
 )
