@@ -52,7 +52,8 @@ def cron_of(text: str) -> str:
     if len(fields) == len(_FIELDS) and all(map(_is_simple, fields, _FIELDS)) and fields[2] not in _RARE_DAYS:
         return text
     if len(fields) != len(_FIELDS):
-        msg = f'"{text}" is not a cron expression: it has {len(fields)} fields, not 5 (minute hour day month weekday)'
+        count = "1 field" if len(fields) == 1 else f"{len(fields)} fields"
+        msg = f'"{text}" is not a cron expression: it has {count}, not 5 (minute hour day month weekday)'
         raise ValueError(msg)
     from croniter import croniter
 

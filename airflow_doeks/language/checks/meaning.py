@@ -38,11 +38,8 @@ def schedule(facts: PipelineFacts) -> list[Finding]:
     try:
         times.cron_of(meant.get("cron", "@daily"))
     except ValueError as error:
-        near = (
-            suggestion(str(meant["cron"]), (*times.PRESETS, *times.WITHOUT_CLOCK))
-            if str(meant["cron"]).startswith("@")
-            else ""
-        )
+        is_word = str(meant["cron"]).lstrip("@").isalpha()
+        near = suggestion(str(meant["cron"]), (*times.PRESETS, *times.WITHOUT_CLOCK)) if is_word else ""
         key = "or_cron" if "assets" in meant else "cron"
         path = ("schedule", key) if isinstance(written, dict) else ("schedule",)
         found.append(Finding("DK202", str(error), path, near or "five fields, or a preset such as @daily"))
