@@ -131,7 +131,8 @@ class _Compiler:
                 below = rule(item)
                 if below:
                     faults += [fault._replace(path=(key, *fault.path)) for fault in below]
-            faults += [Fault((), "DK106", f"key {shown(key)} is missing") for key in required if key not in value]
+            missing = [key for key in required if key not in value]
+            faults += [Fault((), "DK106", f"key {shown(key)} is missing", word=key) for key in missing]
             if len(value) < least:
                 faults.append(Fault((), "DK110", "is empty; at least one entry must stand here"))
             return faults or None

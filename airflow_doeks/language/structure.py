@@ -48,7 +48,11 @@ def check_structure(
             told.append(partial(_unset, document, path, name, variables))
     rule = rule_of(kind)
     faults = rule(data)
-    told += [partial(_diagnose, document, kind, fault, places) for fault in faults or () if fault.path not in silent]
+    told += [
+        partial(_diagnose, document, kind, fault, places)
+        for fault in _causes(kind, faults or [])
+        if fault.path not in silent
+    ]
     diagnostics = [make() for make in told[:MAX_FAULTS]]
     if len(told) > MAX_FAULTS:
         diagnostics.append(more_faults(document.file, document.lines, len(told) - MAX_FAULTS))
@@ -69,6 +73,23 @@ def _unset(document: Document, path: tuple[Any, ...], name: str, variables: Mapp
     advice = suggestion(name, variables) or "set it under `variables` of the environment, or write $${ for text"
     task = ".".join(_task_of(path)) or None
     return document.fault("DK213", f'variable "{name}" is not set', path, help=advice, task_id=task)
+
+
+def _causes(kind: str, faults: list[Fault]) -> list[Fault]:
+    """The faults without keys that are missing only because they are misspelt, which is told where they are."""
+    misspelt: dict[tuple[Any, ...], list[Fault]] = {}
+    for fault in faults:
+        if fault.code == "DK104":
+            misspelt.setdefault(fault.path[:-1], []).append(fault)
+    return [fault for fault in faults if not _is_consequence(kind, fault, misspelt.get(fault.path, []))]
+
+
+def _is_consequence(kind: str, fault: Fault, misspelt: list[Fault]) -> bool:
+    if fault.code not in ("DK106", "DK109") or fault.at_key or not misspelt:
+        return False
+    wanted = (fault.word,) if fault.code == "DK106" else fault.known
+    told = {_advice(kind, one) for one in misspelt}
+    return any({f"write {key}", f'did you mean "{key}"?'} & told for key in wanted)
 
 
 def _advice(kind: str, fault: Fault) -> str:

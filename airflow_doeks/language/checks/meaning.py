@@ -43,10 +43,16 @@ def schedule(facts: PipelineFacts) -> list[Finding]:
         key = "or_cron" if "assets" in meant else "cron"
         path = ("schedule", key) if isinstance(written, dict) else ("schedule",)
         found.append(Finding("DK202", str(error), path, near or "five fields, or a preset such as @daily"))
-    if facts.data.get("start_date") is None:
+    if facts.data.get("start_date") is None and not _is_misspelt("start_date", facts):
         message = "a schedule without start_date never runs"
         found.append(Finding("DK205", message, ("schedule",), "add start_date: 2026-01-01", at_key=True))
     return found
+
+
+def _is_misspelt(key: str, facts: PipelineFacts) -> bool:
+    """True if the file says something under a key, or one that is nearly it, which was refused and told."""
+    refused = set(facts.document.data) - set(facts.data)
+    return key in refused or any(suggestion(one, (key,)) for one in refused)
 
 
 def dates(facts: PipelineFacts) -> list[Finding]:
