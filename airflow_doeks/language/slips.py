@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ from airflow_doeks.language.operators import aliases, owned_arguments
 from airflow_doeks.language.rules import schema
 from airflow_doeks.language.text import Document
 
+_NEARLY = 0.9  # so alike is a word that only a letter was forgotten
 _DAG_WORDS = frozenset({"tasks", "default_args", "task_groups", "schedule_interval"})  # of a DAG of dag-factory
 
 
@@ -30,8 +32,10 @@ def key_advice(kind: str, word: str, known: tuple[str, ...]) -> str:
     below = [name for name in known if word in _keys_below(kind).get(name, ())]
     if "with" in known and any(word in alias.takes for alias in aliases().values()):
         below = ["with"]
-    if below:
+    if below and not difflib.get_close_matches(word, known, 1, _NEARLY):
         return f"write it under {' or '.join(below)}"
+    if kind == "pipeline" and "tasks" not in known and "needs" not in known and word in _keys_of_tasks():
+        return "write it at the task"
     if word in schema(kind)["properties"] and "tasks" not in known:
         return "write it at the top of the file"
     return ""
@@ -43,6 +47,13 @@ def _table() -> Mapping[str, Any]:
 
     found: dict[str, Any] = yaml.safe_load(Path(__file__).with_name("slips.yaml").read_text("utf-8"))
     return found
+
+
+@functools.lru_cache(maxsize=1)
+def _keys_of_tasks() -> frozenset[str]:
+    """The keys that every kind of task has."""
+    definitions = schema("pipeline")["$defs"]
+    return frozenset.intersection(*(frozenset(definitions[name]["properties"]) for name in ("SparkTask", "UsesTask")))
 
 
 @functools.lru_cache(maxsize=2)
