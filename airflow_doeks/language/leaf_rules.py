@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 _SHOWN_MAX = 60
 _GIB_MAX, _MIB_MAX = 1024, 1024**2  # a number of memory below the one means GiB, below the other MiB
+_NOT_OF_NAMES = re.compile(r"[^A-Za-z0-9_-]+")
 _NO_BLANK = re.compile(r"([a-z_]+):(\S.*)")
 _WORDS = {
     "string": "text",
@@ -215,6 +216,16 @@ def _meant(text: str, fits: Callable[[str], Any]) -> str:
     """What a malformed quantity may have meant, if that fits."""
     found = (meant(match) for pattern, meant in _CORRECTIONS if (match := pattern.fullmatch(text.strip())))
     return next((f"write {one}" for one in found if fits(one)), "")
+
+
+def no_name(key: str, fits: Callable[[str], Any]) -> Fault:
+    """A key that is no name of a task, a platform, a cost tag, ..."""
+    near = _NOT_OF_NAMES.sub("_", key).strip("_-")
+    message = f"{shown(key)} is not a name: letters, digits, `_` and `-`"
+    if key and near == key:
+        most = next(length for length in range(len(key), 0, -1) if fits("x" * length))
+        message = f"{shown(key)} is too long for a name: {len(key)} characters, at most {most}"
+    return Fault((key,), "DK108", message, at_key=True, help=f"write {near}" if fits(near) and near != key else "")
 
 
 def _described(node: dict[str, Any]) -> str:

@@ -19,6 +19,7 @@ from airflow_doeks.language.leaf_rules import (
     enum_rule,
     kind_of,
     listed,
+    no_name,
     platform_rule,
     scalar_rule,
     search_of,
@@ -115,7 +116,7 @@ class _Compiler:
         def unknown(key: str) -> Fault:
             if not patterns:
                 return Fault((key,), "DK104", f"unknown key {shown(key)}", at_key=True, word=key, known=known)
-            return Fault((key,), "DK108", f"{shown(key)} is not a name: letters, digits, `_` and `-`", at_key=True)
+            return no_name(key, patterns[0][0])
 
         def check(value: Any) -> list[Fault] | None:
             if type(value) is not dict:
