@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
@@ -11,6 +12,7 @@ WARNINGS = frozenset(
 )  # codes that do not stop a pipeline
 
 MAX_FAULTS = 100  # that one look at a file tells; who has more corrects these first
+_QUOTED_OR_MAPPED = re.compile(r""""(?:[^"\\]|\\.)*"|'[^']*'|:\s{1,40}(?=\{\s{0,40}[\w.-]{1,80}:)""")
 _EXCERPT_LEFT, _EXCERPT_WIDTH = 100, 150  # characters before the caret and in all
 
 
@@ -92,15 +94,13 @@ class Diagnostic:
 
     def text(self) -> str:
         """The line, two lines of source with a caret, and the help; what looks like a secret is masked."""
-        from airflow_doeks.model.redaction import redacted
-
         parts = [self.line()]
         number = self.place.line
         if 1 <= number <= len(self.lines):
             gutter = len(str(number))
             left = max(0, self.place.column - _EXCERPT_LEFT)  # of a long line the part around the caret
             for at in (number - 1, number) if number > 1 else (1,):
-                shown = redacted(self.lines[at - 1].expandtabs(1))[left : left + _EXCERPT_WIDTH]
+                shown = _masked(self.lines[at - 1].expandtabs(1))[left : left + _EXCERPT_WIDTH]
                 parts.append(f"  {at:>{gutter}} | {shown}".rstrip())
             caret = "^" * min(self.place.width, _EXCERPT_WIDTH - _EXCERPT_LEFT)
             parts.append(f"  {' ' * gutter} | {' ' * (self.place.column - 1 - left)}{caret}")
@@ -132,6 +132,14 @@ class Diagnostic:
         return (
             f"::{self.severity} file={file},line={self.place.line},col={self.place.column},title={self.code}::{message}"
         )
+
+
+def _masked(line: str) -> str:
+    """A line of YAML without what looks like a secret; a mapping is none, its values may be."""
+    from airflow_doeks.model.redaction import redacted
+
+    ends = [found.end() for found in _QUOTED_OR_MAPPED.finditer(line) if found[0].startswith(":")]
+    return "".join(redacted(line[start:end]) for start, end in zip([0, *ends], [*ends, len(line)], strict=True))
 
 
 def in_order(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from yaml import ScalarNode
+
 from airflow_doeks.language.diagnostics import MAX_FAULTS, Diagnostic, more_faults, suggestion
 from airflow_doeks.language.layers import VARIABLE, Layer, origin, variables_in
-from airflow_doeks.language.leaf_rules import Fault
+from airflow_doeks.language.leaf_rules import Fault, shown
 from airflow_doeks.language.rules import rule_of
 from airflow_doeks.language.text import Document
+from airflow_doeks.model.redaction import MASK, redacted
 
 MAX_FILLED = 4 * 1024**2  # characters of a file's texts with variables; eight times what the largest file holds
 _ROUNDS = 8  # what is cut can leave its parent incomplete; the language is five levels deep
@@ -124,7 +127,23 @@ def _diagnose(document: Document, kind: str, fault: Fault, places: tuple[Layer, 
     message = f"{fault.message} in {name}" if fault.at_key and name else fault.message
     if not fault.at_key and name:
         message = f"{name}: {message}"
-    return document.fault(fault.code, message, fault.path, at_key=fault.at_key, help=advice, **more)
+    made = document.fault(fault.code, message, fault.path, at_key=fault.at_key, help=advice, **more)
+    return _masked(made, node) if isinstance(node, ScalarNode) and _is_secret(fault.path) else made
+
+
+def _is_secret(path: tuple[Any, ...]) -> bool:
+    """True of what is written where a secret is, or where it is kept."""
+    return any(redacted(f"{step}: x") != f"{step}: x" for step in path)
+
+
+def _masked(made: Diagnostic, node: ScalarNode) -> Diagnostic:
+    """The diagnostic without the value that it refuses, in its words and in its excerpt."""
+    start, end, lines = node.start_mark, node.end_mark, list(made.lines)
+    line = lines[start.line]
+    lines[start.line] = line[: start.column] + MASK + (line[end.column :] if end.line == start.line else "")
+    message = made.message.replace(shown(node.value), f'"{MASK}"')
+    advice = made.help.replace(node.value, MASK) if node.value else made.help
+    return replace(made, message=message, help=advice, lines=tuple(lines))
 
 
 def _task_of(path: tuple[Any, ...]) -> list[str]:

@@ -52,6 +52,26 @@ def test_a_secret_is_not_repeated_by_its_diagnostic(project):
 
 
 @pytest.mark.parametrize(
+    ("job", "shown"),
+    [
+        ("secrets: {DB_PASSWORD: hunter2}", "secrets: {DB_PASSWORD: ***"),
+        ("secrets: {db: hunter2}", "secrets: {db: ***}"),
+        ("env: {DB_PASSWORD: [hunter2]}", "env: {DB_PASSWORD: ***"),
+        ("secrets: {db: {k8s: acme/db}}, memory: 4Gi", "secrets: {db: {k8s: acme/db}}"),
+        ("env: {A: 'x: {y: ', PASSWORD: 'a: {b: hunter2'}", "env: {A: 'x: {y: ', PASSWORD: '***'}"),
+    ],
+)
+def test_a_secret_in_the_wrong_place_is_not_repeated_either(project, job, shown):
+    """Neither in words nor in the excerpt; where a secret is kept is shown."""
+    text = f"tasks: {{t: {{platform: lake, spark: {{main: ../jobs/clean.py, {job}}}}}}}\n"
+    found = check_file(project.pipeline(text))
+    told = "".join(one.text() + str(one.to_json()) for one in found)
+    assert found
+    assert "hunter2" not in told
+    assert shown in told
+
+
+@pytest.mark.parametrize(
     ("task", "message"),
     [
         ("{python: {file: ../jobs/clean.py, function: main, args: {db: {password: hunter2}}}}", "password"),
