@@ -77,3 +77,11 @@ def test_a_request_that_cannot_be_rendered_is_a_finding(doeks, tmp_path):
     done = doeks("render", "p.yaml")
     assert "memory" in json.loads(done.stdout)["t"]["not_rendered"]
     assert done.exit_code == 1
+
+
+def test_what_a_terminal_cannot_show_is_escaped(doeks, tmp_path):
+    """A name that the terminal's encoding lacks ends no command."""
+    (tmp_path / "p.yaml").write_text("tasks: {\u2713: {uses: empty}}\n", "utf-8")
+    done = CliRunner(charset="latin-1").invoke(main, ["lint", "p.yaml"])
+    assert (done.exit_code, done.exception.__class__) == (1, SystemExit)
+    assert r'"\u2713" is not a name' in done.stdout
