@@ -167,6 +167,9 @@ def _read_log(url: str) -> EventLogSummary:
     except (DoeksError, OSError, ValueError) as error:
         msg = f"{url}: {error or type(error).__name__}"
         raise click.UsageError(msg) from error
+    if summary.model_copy(update={"why": ()}) == EventLogSummary():
+        msg = f"{url} holds no event of Spark: {'; '.join(summary.why)}"
+        raise click.UsageError(msg)
     return summary
 
 

@@ -34,6 +34,11 @@ def doeks(tmp_path, monkeypatch):
         ("report --ledger empty --html none/page.html", "none/page.html: No such file or directory"),
         ("report --ledger empty --since 99999999d", "--since '99999999d': expected a day such as 2026-11-01"),
         ("report --ledger other://place", "'other://place': other:// is not a place for records"),
+        (
+            "lineage --event-log old.yaml",
+            "old.yaml holds no event of Spark: the log does not hold the application's end",
+        ),
+        ("cost --event-log file", "file holds no event of Spark: the log does not hold the application's end"),
         ("lint empty", "no pipeline below empty: expected files that end in .yaml or .yml"),
         ("explain empty", "empty is neither a diagnostic code such as DK104 nor a pipeline file"),
         ("explain none.yaml", "none.yaml is neither a diagnostic code such as DK104 nor a pipeline file"),
