@@ -98,7 +98,8 @@ def report_command(
         _page(book, by, days, html, url)
     if compare is not None:
         before = _days_before(compare, days)
-        change = compared(ask_report(book, by, before), ask_report(book, by, days), before, days)
+        told = Days(since=days.since, until=min(days.until, _today()))  # what is asked goes on to tomorrow
+        change = compared(ask_report(book, by, before), ask_report(book, by, days), before, told)
         _print(
             change,
             change.lines,
@@ -220,13 +221,17 @@ def _days_before(text: str, days: Days) -> Days:
         if days.since is None:
             msg = "--compare previous: give --since, so that it is known how many days"
             raise click.UsageError(msg)
-        today = min(days.until, datetime.now(timezone.utc).date())
+        today = min(days.until, _today())
         return Days(since=days.since - (today - days.since) - _ONE_DAY, until=days.since - _ONE_DAY)
     first, dots, last = text.partition("..")
     if not dots:
         msg = f"--compare {text!r}: expected two days such as 2026-10-01..2026-10-31, or previous"
         raise click.UsageError(msg)
     return _days("--compare", day(first, "--compare"), day(last, "--compare") or tomorrow())
+
+
+def _today() -> date:
+    return datetime.now(timezone.utc).date()
 
 
 def _days(option: str, since: date | None, until: date) -> Days:

@@ -1,7 +1,7 @@
 """`doeks report` on a real ledger in a folder."""
 
 import json
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 
 import pytest
@@ -179,6 +179,11 @@ def test_previous_is_as_many_days_before(doeks):
     """Two days are compared with the two before them."""
     data = json.loads(doeks("--since", "2026-10-21", "--until", "2026-10-22", "--compare", "previous", "--json").stdout)
     assert data["before"] == {"since": "2026-10-19", "until": "2026-10-20"}
+    told = json.loads(doeks("--since", "7d", "--compare", "previous", "--json").stdout)
+    before, now = (
+        date.fromisoformat(told[name]["until"]) - date.fromisoformat(told[name]["since"]) for name in ("before", "now")
+    )
+    assert before == now
 
 
 def test_waits_are_told_and_what_no_job_tells_is_unknown(doeks):
