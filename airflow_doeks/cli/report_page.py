@@ -41,7 +41,7 @@ def _by_time(asked: Report) -> Table:
             cells.hours(None if line.vcpu_hours is None else line.vcpu_hours * 3600),
             cells.usd(line.usd_waste),
             cells.usd(None if line.jobs == line.unpriced else line.usd),
-            cells.share(line.share),
+            cells.share(None if line.jobs == line.unpriced else line.share),
         )
         for line in asked.lines
     ]

@@ -42,8 +42,9 @@ def _ratio(line: Total) -> str:
 
 
 def _cells(line: Total) -> tuple[str, ...]:
-    share = "" if line.share is None else percent(line.share)
-    spent = usd(None if line.jobs and line.unpriced == line.jobs else line.usd)
+    is_known = not line.jobs or line.unpriced < line.jobs
+    share = "" if line.share is None else percent(line.share if is_known else None)
+    spent = usd(line.usd if is_known else None)
     hours = decimal(line.vcpu_hours), decimal(line.memory_gib_hours)
     return count(line.jobs), count(line.failed), *hours, spent, usd(line.usd_waste), share
 

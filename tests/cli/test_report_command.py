@@ -66,6 +66,7 @@ def test_pipelines_stand_by_cost_and_unknown_ones_are_told(doeks):
     lines = [line for line in result.stdout.splitlines() if line.startswith("│")]
     assert [line.split("│")[1].strip() for line in lines] == ["sales.orders", "growth.clicks", "flights", "Total"]
     assert [line.split("│")[6].strip() for line in lines] == ["6.00", "2.00", "?", "8.00"]
+    assert [line.split("│")[8].strip() for line in lines] == ["75.0%", "25.0%", "?", ""]
     assert "1 of 3 jobs have no known cost and are not in the sum." in result.stdout
 
 
