@@ -113,3 +113,32 @@ def test_the_share_of_graviton_says_what_is_not_known(record):
         ["Graviton (ARM)", "2.00", "25.0%"],
         ["other than Graviton", "2.00", "25.0%"],
     ]
+
+
+def test_rows_that_nobody_knows_are_no_zero_between_a_dataset_and_its_tasks(record):
+    """A reader without a count is shown with a question mark; what is known of the others is added up."""
+    counted, unknown = Dataset(namespace="s3://lake", name="raw", rows=10), Dataset(namespace="s3://lake", name="raw")
+    entries = [
+        entry_of(record("a", lineage=Lineage(inputs=(counted,)))),
+        entry_of(record("b", lineage=Lineage(inputs=(unknown,)))),
+        entry_of(record("c", dag="growth", lineage=Lineage(inputs=(unknown,)))),
+    ]
+    page = dataset_page("s3://lake/raw", entries, WEEK)
+    assert [row[1:] for row in texts(page.table("links"))] == [["sales.clean", "2", "10"], ["growth.clean", "1", "?"]]
+
+
+def test_of_many_tasks_at_a_dataset_the_widest_are_drawn(record):
+    """All of them stand in the table; the chart's title says that it has not all."""
+    entries = [
+        entry_of(record(str(number), dag=f"dag_{number}", lineage=Lineage(inputs=(_rows_of_raw(number),))))
+        for number in range(100)
+    ]
+    page = dataset_page("s3://lake/raw", entries, WEEK)
+    (chart,) = [block for block in page.blocks if isinstance(block, Chart) and block.kind == "flow"]
+    assert (chart.title, len(chart.weights)) == ("Who writes and reads it: the widest 40 of 100", 40)
+    assert list(chart.weights) == [float(rows) for rows in range(99, 59, -1)]
+    assert len(page.table("links").rows) == 100
+
+
+def _rows_of_raw(rows: int) -> Dataset:
+    return Dataset(namespace="s3://lake", name="raw", rows=rows)

@@ -13,7 +13,9 @@ from airflow_doeks.ui.blocks import Block, Cell, Chart, Choice, Column, Fact, Fa
 from airflow_doeks.ui.pages.costs import Filters
 
 Linked = Sequence[tuple[Entry, Flow]]
+_KNOWN = "Of jobs whose rows are known; ? where none is."
 _LISTED = 500
+_DRAWN = 40  # links; more are lines that nobody can follow
 
 
 def dataset_page(label: str, entries: Sequence[Entry], filters: Filters) -> Page:
@@ -43,23 +45,29 @@ def dataset_page(label: str, entries: Sequence[Entry], filters: Filters) -> Page
 
 def _graph(label: str, writers: Linked, readers: Linked) -> Sequence[Block]:
     """Tasks that write it, the dataset, tasks that read it: as wide as rows, or jobs where rows are unknown."""
-    sums: dict[tuple[str, str], list[int]] = {}
+    found: dict[tuple[str, str], list[int | None]] = {}
     for entry, flow in writers:
-        sums.setdefault((f"{entry.dag_id}.{entry.task_id}", label), []).append(flow.rows or 0)
+        found.setdefault((f"{entry.dag_id}.{entry.task_id}", label), []).append(flow.rows)
     for entry, flow in readers:
-        sums.setdefault((label, f"{entry.dag_id}.{entry.task_id} "), []).append(flow.rows or 0)  # a reader may write it
-    if not sums:
+        found.setdefault((label, f"{entry.dag_id}.{entry.task_id} "), []).append(flow.rows)  # a reader may write it
+    if not found:
         return ()
-    weights = [float(max(sum(rows), len(rows))) for rows in sums.values()]
-    ends = list(sums)
-    series = (Series("rows", [start for start, _ in ends], [end for _, end in ends]),)
-    rows = [
-        (Cell(start), Cell(end.strip()), cells.count(len(found)), cells.count(sum(found)))
-        for (start, end), found in sums.items()
+    links = [
+        (start, end, len(rows), sum(known) if (known := [one for one in rows if one is not None]) else None)
+        for (start, end), rows in found.items()
     ]
-    heads = (Column("From"), Column("To"), Column("Jobs", is_number=True), Column("Rows", is_number=True))
-    chart = Chart("graph", "Who writes and reads it", "flow", series, "rows", "links", weights)
+    drawn = sorted(links, key=_width, reverse=True)[:_DRAWN]
+    series = (Series("rows", [start for start, *_ in drawn], [end for _, end, *_ in drawn]),)
+    rows = [(Cell(start), Cell(end.strip()), cells.count(jobs), cells.count(sum_)) for start, end, jobs, sum_ in links]
+    heads = (Column("From"), Column("To"), Column("Jobs", is_number=True), Column("Rows", is_number=True, hint=_KNOWN))
+    title = "Who writes and reads it" + (f": the widest {_DRAWN} of {len(links)}" if len(links) > _DRAWN else "")
+    chart = Chart("graph", title, "flow", series, "rows", "links", [_width(one) for one in drawn])
     return chart, Table("links", "Who writes and reads it, in figures", heads, rows, is_folded=True)
+
+
+def _width(link: tuple[str, str, int, int | None]) -> float:
+    _, _, jobs, rows = link
+    return float(max(rows or 0, jobs))
 
 
 def _rows(writers: Linked) -> Sequence[Block]:
