@@ -104,6 +104,15 @@ def test_a_table_is_ordered_by_value_and_unknown_is_last(order, expected):
     assert [row[0].text for row in html.ordered(Table("t", "", HEADS, rows), order)] == expected
 
 
+def test_the_column_that_a_table_is_ordered_by_is_told():
+    """To who sees the arrow, and to who hears the page."""
+    table = Table("t", "T", HEADS, [(Cell("a"), Cell("1"))])
+    heads = re.findall(r"<th [^>]*>", html.render(Page("P", blocks=(table,)), {"t.order": "1-down"}))
+    assert ["aria-sort" in head for head in heads] == [False, True]
+    assert 'aria-sort="descending"' in heads[1]
+    assert 'aria-sort="ascending"' in html.render(Page("P", blocks=(table,)), {"t.order": "0-up"})
+
+
 def test_a_long_table_is_paged_and_its_links_keep_the_filters():
     """Fifty rows at a time; the next page keeps what else the URL asked for; a page beyond the last is the last."""
     table = Table("t", "T", HEADS, [(Cell(f"row{number}"), Cell("1")) for number in range(120)])
