@@ -141,7 +141,8 @@ def _look_up(
         ids = declared()
         if look_up(entry, name, ids) is None:
             names = {*ids, *(one.removeprefix(f"{entry.group}.") for one in ids)}
-            advice = suggestion(name, sorted(names)) or f"tasks are {', '.join(sorted(ids))}"
+            inside = [f'write "{one}"' for one in sorted(ids) if one.endswith(f".{name}")]
+            advice = (inside or [suggestion(name, sorted(names))])[0] or f"tasks are {', '.join(sorted(ids))}"
             say("DK206", f'there is no task "{name}"', help=advice)
         return None
     if target == entry.id or entry.id.startswith(f"{target}."):

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 _SHOWN_MAX = 60
 _GIB_MAX, _MIB_MAX = 1024, 1024**2  # a number of memory below the one means GiB, below the other MiB
+_ASSIGNED = re.compile(r"([\w.-]+)=(\S+)")
+_DIGITS = re.compile(r"-?\d+(\.\d+)?")
 _NOT_OF_NAMES = re.compile(r"[^A-Za-z0-9_-]+")
 _NO_BLANK = re.compile(r"([a-z_]+):(\S.*)")
 _WORDS = {
@@ -154,7 +156,8 @@ def wrong_any(value: Any, node: dict[str, Any], options: list[dict[str, Any]]) -
     if fits:
         return Fault((), "DK110", f"{shown(value)} is out of range; expected {expected}")
     told = f"expected {expected}, found {shown(value)}{_hint(value, options[0], kinds[0])}"
-    return Fault((), "DK105", told, help=_with_unit(value, expected))
+    shapes = (_reshaped(value, option, kind) for option, kind in zip(options, kinds, strict=True))
+    return Fault((), "DK105", told, help=_with_unit(value, expected) or next(filter(None, shapes), ""))
 
 
 def _hint(value: Any, node: dict[str, Any], kind: str) -> str:
@@ -184,18 +187,33 @@ def _reshaped(value: Any, node: dict[str, Any], kind: str) -> str:
         return _as_mapping(value, node)
     if kind == "array" and isinstance(value, str) and value:
         return f"write [{value}]"
+    if kind in ("integer", "number") and isinstance(value, str) and _DIGITS.fullmatch(value):
+        return f"write {value}, without quotes"
     return _with_unit(value, node.get("x-expected", ""))
 
 
 def _as_mapping(value: Any, node: dict[str, Any]) -> str:
+    keys = node.get("properties", {})
     if value is None:
         return "write its keys below it, further right"
-    if isinstance(value, list) and value and isinstance(value[0], dict):
-        return 'write a name and a colon above the keys of each entry, in place of the "-"'
-    if isinstance(value, str) and (split := _NO_BLANK.fullmatch(value)):
+    if isinstance(value, list):
+        return _entries_as_mapping(value)
+    if type(value) is int and keys.keys() >= {"min", "max"}:
+        return f"write {{min: {value}, max: {value}}}"
+    if not isinstance(value, str):
+        return ""
+    if split := _NO_BLANK.fullmatch(value):
         return f"write a blank behind the colon: {split[1]}: {split[2]}"
-    if isinstance(value, str) and "main" in node.get("properties", ()):
-        return f"write {{{'sql' if value.endswith('.sql') else 'main'}: {value}}}"
+    meant = (key for key in ("sql", "main", "memory") if key in keys and (key != "sql" or value.endswith(".sql")))
+    return next((f"write {{{key}: {value}}}" for key in meant), "")
+
+
+def _entries_as_mapping(values: list[Any]) -> str:
+    first = values[0] if values else None
+    if isinstance(first, dict):
+        return 'write a name and a colon above the keys of each entry, in place of the "-"'
+    if isinstance(first, str) and (split := _ASSIGNED.fullmatch(first)):
+        return f"write each as a key of its own: {split[1]}: {split[2]}"
     return ""
 
 

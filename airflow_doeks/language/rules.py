@@ -202,7 +202,7 @@ class _Compiler:
                 faults = rule(value)
                 if faults is None:
                     return None
-                if isinstance(value, TYPES.get(kind, (object,))) or faults[0].code != "DK105":
+                if type(value) in TYPES.get(kind, (type(value),)) or faults[0].code != "DK105":
                     said = faults[0].help or (refusals[0].help if refusals else "")
                     refusals = [faults[0]._replace(help=said), *faults[1:]]
             return refusals or [wrong_any(value, node, options)]

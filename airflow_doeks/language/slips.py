@@ -41,6 +41,13 @@ def key_advice(kind: str, word: str, known: tuple[str, ...]) -> str:
     return ""
 
 
+def shape_advice(path: tuple[Any, ...], value: Any) -> str:
+    """What to write instead of a list of assets, as Airflow takes it; empty for any other value."""
+    if path not in (("schedule",), ("schedule", "assets")) or not isinstance(value, list):
+        return ""
+    return "write {assets: {all: [...]}}; any in place of all starts a run at each update"
+
+
 @functools.lru_cache(maxsize=1)
 def _table() -> Mapping[str, Any]:
     import yaml

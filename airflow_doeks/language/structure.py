@@ -110,8 +110,8 @@ def _advice(kind: str, fault: Fault) -> str:
 
 
 def _diagnose(document: Document, kind: str, fault: Fault, places: tuple[Layer, ...]) -> Diagnostic:
-    advice = _advice(kind, fault)
     node, found = document.find(fault.path)
+    advice = _advice(kind, fault) or (_shape(fault.path, document) if fault.code == "DK105" else "")
     names = variables_in(getattr(node, "value", None)) if found and not fault.at_key else []
     if names and places:
         place = origin(places, (names[0],)) or document.place_of(node)
@@ -144,6 +144,15 @@ def _masked(made: Diagnostic, node: ScalarNode) -> Diagnostic:
     message = made.message.replace(shown(node.value), f'"{MASK}"')
     advice = made.help.replace(node.value, MASK) if node.value else made.help
     return replace(made, message=message, help=advice, lines=tuple(lines))
+
+
+def _shape(path: tuple[Any, ...], document: Document) -> str:
+    from airflow_doeks.language.slips import shape_advice
+
+    value = document.data
+    for step in path:
+        value = value[step] if _has(value, step) else None
+    return shape_advice(path, value)
 
 
 def _task_of(path: tuple[Any, ...]) -> list[str]:

@@ -21,6 +21,7 @@ _ADVICE = (  # words of libyaml -> the next step
         "write &NAME at the mapping above that *NAME repeats, or put a text that starts with * in quotes",
     ),
     ("expected alphabetic or numeric character", "put a text that starts with * or & in quotes"),
+    ("expected ',' or", "write a comma between the entries; inside '...' a quote is written ''"),
     ("control characters", "remove the character, or write it as an escape such as \\t in double quotes"),
     ("did not find expected key", "an entry stands further right or left than its neighbours, or a quote ends early"),
     ("expected '-' indicator", "a list's entries all start with `- `, a mapping's never do"),
