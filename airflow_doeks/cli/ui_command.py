@@ -34,7 +34,7 @@ _MAKE_ADMIN = (
 @click.option(
     "--host", default="127.0.0.1", show_default=True, help="Address to listen on; the default is this machine."
 )
-@click.option("--port", default=8080, show_default=True, help="Port of the UI.")
+@click.option("--port", default=8080, show_default=True, type=click.IntRange(1, 65535), help="Port of the UI.")
 def ui(folder: Path, host: str, port: int) -> None:
     """Open Airflow with UI, scheduler and triggerer on the DAGs of FOLDER; Ctrl-C ends all of it.
 

@@ -39,6 +39,7 @@ def doeks(tmp_path, monkeypatch):
             "old.yaml holds no event of Spark: the log does not hold the application's end",
         ),
         ("cost --event-log file", "file holds no event of Spark: the log does not hold the application's end"),
+        ("ui empty --port 99999", "Invalid value for '--port': 99999 is not in the range 1<=x<=65535"),
         ("lint empty", "no pipeline below empty: expected files that end in .yaml or .yml"),
         ("explain empty", "empty is neither a diagnostic code such as DK104 nor a pipeline file"),
         ("explain none.yaml", "none.yaml is neither a diagnostic code such as DK104 nor a pipeline file"),
