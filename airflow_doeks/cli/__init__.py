@@ -1,4 +1,4 @@
-"""The `doeks` command. Exit codes: 0 fine, 1 findings, 2 usage, 3 over budget, or lacking in Airflow."""
+"""The `doeks` command. Exit codes: 0 fine, 1 findings, 2 usage, 3 over budget, or lacking in Airflow, 130 Ctrl-C."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import click
 
 from airflow_doeks.model.errors import PlatformError, SpecError
 
+_INTERRUPTED = 130  # as a shell has it of a program that Ctrl-C ended; click's own is 1, which is findings here
 COMMANDS: dict[str, str] = {  # command -> "module:attribute"; imported when used
     "apply": "airflow_doeks.cli.apply:apply",
     "advise": "airflow_doeks.cli.advise:advise",
@@ -56,6 +57,9 @@ class _LazyGroup(click.Group):
             return super().invoke(ctx)
         except BrokenPipeError:
             raise  # the reader has gone; click ends quietly
+        except KeyboardInterrupt:
+            click.echo("Interrupted.", err=True)
+            raise SystemExit(_INTERRUPTED) from None
         except (SpecError, PlatformError) as error:
             raise click.UsageError(str(error)) from error
         except OSError as error:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 
 import pytest
 from click.testing import CliRunner
@@ -91,3 +95,14 @@ def test_what_a_terminal_cannot_show_is_escaped(doeks, tmp_path):
     done = CliRunner(charset="latin-1").invoke(main, ["lint", "p.yaml"])
     assert (done.exit_code, done.exception.__class__) == (1, SystemExit)
     assert r'"\u2713" is not a name' in done.stdout
+
+
+def test_ctrl_c_is_no_finding(tmp_path):
+    """Whatever command it ends: exit code 130 and one line."""
+    pipe = tmp_path / "p.yaml"
+    os.mkfifo(pipe)
+    command = [sys.executable, "-c", "from airflow_doeks.cli import main; main()", "lint", str(pipe)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as lint, pipe.open("wb"):  # it has opened it, too
+        lint.send_signal(signal.SIGINT)
+        told = lint.communicate(timeout=60)[1]
+    assert (lint.returncode, told) == (130, "Interrupted.\n")
