@@ -11,12 +11,13 @@ from airflow_doeks.language import times
 from airflow_doeks.language.checks import check
 from airflow_doeks.language.diagnostics import MAX_FAULTS, WARNINGS, Diagnostic, Finding, Place, more_faults
 from airflow_doeks.language.graph import Entry, connect, declared_ids, entries
-from airflow_doeks.language.ids import is_dag_id
+from airflow_doeks.language.ids import is_dag_id, is_misnamed_project
 from airflow_doeks.language.layers import Layer, Sources
 from airflow_doeks.language.merging import Facts, PipelineFacts, merge_pipeline, merge_task
 from airflow_doeks.language.project import Setting
 from airflow_doeks.language.structure import check_structure
 from airflow_doeks.language.text import Document
+from airflow_doeks.model.code_path import PROJECT_FILE
 from airflow_doeks.model.engine import ENGINES
 from airflow_doeks.model.plan import ARGUMENTS, BUDGETS, DURATIONS, FUNCTIONS, NOTICED, Notices, Plan, TaskPlan
 
@@ -28,6 +29,9 @@ Found = tuple[Entry | None, Finding]  # None: of the pipeline itself
 def compiled_document(document: Document, setting: Setting, dag_id: str) -> tuple[Plan | None, list[Diagnostic]]:
     """The plan as far as it can be made, None if nothing of it can, and everything wrong with the file."""
     diagnostics = list(document.diagnostics)
+    if is_misnamed_project(document.file):
+        message = f"the platform team's file is called {PROJECT_FILE}; under this name it is read as a pipeline"
+        return None, [Diagnostic("DK224", message, Place(document.file, 1, 1), help="rename the file")]
     if not is_dag_id(dag_id, document.file):
         message = f'"{dag_id}" is no DAG id: file and folder names hold letters, digits, "_" and "-", no "."'
         diagnostics.append(Diagnostic("DK224", message, Place(document.file, 1, 1), help="rename the file"))

@@ -57,3 +57,9 @@ def file_of(dag_id: str, root: str | Path) -> Path | None:
 def is_dag_id(dag_id: str, path: str | Path) -> bool:
     """True if the file's name gives an id without surprises: no "." in names, only letters, digits, "_" and "-"."""
     return "." not in Path(path).stem and all(_PART.fullmatch(part) for part in dag_id.split("."))
+
+
+def is_misnamed_project(path: str | Path) -> bool:
+    """True of a doeks.yaml under a name that nobody looks for, such as doeks.yml."""
+    name = Path(path)
+    return name.name != PROJECT_FILE and name.stem == Path(PROJECT_FILE).stem

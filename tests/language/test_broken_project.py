@@ -72,3 +72,11 @@ def test_without_a_doeks_yaml_the_project_is_the_folder_of_the_pipeline(project)
         "DK212",
         "no doeks.yaml stands here or above, so the project is this folder; doeks init DIR writes one",
     )
+
+
+def test_a_doeks_yml_is_told_its_name(project):
+    """It is no pipeline, though nobody reads it as what it is."""
+    (project.path / "doeks.yaml").rename(project.path / "doeks.yml")
+    (found,) = check_file("doeks.yml")
+    assert (found.code, found.help) == ("DK224", "rename the file")
+    assert "is called doeks.yaml" in found.message
