@@ -9,7 +9,7 @@ from airflow_doeks.model.status import JobState
 from airflow_doeks.platforms.flink.operator import operator, read
 from airflow_doeks.platforms.flink.verdicts import ANY, ROWS, Said, error_line, verdict
 
-OPERATOR = operator("apache_flink", is_session=False)
+OPERATOR = operator("apache_flink", is_session=False, is_emr=False)
 LIFECYCLES = ("", "CREATED", "SUSPENDED", "UPGRADING", "DEPLOYED", "STABLE", "ROLLING_BACK", "ROLLED_BACK", "FAILED")
 JOBS = ("", "INITIALIZING", "CREATED", "RUNNING", "FAILING", "FAILED", "CANCELLING", "CANCELED", "FINISHED")
 JOBS += ("RESTARTING", "SUSPENDED", "RECONCILING")
