@@ -39,11 +39,14 @@ def codec_of(start: bytes) -> Codec | None:
     return next((codec for magic, codec in _CODECS if start.startswith(magic)), None)
 
 
-def unpacked(raw: BinaryIO, name: str, why: list[str], codec: Codec) -> Iterator[bytes]:
-    """Blocks of plain text; what comes behind a fault is left out, with a why."""
+def unpacked(raw: BinaryIO, name: str, why: list[str], codec: Codec, *, is_last: bool) -> Iterator[bytes]:
+    """Blocks of plain text; what comes behind a fault is left out, with a why. Only the last file may lack its end."""
     try:
         if codec.reader is not None:
             yield from codec.reader(raw)
+    except EOFError as error:
+        if not is_last:
+            why.append(f"{name} is broken from here on: {error}")
     except (zlib.error, ValueError, RuntimeError) as error:
         why.append(f"{name} is broken from here on: {error}")
 
@@ -66,9 +69,10 @@ def _gzip(raw: BinaryIO) -> Iterator[bytes]:
 
 
 def _lz4(raw: BinaryIO) -> Iterator[bytes]:
-    """Blocks of lz4-java's LZ4BlockOutputStream."""
+    """Blocks of lz4-java's LZ4BlockOutputStream; a closed one ends in a block of nothing. EOFError without it."""
     import lz4.block
 
+    plain = 0
     while head := _exactly(raw, _LZ4_HEAD_BYTES):
         packed, plain = (int.from_bytes(head[at : at + 4], "little") for at in (9, 13))
         method = head[8] & _METHOD
@@ -78,6 +82,9 @@ def _lz4(raw: BinaryIO) -> Iterator[bytes]:
         body = _exactly(raw, packed)
         if plain:
             yield body if method == _RAW else lz4.block.decompress(body, uncompressed_size=plain)
+    if plain:
+        msg = "it ends without lz4's end mark"
+        raise EOFError(msg)
 
 
 def _snappy(raw: BinaryIO) -> Iterator[bytes]:

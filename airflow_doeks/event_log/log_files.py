@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO, NamedTuple, cast
 
 from airflow_doeks.event_log.codecs import codec_of, unpacked
+from airflow_doeks.event_log.zstd_frames import Frames
 from airflow_doeks.model.stores import ByteStore
 
 BLOCK_BYTES = 1 << 18  # measured fastest: smaller costs calls, larger leaves a core's cache
@@ -101,7 +102,7 @@ def whole_lines(store: ByteStore, names: tuple[str, ...], why: list[str]) -> Ite
         rest: list[bytes] = []  # of a line that goes on in the next block
         try:
             with store.open(name) as raw:
-                for block in _blocks(raw, name, why):
+                for block in _blocks(raw, name, why, is_last=name == names[-1]):
                     is_first = False
                     first = block.find(b"\n") + 1
                     if first:
@@ -123,7 +124,8 @@ def whole_lines(store: ByteStore, names: tuple[str, ...], why: list[str]) -> Ite
         yield line, 0, len(line)
 
 
-def _blocks(raw: BinaryIO, name: str, why: list[str]) -> Iterator[bytes]:
+def _blocks(raw: BinaryIO, name: str, why: list[str], *, is_last: bool) -> Iterator[bytes]:
+    """Blocks of plain text. That the last file has an open end is no fault of its own: a driver that died leaves it."""
     start = raw.read(8)
     codec = codec_of(start)
     if codec is not None and codec.missing:
@@ -132,9 +134,11 @@ def _blocks(raw: BinaryIO, name: str, why: list[str]) -> Iterator[bytes]:
             " set spark.eventLog.compression.codec=zstd, or spark.eventLog.compress=false"
         )
         return
+    if not (start or is_last):
+        why.append(f"{name} is empty")
     head = _Head(start, raw)
     if codec is not None:
-        yield from unpacked(cast("BinaryIO", head), name, why, codec)
+        yield from unpacked(cast("BinaryIO", head), name, why, codec, is_last=is_last)
         return
     if not start.startswith(_ZSTD):
         while block := head.read(BLOCK_BYTES):
@@ -142,6 +146,7 @@ def _blocks(raw: BinaryIO, name: str, why: list[str]) -> Iterator[bytes]:
         return
     import zstandard
 
+    head.frames = Frames()
     stream = zstandard.ZstdDecompressor().stream_reader(
         cast("BinaryIO", head), read_size=BLOCK_BYTES, read_across_frames=True
     )
@@ -150,17 +155,24 @@ def _blocks(raw: BinaryIO, name: str, why: list[str]) -> Iterator[bytes]:
             yield block
     except zstandard.ZstdError as error:
         why.append(f"{name} is broken from here on: {error}")
+    else:
+        if not (head.frames.is_whole or is_last):
+            why.append(f"{name} is broken from here on: it ends in the middle of a zstd frame")
 
 
 class _Head:
-    """A stream whose first bytes were read already."""
+    """A stream whose first bytes were read already; ``frames`` is told what is read."""
 
     def __init__(self, start: bytes, raw: Any) -> None:
         self.start = start
         self.raw = raw
+        self.frames: Frames | None = None
 
     def read(self, size: int = -1) -> bytes:
         if self.start:
-            start, self.start = self.start, b""
-            return start
-        return bytes(self.raw.read(size))
+            content, self.start = self.start, b""
+        else:
+            content = bytes(self.raw.read(size))
+        if self.frames is not None:
+            self.frames.feed(content)
+        return content

@@ -51,9 +51,10 @@ def read(store: ByteStore, name: str, plans: PlanReader, *, statistics: bool = T
     """
     files = find_files(store, name)
     reading = EventLogReading(plans, statistics=statistics)
-    reading.gaps = files.why
-    for text, begin, end in whole_lines(store, files.names, reading.why):
+    gaps = list(files.why)
+    for text, begin, end in whole_lines(store, files.names, gaps):
         reading.feed(text, begin, end)
+    reading.gaps = tuple(gaps)
     return reading.summary()
 
 

@@ -43,7 +43,7 @@ class EventLogSummary(Noun):
         shuffle_remote_bytes: fetched from other hosts by all stages, also those that are not listed; None if one of
             them did not complete.
         stages: the 2,000 with the most slot time.
-        gaps: what of the log was missing before it was read; executors may be missing with it.
+        gaps: what of the log's files is missing or cannot be read; executors may be missing with it.
         ended_cleanly: the log holds SparkListenerApplicationEnd.
         jobs: what is kept of each Flink job, for the record's detail.
         peak_memory_bytes: executor id -> peak of heap, overhead and Python RSS where measured.

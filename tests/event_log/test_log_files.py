@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import random
 import re
 
 import pytest
@@ -13,6 +14,7 @@ import zstandard
 from airflow_doeks.cost import load_rate_card
 from airflow_doeks.event_log import EventLogReading
 from airflow_doeks.event_log.log_files import find_files
+from airflow_doeks.event_log.zstd_frames import Frames
 from airflow_doeks.lifecycle.account import account, best_pods
 from airflow_doeks.lifecycle.event_logs import read_event_log
 from airflow_doeks.lineage import PlanDatasets
@@ -260,6 +262,59 @@ def test_a_log_of_sparks_other_codecs_is_read_where_their_package_is(pack_blocks
         summary = read_event_log(folder_store(tmp_path / "a"))
         assert summary.app_name == "tables"
         assert any("is broken from here on" in why for why in summary.why)
+
+
+def zstd_flushed(text: bytes) -> bytes:
+    """A frame that was flushed at the end of a line and never closed."""
+    packer = zstandard.ZstdCompressor(level=1, write_content_size=False, write_checksum=True).compressobj()
+    return packer.compress(text) + packer.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK)
+
+
+@pytest.mark.parametrize(
+    ("cut", "said"),
+    [
+        (zstd_flushed, "it ends in the middle of a zstd frame"),
+        (lambda text: pack(text) + b"\x28\xb5\x2f\xfd", "it ends in the middle of a zstd frame"),
+        (lambda text: lz4_blocks(text)[:-21], "it ends without lz4's end mark"),
+        (lambda _: b"", "events_4_app-1 is empty"),
+    ],
+)
+def test_a_middle_part_that_was_never_closed_is_a_gap(cut, said, tmp_path, plain_log, folder_store):
+    """All its bytes can be read, and what came after them is not there: the log is not called complete."""
+    folder = tmp_path / "eventlog_v2_app-1"
+    roll(folder, plain_log(KEPT), parts=4)
+    parts = [folder / f"events_{part}_app-1" for part in (1, 2, 3, 4)]
+    parts[3].rename(folder / "events_5_app-1")
+    parts[3].write_bytes(cut(parts[2].read_bytes().splitlines(keepends=True)[0]))
+    summary = read_event_log(folder_store(tmp_path))
+    assert (summary.ended_cleanly, summary.lineage.complete) == (True, False)
+    assert len(summary.gaps) == 1
+    assert summary.gaps[0].endswith(said)
+    assert summary.why == summary.gaps
+
+
+@pytest.mark.parametrize("pack_open", [zstd_flushed, lambda text: lz4_blocks(text)[:-21]])
+def test_a_driver_that_died_left_no_gap(pack_open, tmp_path, plain_log, folder_store):
+    """Nobody closed its only file: the missing end of the application says all."""
+    (tmp_path / "app-1.inprogress").write_bytes(pack_open(b"".join(plain_log(KEPT).splitlines(keepends=True)[:-1])))
+    summary = read_event_log(folder_store(tmp_path), "app-1")
+    assert (summary.gaps, summary.why) == ((), ("the log does not hold the application's end",))
+
+
+@pytest.mark.parametrize("piece", [1, 7, 100_000])
+@pytest.mark.parametrize("settings", [{}, {"write_checksum": True}, {"write_content_size": False}])
+def test_where_a_frame_ends_is_known_without_reading_it(settings, piece):
+    """Frames of all headers, one after the other, with a skippable one between, in pieces of any size."""
+    packer, random_bytes = zstandard.ZstdCompressor(**settings), random.Random(3).randbytes(70_000)  # noqa: S311 - a test
+    texts = (b"", b"a", b"abc" * 200, random_bytes, bytes(300_000))
+    skippable = b"\x50\x2a\x4d\x18\x05\x00\x00\x00hello"
+    for content in (b"".join(map(packer.compress, texts)), packer.compress(texts[3]) + skippable):
+        frames = Frames()
+        for at in range(0, len(content) - 1, piece):
+            frames.feed(content[at : min(at + piece, len(content) - 1)])
+        assert not frames.is_whole
+        frames.feed(content[-1:])
+        assert frames.is_whole
 
 
 @pytest.mark.parametrize("is_sorted", [True, False])
