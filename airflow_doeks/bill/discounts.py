@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from airflow_doeks.bill.export import newest_files
+from airflow_doeks.bill.deliveries import deliveries
 from airflow_doeks.model.errors import SpecError
 from airflow_doeks.model.stores import ByteStore
 
@@ -38,14 +39,16 @@ WHERE line_item_product_code = 'AmazonEC2' AND contains(line_item_usage_type, 'B
 _PLACES = Decimal("0.0001")
 
 
-def discounts(store: ByteStore, database: DuckDBPyConnection, folder: Path) -> dict[str, Decimal]:
+def discounts(
+    store: ByteStore, database: DuckDBPyConnection, folder: Path, parts: Sequence[str] = ("",)
+) -> dict[str, Decimal]:
     """Family -> 1 - what its on-demand hours cost / what they cost by the list, covered and uncovered hours together.
 
     SpecError for an export that lacks columns, or has no such hours. Spot hours are no part of it.
     """
     listed: dict[str, Decimal] = {}
     paid: dict[str, Decimal] = {}
-    for name in newest_files(store):
+    for name in (name for one in deliveries(store, parts) for name in one.names):
         file = folder / "rows.parquet"
         with store.open(name) as content, file.open("wb") as out:
             while block := content.read(_BLOCK):

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
 
+from airflow_doeks.bill.deliveries import Delivery, deliveries
 from airflow_doeks.model.billing import BillKey
 from airflow_doeks.model.errors import SpecError
 from airflow_doeks.model.stores import ByteStore
@@ -128,25 +128,33 @@ WHERE line_item_operation IN ('EKSPod-EC2', 'FargatePod', 'StartJobRun')
 
 @dataclass
 class Export:
-    """What was read: how many files, billing periods (``2026-11``), and until when there are rows of pods."""
+    """What was read: how many files, of which deliveries, billing periods (``2026-11``), until when pods have rows."""
 
     files: int = 0
+    deliveries: list[Delivery] = field(default_factory=list)
     periods: set[str] = field(default_factory=set)
     until: datetime | None = None
 
 
-def read_export(store: ByteStore, database: DuckDBPyConnection, keys: Iterable[BillKey], folder: Path) -> Export:
+def read_export(
+    store: ByteStore,
+    database: DuckDBPyConnection,
+    keys: Iterable[BillKey],
+    folder: Path,
+    parts: Sequence[str] = ("",),
+) -> Export:
     """Fill the tables ``keys``, ``pod_rows`` and ``machines``; ``folder`` holds a file at a time.
 
     SpecError for a place without Parquet, for files without the columns that are needed, and for another currency than
     US dollars. May raise OSError.
     """
-    names = newest_files(store)
+    taken = deliveries(store, parts)
+    names = sorted(name for one in taken for name in one.names)
     if not names:
         msg = f"{store.url}: no .parquet file; give the export's folder `data/`, or one billing period of it"
         raise SpecError(msg)
     _insert_keys(database, keys, folder)
-    found = Export()
+    found = Export(deliveries=taken)
     for name in names:
         file = folder / "rows.parquet"
         with store.open(name) as content, file.open("wb") as out:
@@ -155,29 +163,6 @@ def read_export(store: ByteStore, database: DuckDBPyConnection, keys: Iterable[B
         _take(database, str(file), f"{store.url}/{name}", found)
         file.unlink()
     return found
-
-
-def newest_files(store: ByteStore) -> Sequence[str]:
-    """The Parquet files to read: of a billing period that was delivered several times, the last delivery.
-
-    An export that keeps old deliveries puts each into a folder of its own below the period, named by its time.
-    SpecError for a place that holds several exports: each has the same money.
-    """
-    newest: dict[str, list[str]] = {}
-    for name in store.list():
-        if name.endswith(".parquet"):
-            newest.setdefault(name.rpartition("/")[0], []).append(name)
-    last: dict[str, str] = {}
-    exports: set[str] = set()
-    for folder in sorted(newest):
-        # The place that was given may be a period itself: its deliveries are the folders in it.
-        before, mark, period = f"{unquote(store.url)}/{folder}".partition("BILLING_PERIOD=")
-        exports.update([before] if mark else [])
-        last[f"{before}{mark}{period.partition('/')[0] if mark else period}"] = folder
-    if len(exports) > 1:
-        msg = f"{store.url} holds {len(exports)} exports, which tell the same: give one of {', '.join(sorted(exports))}"
-        raise SpecError(msg)
-    return sorted(name for folder in last.values() for name in newest[folder])
 
 
 def _insert_keys(database: DuckDBPyConnection, keys: Iterable[BillKey], folder: Path) -> None:

@@ -178,11 +178,12 @@ def _with_gpus(instances: Mapping[str, Instance], before: RateCard | None) -> di
 
 def _discounts(url: str) -> Any:
     from airflow_doeks.bill.discounts import discounts
-    from airflow_doeks.hooks.stores import open_store
+    from airflow_doeks.hooks.stores import open_export
     from airflow_doeks.ledger.parquet import connection
 
     with TemporaryDirectory(prefix="doeks-") as folder, connection() as database:
-        return discounts(open_store(url), database, Path(folder))
+        store, parts = open_export(url)
+        return discounts(store, database, Path(folder), parts)
 
 
 def _told(card: RateCard, before: RateCard | None, kept: list[str]) -> dict[str, Any]:

@@ -25,14 +25,15 @@ _SHOWN = 10
 def reconcile_bill(url: str, ledger: str | None, since: str | None, *, is_dry: bool, as_json: bool) -> None:
     """Read the bill into the ledger and print what it said. A usage error without DuckDB or for no such export."""
     from airflow_doeks.hooks.settings import load_settings
-    from airflow_doeks.hooks.stores import open_store
+    from airflow_doeks.hooks.stores import open_export, open_store
     from airflow_doeks.ledger import Ledger
     from airflow_doeks.lifecycle.billing_pass import read_bill
 
     first = day(since or SINCE) or datetime.now(timezone.utc).date()
     book = Ledger(open_store(ledger or os.environ.get("DOEKS_LEDGER") or load_settings().ledger_path))
     with console(sys.stderr).status("Reading the bill"):
-        result = read_bill(book, open_store(url), first, is_dry=is_dry)
+        export, parts = open_export(url)
+        result = read_bill(book, export, first, is_dry=is_dry, parts=parts)
     if as_json:
         click.echo(json.dumps(_plain(result, is_dry=is_dry), indent=1))
         return
@@ -43,6 +44,8 @@ def reconcile_bill(url: str, ledger: str | None, since: str | None, *, is_dry: b
         out.print(f"partly   {key}: {why}", highlight=False, soft_wrap=True)
     for key in result.missing[:_SHOWN]:
         out.print(f"missing  {key}: no row names its pods, its run or its tags", highlight=False, soft_wrap=True)
+    for delivery in result.deliveries:
+        out.print(f"read     {delivery}", highlight=False, soft_wrap=True)
     out.print(_summary(result, is_dry=is_dry), highlight=False, soft_wrap=True)
 
 
@@ -81,6 +84,7 @@ def _plain(result: Billed, *, is_dry: bool) -> dict[str, Any]:
     return {
         "dry_run": is_dry,
         "files": result.files,
+        "deliveries": result.deliveries,
         "until": result.until,
         "jobs": result.jobs,
         "billed": result.billed,

@@ -18,6 +18,7 @@ from airflow_doeks.model.stores import READERS, ByteStore
 
 _S3_SCHEMES = {"s3", "s3a", "s3n"}  # one place by the names of Hadoop's clients
 _READ_BYTES = 1 << 20
+_EXPORT = re.compile(r"(?:(?P<root>.*[^/:])/)?data(?P<period>/BILLING_PERIOD=[^/]+)?")
 _UNFINISHED = re.compile(r"\.[^/]*\.[0-9a-f]{32}")
 _MISSING = {"NoSuchKey", "404", "NotFound"}
 _FORBIDDEN = {"AccessDenied", "403", "Forbidden"}
@@ -42,6 +43,19 @@ def open_log(url: str, connection: str | None = None) -> tuple[ByteStore, str]:
         return open_store(parent, connection), name
     path = _path(plain).absolute()
     return LocalStore(path.parent), path.name
+
+
+def open_export(url: str) -> tuple[ByteStore, tuple[str, ...]]:
+    """The store of an AWS export, and the prefixes that matter in it.
+
+    Given is the export's ``data/`` or a billing period of it, whose manifests lie beside, below ``metadata/``; of any
+    other place all is looked at.
+    """
+    found = _EXPORT.fullmatch(url.rstrip("/"))
+    if found is None:
+        return open_store(url), ("",)
+    period = found["period"] or ""
+    return open_store(found["root"] or "."), (f"data{period}/", f"metadata{period}/")
 
 
 def _path(url: str) -> Path:

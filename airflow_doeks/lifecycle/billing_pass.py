@@ -6,6 +6,7 @@ bill replaces the one before.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
@@ -40,6 +41,7 @@ class Billed:
     """What a pass found.
 
     Attributes:
+        deliveries: each billing period's, in a line.
         jobs: settled records of the days that were looked at.
         billed: those that the bill has in full, and of these ``changed`` had no bill, or another one.
         usd_recorded: what their records have of what the bill's rows tell: compute, idle, uplift.
@@ -50,6 +52,7 @@ class Billed:
     """
 
     files: int = 0
+    deliveries: list[str] = field(default_factory=list)
     until: str | None = None
     jobs: int = 0
     billed: int = 0
@@ -64,8 +67,10 @@ class Billed:
     calibration: Calibration = field(default_factory=Calibration)
 
 
-def read_bill(ledger: Ledger, export: ByteStore, since: date, *, is_dry: bool = False) -> Billed:
-    """Hold the records submitted since a day against an export; ``is_dry`` writes nothing.
+def read_bill(
+    ledger: Ledger, export: ByteStore, since: date, *, is_dry: bool = False, parts: Sequence[str] = ("",)
+) -> Billed:
+    """Hold the records submitted since a day against ``parts`` of an export; ``is_dry`` writes nothing.
 
     SpecError without DuckDB or for an export that cannot be used; OSError if a store is away.
     """
@@ -79,8 +84,9 @@ def read_bill(ledger: Ledger, export: ByteStore, since: date, *, is_dry: bool = 
     result = Billed(jobs=len(jobs))
     with TemporaryDirectory(prefix="doeks-") as folder, connection() as database:
         keys = (key for job in jobs.values() for key in bill_keys(job))
-        found = read_export(export, database, keys, Path(folder))
+        found = read_export(export, database, keys, Path(folder), parts)
         charged = {charge.record_id: charge for charge in charges(database)}
+    result.deliveries = [str(one) for one in found.deliveries]
     result.files, result.until = found.files, found.until.isoformat() if found.until else None
     measured: dict[tuple[str, str, str], list[Decimal]] = {}
     for key, job in jobs.items():
