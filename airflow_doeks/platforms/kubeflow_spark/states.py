@@ -8,6 +8,7 @@ from typing import Any
 from airflow_doeks.model.status import JobState
 from airflow_doeks.platforms.kubernetes.operator import Operator, Told, moment
 from airflow_doeks.platforms.kubernetes.server import Kind
+from airflow_doeks.platforms.spark.pods import IMAGE
 from airflow_doeks.platforms.spark.resource.names import SPARK_PODS
 
 STATES = {
@@ -54,6 +55,8 @@ def conf(resource: Mapping[str, Any]) -> dict[str, str]:
     """The Spark properties that a SparkApplication asks for, its own fields among them."""
     spec = resource.get("spec") or {}
     found = dict(spec.get("sparkConf") or {})
+    if spec.get("image"):
+        found[IMAGE] = str(spec["image"])
     for role in ("driver", "executor"):
         pod = spec.get(role) or {}
         found |= {key.format(role): str(pod[field]) for field, key in _FIELDS.items() if field in pod}

@@ -5,6 +5,7 @@ Words of Kubernetes 1.34, Karpenter 1.x, EKS managed node groups and Fargate, re
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -25,6 +26,9 @@ CAPACITY_LABELS: tuple[tuple[str, Mapping[str, CapacityType]], ...] = (
 # On pods of EMR's images, whoever sent them (its operators, spark-submit): AWS, Cloud Intelligence Dashboards, "SCAD",
 # cost allocation tags of EMR on EKS; read November 2026.
 EMR_LABEL = "eks-subscription.amazonaws.com/emr.internal.id"
+# Of images that are EMR's own, wherever they are kept: spark/emr-7.9.0, notebook-spark/emr-..., flink/emr-7.9.0-flink
+# (EMR on EKS development guide, base image URIs, read November 2026). One that was built on them may have any name.
+_EMR_IMAGE = re.compile(r"(?:^|[/-])(?:spark|flink)/emr-\d")
 _CLAIMS = ("persistentVolumeClaim", "ephemeral")  # of a volume of a pod; the second makes a claim of the first kind
 TYPE_LABEL, ZONE_LABEL = "node.kubernetes.io/instance-type", "topology.kubernetes.io/zone"
 
@@ -74,10 +78,19 @@ def life_of(item: Json, names: PodNames, *, is_gone: bool, now: datetime) -> Pod
         ended=ended,
         node=spec.get("nodeName"),
         reason=why,
-        is_emr_image=names.is_emr or EMR_LABEL in labels,
+        is_emr_image=names.is_emr or EMR_LABEL in labels or _has_emr_image(spec),
         executor_id=labels.get(names.number_label),
     )
     return PodLife(pod, now, scheduled, started, ended)
+
+
+def is_emrs(image: str) -> bool:
+    """True for the name of an image of EMR's own."""
+    return bool(_EMR_IMAGE.search(image))
+
+
+def _has_emr_image(spec: Json) -> bool:
+    return any(is_emrs(container.get("image") or "") for container in spec.get("containers") or ())
 
 
 def node_of(item: Json) -> Node:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # `doeks lint` reads names here and must not pay for building
 
 T = TypeVar("T")
 
+IMAGE, IMAGE_OF_ROLE = "spark.kubernetes.container.image", "spark.kubernetes.{}.container.image"
 EXECUTOR_PREFIX = "spark.kubernetes.executor.podNamePrefix"
 TEMPLATE_FILE = "spark.kubernetes.{}.podTemplateFile"
 # Spark writes what is so called into its event log: executors tell their node and pod, which are gone when a job ends.
@@ -86,6 +87,7 @@ def requested_pods(
     number of executors is not said no pod is given, since a sum without them would look like the whole.
     """
     from airflow_doeks.model.telemetry import Pod
+    from airflow_doeks.platforms.kubernetes.sightings import is_emrs
 
     asked = _Asked(conf)
     count = asked.executors()
@@ -110,7 +112,7 @@ def requested_pods(
             started=since,
             ended=until,
             capacity_type=capacity(role),
-            is_emr_image=is_emr_image,
+            is_emr_image=is_emr_image or is_emrs(conf.get(IMAGE_OF_ROLE.format(role)) or conf.get(IMAGE, "")),
         )
 
     pods = (pod("driver", 1), *(pod("executor", number + 1) for number in range(count)))
