@@ -230,12 +230,12 @@ class TaskAttempt:
         )
 
     def _refused(self, books: Books, error: SpecError | PlatformError) -> Exception:
-        ending = Ending.MISWRITTEN
+        ending, category = Ending.MISWRITTEN, None
         if isinstance(error, PlatformError):
-            ending = Ending.UNANSWERED if error.retryable else Ending.REFUSED
+            ending, category = Ending.UNANSWERED if error.retryable else Ending.REFUSED, error.category
         is_retried = bool(ENDINGS[ending].is_retried)
         if not is_retried or is_last_try(self.context["ti"]):
-            close_refused(books, self.operator, ending, str(error), self.context)
+            close_refused(books, self.operator, ending, str(error), self.context, category=category)
         wrapped: Exception = (AirflowException if is_retried else AirflowFailException)(str(error))
         return wrapped
 

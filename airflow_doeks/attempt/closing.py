@@ -26,7 +26,7 @@ from airflow_doeks.lifecycle.endings import ENDINGS, Ending, failure_of
 from airflow_doeks.lifecycle.shared_cost import write_settled
 from airflow_doeks.lifecycle.windows import unclosed
 from airflow_doeks.model.errors import PlatformError
-from airflow_doeks.model.record import JobFailure, JobRecord
+from airflow_doeks.model.record import FailureCategory, JobFailure, JobRecord
 from airflow_doeks.model.status import JobState, JobStatus
 
 log = logging.getLogger(__name__)
@@ -109,9 +109,17 @@ def _write_days(job: JobInHand, status: JobStatus, seconds: float | None) -> boo
     return True
 
 
-def close_refused(books: Books, task: JobTask, ending: Ending, why: str, context: Mapping[str, Any]) -> None:
-    """The record of a job that never came to be; never raises."""
-    failure = JobFailure(category=ENDINGS[ending].category or "unknown", message=why)
+def close_refused(
+    books: Books,
+    task: JobTask,
+    ending: Ending,
+    why: str,
+    context: Mapping[str, Any],
+    *,
+    category: FailureCategory | None = None,
+) -> None:
+    """The record of a job that never came to be; ``category`` is its refusal's, where its ending leaves it open."""
+    failure = JobFailure(category=ENDINGS[ending].category or category or "unknown", message=why)
     try:
         settled = refused_record(books.identity, task.platform, failure, engine=task.engine)
     except Exception:

@@ -47,7 +47,7 @@ class Row:
     """What follows from an ending.
 
     Attributes:
-        category: of the failure; None: as the platform explains it.
+        category: of the failure; None: as the platform explains it, or the refusal of what never came to be says.
         words: the failure's message, ``{why}`` filled in by who names the ending; None: as the platform explains it.
         cancels: the job is ended by us, if it still lives.
         asks: the platform is asked why; not where there is no time for it, or nobody to ask.
@@ -107,8 +107,8 @@ ENDINGS: dict[Ending, Row] = {
     # No job came to be: by the author's fault, for want of money, the platform's refusal, or because nobody answered.
     Ending.MISWRITTEN: Row("user_code", "{why}", asks=False, is_retried=False),
     Ending.UNAFFORDABLE: Row("budget", "{why}", asks=False, is_retried=False),
-    Ending.REFUSED: Row("platform", "{why}", asks=False, is_retried=False),
-    Ending.UNANSWERED: Row("platform", "{why}", asks=False, is_retried=True),
+    Ending.REFUSED: Row(None, "{why}", asks=False, is_retried=False),
+    Ending.UNANSWERED: Row(None, "{why}", asks=False, is_retried=True),
 }
 
 _OF_ITSELF = {

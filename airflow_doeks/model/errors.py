@@ -5,6 +5,11 @@ Every message says what is wrong, where, what was expected and the next step; th
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from airflow_doeks.model.record import FailureCategory
+
 
 class DoeksError(Exception):
     """Root of every error this package raises on purpose; never raised itself."""
@@ -19,13 +24,14 @@ class PlatformError(DoeksError):
 
     Attributes:
         retryable: True if the same call may succeed later (throttling, 5xx, time-out).
+        category: of the failure of a job that never came to be because of it.
     """
 
-    def __init__(self, message: str, *, retryable: bool = False) -> None:
+    def __init__(self, message: str, *, retryable: bool = False, category: FailureCategory = "platform") -> None:
         from airflow_doeks.model.redaction import redacted  # compiles patterns that no parsing of a DAG needs
 
         super().__init__(redacted(message))
-        self.retryable = retryable
+        self.retryable, self.category = retryable, category
 
 
 class DoeksBug(DoeksError):

@@ -13,9 +13,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_doeks.model.errors import PlatformError
+
+if TYPE_CHECKING:
+    from airflow_doeks.model.record import FailureCategory
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +35,12 @@ MOST_DOUBLINGS = 6  # of a second: more than the longest pause, and 2.0**1024 is
 CREDENTIALS_SECONDS, FEED_CREDENTIALS_SECONDS = 15.0, 600.0
 _REPEATED = frozenset({"throttled", "unavailable", "no_credentials"})
 _LATER = frozenset({"quota"})  # lasts for as long as others' jobs do: who has more time than a call asks again
+# Kind -> category of a job that it kept from coming to be; of others: platform.
+_CATEGORIES: Mapping[str, FailureCategory] = {
+    "quota": "quota",
+    "denied": "permission",
+    "no_credentials": "permission",
+}
 
 
 class Refusal(PlatformError):
@@ -43,7 +52,8 @@ class Refusal(PlatformError):
     """
 
     def __init__(self, kind: str, message: str) -> None:
-        super().__init__(message, retryable=kind in _REPEATED | _LATER)
+        category = _CATEGORIES.get(kind, "platform")
+        super().__init__(message, retryable=kind in _REPEATED | _LATER, category=category)
         self.kind = kind
 
     @property

@@ -17,7 +17,7 @@ from airflow_doeks.model.engine import SPARK
 from airflow_doeks.model.errors import PlatformError
 from airflow_doeks.model.status import JobState
 from airflow_doeks.operators.job import FlinkJobOperator, SparkJobOperator
-from airflow_doeks.platforms.patience import seconds_left
+from airflow_doeks.platforms.patience import Refusal, seconds_left
 from airflow_doeks.platforms.registry import TYPES
 from tests.fakes.memory_platform import MEMORY, PLACES, START, MemoryPlatform
 from tests.lifecycle.test_submission import FOR_EVER
@@ -261,6 +261,25 @@ def test_a_killed_task_tells_of_a_job_that_it_could_not_end(
     task.operator.on_kill()
     assert "could not be cancelled; it may still run and cost: role/x may not CancelJobRun" in caplog.text
     assert task.xcom["doeks_job"]["ref"] in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("kind", "category"),
+    [("quota", "quota"), ("denied", "permission"), ("refused", "platform"), ("unavailable", "platform")],
+)
+def test_a_job_that_never_came_to_be_has_the_category_of_its_refusal(
+    platform: MemoryPlatform, monkeypatch: pytest.MonkeyPatch, kind: str, category: str
+) -> None:
+    """A quota that is used up and a right that lacks are no fault of the platform's."""
+
+    def refuse(_: Any) -> None:
+        raise Refusal(kind, "pods: exceeded")
+
+    monkeypatch.setattr(platform, "submit", refuse)
+    task = Try(4)  # the last one
+    with pytest.raises(AirflowException, match="exceeded"):
+        task.operator.execute(task.context)
+    assert task.xcom["doeks_record"]["failure"]["category"] == category
 
 
 @pytest.fixture
