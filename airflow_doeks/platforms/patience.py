@@ -30,16 +30,18 @@ SLOWEST_PER_SECOND = 0.1
 BURST_SECONDS = 10.0
 LONGEST_PAUSE_SECONDS = 60.0
 MOST_DOUBLINGS = 6  # of a second: more than the longest pause, and 2.0**1024 is no float any more
-# No credentials are found: for good, or their source (a role's token, instance metadata) is away for a moment. A worker
-# tells soon and its task is tried again; a feed holds the jobs of many and asks longer.
+# No credentials are found, or nobody knows them: for good, or their source (a role's token, instance metadata) or who
+# checks them is away for a moment. A worker tells soon and its task is tried again; a feed holds the jobs of many and
+# asks longer.
+NO_CREDENTIALS = "no_credentials"
 CREDENTIALS_SECONDS, FEED_CREDENTIALS_SECONDS = 15.0, 600.0
-_REPEATED = frozenset({"throttled", "unavailable", "no_credentials"})
+_REPEATED = frozenset({"throttled", "unavailable", NO_CREDENTIALS})
 _LATER = frozenset({"quota"})  # lasts for as long as others' jobs do: who has more time than a call asks again
 # Kind -> category of a job that it kept from coming to be; of others: platform.
 _CATEGORIES: Mapping[str, FailureCategory] = {
     "quota": "quota",
     "denied": "permission",
-    "no_credentials": "permission",
+    NO_CREDENTIALS: "permission",
 }
 
 
@@ -67,7 +69,7 @@ def to_feed(refusal: Refusal, seconds: float) -> Refusal:
 
     To have no credentials for FEED_CREDENTIALS_SECONDS is for good: perhaps only this process has none.
     """
-    if refusal.kind == "no_credentials" and seconds > FEED_CREDENTIALS_SECONDS:
+    if refusal.kind == NO_CREDENTIALS and seconds > FEED_CREDENTIALS_SECONDS:
         return Refusal(kind="denied", message=str(refusal))
     return refusal
 
@@ -181,7 +183,7 @@ class Patience:
                 answer = ask()
             except Refusal as refusal:
                 pause = self.pace.refused(throttled=refusal.kind == "throttled")
-                most = min(seconds, CREDENTIALS_SECONDS) if refusal.kind == "no_credentials" else seconds
+                most = min(seconds, CREDENTIALS_SECONDS) if refusal.kind == NO_CREDENTIALS else seconds
                 if not refusal.is_repeated or self.clock.monotonic() + pause > began + most:
                     raise
                 log.info("%s, again in %.1f s", refusal, pause)

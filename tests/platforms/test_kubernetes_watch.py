@@ -260,12 +260,48 @@ async def test_expired_credentials_are_renewed_once(server):
     await asyncio.gather(task, return_exceptions=True)
 
 
+class Busy:
+    """Tokens of which the server cannot ask STS for some requests: EKS answers these with 401."""
+
+    def __init__(self, refusals=0):
+        self.refusals = refusals
+
+    def __contains__(self, token):
+        self.refusals -= 1
+        return self.refusals < 0 and token == "a-canary-token"  # noqa: S105 - a fake's
+
+
+async def test_credentials_that_are_refused_for_a_while_are_waited_out(server, caplog):
+    """EKS says 401 to a good token while STS throttles: neither the feed nor its watch ends by it."""
+    server.tokens = Busy(7)
+    put(server, "a", "RUNNING")
+    async with watching(server) as seen:
+        await seen.until({"a": "RUNNING"})
+        await until(lambda: server.watches)
+        server.tokens.refusals = 5  # the next are of the watch
+        server.break_streams()
+        put(server, "a", "COMPLETED")
+        await seen.until({"a": "COMPLETED"})
+        assert (seen.watch.may_watch, server.calls["list sparkapplications"]) == (True, 8)
+    assert "listed every" not in caplog.text
+    assert len([record for record in caplog.records if "refused with 401" in record.message]) == 2
+
+
 async def test_credentials_that_stay_refused_end_it(server):
-    """Who is not known to the server is told so in one line with the next step."""
+    """Who is not known to the server is told so in one line with the next step, and the feed's jobs after a while."""
+    moment = [0.0]
+
+    async def passes(seconds):
+        moment[0] += seconds
+        await asyncio.sleep(0)
+
     server.tokens.clear()
     seen = Seen(server)
-    with pytest.raises(Refusal, match=r"refused with 401 .as worker.: Unauthorized The credentials are not known"):
+    seen.watch.calls.patience.clock = Time(monotonic=lambda: moment[0], asleep=passes)
+    said = r"refused with 401 .as worker.: Unauthorized The credentials are not known"
+    with pytest.raises(Refusal, match=said) as told:
         await seen.run()
+    assert (told.value.retryable, 600 < moment[0] < 660) == (False, True)
 
 
 async def test_a_role_without_watch_is_listed(server, monkeypatch, caplog):

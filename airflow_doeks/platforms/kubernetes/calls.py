@@ -9,12 +9,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_doeks.platforms.kubernetes.server import Kind, Server, target
-from airflow_doeks.platforms.patience import Paging, Patience, Refusal, pages
+from airflow_doeks.platforms.patience import NO_CREDENTIALS, Paging, Patience, Refusal, pages
 
 if TYPE_CHECKING:
     import urllib3
 
 CONNECT_SECONDS, READ_SECONDS = 5.0, 30.0
+ANEW_SECONDS = 30.0  # between two connections for refused credentials: each may ask EKS and STS, which may throttle
 PAGE_ITEMS = 250
 _PAGING = Paging("items", ("metadata", "continue"), "continue")
 # APPLY is the PATCH by which a server merges what one manager wants (server-side apply).
@@ -23,7 +24,13 @@ UNAUTHORIZED, FORBIDDEN, NOT_FOUND, CONFLICT, EXPIRED, THROTTLED, BROKEN = 401, 
 # What the API server answers -> kind of Refusal and the next step; the first match of status and text holds.
 # Words of Kubernetes 1.34, read November 2026; those of quota and webhooks were seen on one.
 ANSWERS: tuple[tuple[int, str, str, str], ...] = (
-    (UNAUTHORIZED, "", "denied", "The credentials are not known or expired; look at the platform's `connection`."),
+    # Also of credentials that are good while EKS cannot ask STS about them (kubernetes-sigs/aws-iam-authenticator#366).
+    (
+        UNAUTHORIZED,
+        "",
+        NO_CREDENTIALS,
+        "The credentials are not known or expired; look at the platform's `connection`.",
+    ),
     (FORBIDDEN, r"exceeded quota|resource quota", "quota", "Wait for other jobs to end, or ask for a larger quota."),
     (FORBIDDEN, r"denied the request", "refused", "The webhook's text says what to change in the job."),
     (FORBIDDEN, r"is being terminated", "refused", "The namespace is being deleted; choose another."),
@@ -61,6 +68,7 @@ class KubeCalls:
         self._connect, self.patience, self.in_thread = connect, patience, in_thread
         self._server: Server | None = None
         self._pool: urllib3.PoolManager | None = None
+        self._keeps_until = float("-inf")
         self._lock = threading.Lock()
 
     @property
@@ -72,10 +80,11 @@ class KubeCalls:
             return self._server
 
     def forget(self, refused: Server) -> None:
-        """Connect anew the next time: these credentials were refused."""
+        """Connect anew the next time: these credentials were refused. Not so soon after another time."""
+        now = self.patience.clock.monotonic()
         with self._lock:
-            if self._server is refused:
-                self._server = None
+            if self._server is refused and now >= self._keeps_until:
+                self._server, self._keeps_until = None, now + ANEW_SECONDS
 
     def get(self, kind: Kind, namespace: str, name: str, seconds: float = 60.0) -> dict[str, Any] | None:
         """One object; None if there is none."""
@@ -168,7 +177,7 @@ def refusal_of(status: int, content: bytes, what: str, server: Server) -> Refusa
     """A refusal in one line: what was asked, what the server said, what to do."""
     said = message_of(content)
     row = next((row for row in ANSWERS if _is_about(row, status, said)), (status, "", "refused", ""))
-    who = f" (as {server.who})" if server.who and row[2] == "denied" else ""
+    who = f" (as {server.who})" if server.who and row[2] in ("denied", NO_CREDENTIALS) else ""
     text = f"{what} at {server.host} was refused with {status}{who}: {said}"
     return Refusal(row[2], f"{text} {row[3]}".strip())
 
