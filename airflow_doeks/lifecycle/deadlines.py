@@ -64,6 +64,15 @@ def next_deadline(
     return min(found) if found and not status.state.is_terminal else None
 
 
+def rests_on_entry(status: JobStatus, budgets: Budgets) -> bool:
+    """True if a budget counts from when the present state was first seen, for the platform does not tell."""
+    return any(
+        getattr(budgets, name) is not None and _limited(status) is state and getattr(status, since) is None
+        for name, state, since in _PHASES
+        if since != "submitted"
+    )
+
+
 def _limited(status: JobStatus) -> JobState:
     """The state whose budget holds: a job that its operator never took up still waits to be scheduled.
 

@@ -122,6 +122,12 @@ def step(before: Watch, seen: JobStatus | PlatformError | None, now: datetime) -
     return replace(_next(after, now), is_news=before.told != after.told)
 
 
+def entered_at(before: Step, moment: datetime, now: datetime) -> Step:
+    """The step where the present state is known to have been entered at an earlier moment."""
+    watch = replace(before.watch, entered=min(moment, before.watch.entered))
+    return replace(_next(watch, now), is_news=before.is_news)
+
+
 def _unanswered(before: Watch, error: PlatformError, now: datetime) -> Step:
     after = replace(before, silent_since=before.silent_since or now)
     if not error.retryable or now - (after.silent_since or now) >= timedelta(seconds=OUTAGE_SECONDS):

@@ -13,12 +13,14 @@ import uuid
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
 from airflow_doeks.ledger import Ledger
 from airflow_doeks.lifecycle.records import record_id
+from airflow_doeks.model.errors import DoeksError
 from airflow_doeks.model.noun import Noun
+from airflow_doeks.model.status import JobState
 from airflow_doeks.model.stores import ByteStore
 from airflow_doeks.model.telemetry import Node, Pod, Sighting, Telemetry
 
@@ -27,6 +29,7 @@ log = logging.getLogger(__name__)
 KEEP_SECONDS = 60.0
 LAST_SECONDS = 0.1  # that a job's end waits for the last write; a worker that settles comes seconds later
 _ROOT = "v1/sightings/submitted="
+_MOMENT = "%Y%m%dT%H%M%S.%fZ.json"
 _SETTLED_AFTER, _UNKNOWN_AFTER = timedelta(days=3), timedelta(days=35)  # ages of the day of submission
 _of_loop: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Keeper] = weakref.WeakKeyDictionary()
 
@@ -74,6 +77,16 @@ class Keeper:
         """What is known of a job's pods now."""
         kept = self._jobs.get(ref)
         return list(kept.seen.values()) if kept else []
+
+    async def first_seen(self, ref: str, submitted: datetime, state: JobState, now: datetime) -> datetime:
+        """When anybody first saw the job in a state, ``now`` if nobody did; ``now`` too while the store is away."""
+        try:
+            found: datetime = await self._in_thread(lambda: first_seen(self._opened(), ref, submitted, state, now))
+        except (DoeksError, OSError) as error:
+            self._store = None
+            log.warning("Since when %s is %s is not kept; a time-out may count from now: %s", ref, state.value, error)
+            return now
+        return found
 
     @contextlib.asynccontextmanager
     async def keeping(self, ref: str, submitted: datetime) -> AsyncIterator[None]:
@@ -129,6 +142,16 @@ def write_sightings(
     """Keep what one writer saw of a job, in the place of what it kept before."""
     content = json.dumps([sighting.model_dump(mode="json") for sighting in sightings]).encode()
     store.write(f"{_prefix(ref, submitted)}{writer}.json", content)
+
+
+def first_seen(store: ByteStore, ref: str, submitted: datetime, state: JobState, now: datetime) -> datetime:
+    """The moment in the name of an object beside the sightings, which is no sighting itself; made if there is none."""
+    start = f"{_prefix(ref, submitted)}{state.value.lower()}-"
+    for name in store.list(start):
+        with contextlib.suppress(ValueError):  # not of ours
+            return min(now, datetime.strptime(name[len(start) :], _MOMENT).replace(tzinfo=timezone.utc))
+    store.write(f"{start}{now.astimezone(timezone.utc).strftime(_MOMENT)}", b"[]")
+    return now
 
 
 def read_sightings(store: ByteStore, ref: str, submitted: datetime) -> list[Sighting]:

@@ -15,6 +15,7 @@ from airflow_doeks.hooks.settings import load_settings, open_ledger
 from airflow_doeks.lifecycle import Budgets, Clock, Followers, machine
 from airflow_doeks.lifecycle.budget import Judgement
 from airflow_doeks.lifecycle.cancellation import NOT_CANCELLED
+from airflow_doeks.lifecycle.deadlines import rests_on_entry
 from airflow_doeks.lifecycle.machine import AGAIN_SECONDS, Do
 from airflow_doeks.lifecycle.sightings import Keeper
 from airflow_doeks.model.errors import DoeksError, PlatformError
@@ -128,7 +129,7 @@ class JobTrigger(BaseTrigger):
                     elif (await asyncio.wait({upcoming}, timeout=purse.seconds(_seconds_to(step.until, clock))))[0]:
                         seen = upcoming.result()
                         upcoming = asyncio.ensure_future(anext(statuses))
-                    step = machine.step(step.watch, seen, clock.now())
+                    step = await self._follow(step.watch, seen, keeper, clock)
                     if step.is_news:
                         self.log.info("%s", step.watch.last)
                     judged = await purse.look(step.watch.last, clock.now()) if step.do is Do.WAIT else Judgement()
@@ -144,6 +145,16 @@ class JobTrigger(BaseTrigger):
                 with contextlib.suppress(asyncio.CancelledError, StopAsyncIteration, DoeksError):
                     await upcoming
         return {"status": step.watch.last.to_json()} | ({"overdue": step.overdue} if step.overdue else {})
+
+    async def _follow(self, watch: machine.Watch, seen: JobStatus | None, keeper: Keeper, clock: Clock) -> machine.Step:
+        """The next step; a time-out that counts from when a state was first seen outlives this trigger."""
+        step = machine.step(watch, seen, clock.now())
+        is_new = step.watch.entered is not watch.entered and rests_on_entry(step.watch.last, step.watch.budgets)
+        if not is_new:
+            return step
+        told = step.watch
+        entered = await keeper.first_seen(self.ref, told.submitted, told.last.state, told.entered)
+        return machine.entered_at(step, entered, clock.now())
 
     async def _cancel(self, platform: Platform, watch: machine.Watch, clock: Clock) -> machine.Step:
         """Cancel an overdue job; a platform that does not answer is asked again, its refusal raises."""

@@ -6,7 +6,9 @@ import asyncio
 import contextlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import Mock
@@ -14,7 +16,9 @@ from unittest.mock import Mock
 import pytest
 
 from airflow_doeks import compat
-from airflow_doeks.lifecycle import Budgets, machine
+from airflow_doeks.hooks.stores import LocalStore
+from airflow_doeks.lifecycle import Budgets, Clock, machine
+from airflow_doeks.lifecycle.sightings import read_sightings
 from airflow_doeks.model.errors import PlatformError
 from airflow_doeks.model.status import JobRef, JobState
 from airflow_doeks.platforms.registry import TYPES
@@ -111,6 +115,43 @@ async def test_cancels_that_wait_for_their_turn_leave_the_threads_to_the_feed(pl
         await asyncio.sleep(0.01)
     platform.tick(platform.cancel_takes)
     await asyncio.gather(*tasks)
+
+
+@pytest.mark.parametrize("is_kept", [True, False])
+async def test_a_run_timeout_goes_on_after_a_restart_of_the_triggerer(
+    platform: MemoryPlatform, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, is_kept: bool
+) -> None:
+    """Where a platform tells no start, the first sight of it is kept in the ledger; without one it counts anew."""
+    later = [timedelta(0)]
+    monkeypatch.setattr(triggers, "Clock", lambda: Clock(lambda: datetime.now(timezone.utc) + later[0]))
+    ledger = tmp_path / "ledger"
+    monkeypatch.setenv("AIRFLOW__DOEKS__LEDGER_PATH", str(ledger))
+    if not is_kept:
+        ledger.touch()
+    told = platform._now
+    monkeypatch.setattr(platform, "_now", lambda job: replace(told(job), started=None))
+    platform.script, platform.cancel_takes = FOR_EVER, 0
+    waiting = trigger(platform, budgets=Budgets(run_timeout=100).to_json())
+    platform.tick(50)
+    for seconds in (0, 60):
+        later[0] = timedelta(seconds=seconds)
+        stopped = asyncio.create_task(fire(waiting))
+        await let_run()
+        await let_run()
+        stopped.cancel()
+        await asyncio.gather(stopped, return_exceptions=True)
+    assert not platform.cancelled
+    later[0] = timedelta(seconds=101)
+    last = asyncio.create_task(fire(waiting))
+    done, _ = await asyncio.wait({last}, timeout=10 if is_kept else 0.5)
+    if is_kept:
+        assert last.result()["overdue"] == "run_timeout"
+        kept = [path.name for path in (ledger / "v1/sightings").rglob("*.json")]
+        assert (len(kept), "running-" in kept[0]) == (1, True)
+        assert read_sightings(LocalStore(ledger), waiting.ref, START) == []
+    else:
+        assert not done
+        last.cancel()
 
 
 async def test_a_job_that_does_not_end_in_time_is_looked_at_once_more(
