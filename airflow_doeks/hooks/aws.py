@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from airflow_doeks.model.errors import PlatformError
 
@@ -27,17 +28,29 @@ def resolve_connection(name: str | None) -> AwsConnection:
     """
     if name is None:
         return AwsConnection(None)
-    from airflow_doeks.compat import AirflowNotFoundException, BaseHook
-
-    try:
-        found = BaseHook.get_connection(name)
-    except AirflowNotFoundException as error:
-        if name == DEFAULT_CONNECTION:  # the amazon provider lets boto3 search for credentials then
-            return AwsConnection(name)
-        msg = f"there is no Airflow connection {name!r}; make it, or name another as `connection` of the platform"
-        raise PlatformError(msg) from error
-    if found.conn_type != EMR_ON_EKS:
+    found = _connection(name, "make it, or name another as `connection` of the platform")
+    if found is None or found.conn_type != EMR_ON_EKS:
         return AwsConnection(name)
     extra = found.extra_dejson
     endpoints = {EMR_SERVICE: extra["endpoint_url"]} if extra.get("endpoint_url") else {}
-    return AwsConnection(extra.get("aws_conn_id") or DEFAULT_CONNECTION, endpoints)
+    inner = str(extra.get("aws_conn_id") or DEFAULT_CONNECTION)
+    behind = _connection(inner, f"`aws_conn_id` in the extra of {name!r} names it")
+    if behind is not None and behind.conn_type == EMR_ON_EKS:
+        msg = (
+            f"connection {name!r} names {inner!r} as `aws_conn_id`, which is of type {EMR_ON_EKS} too: name one of AWS"
+        )
+        raise PlatformError(msg)
+    return AwsConnection(inner, endpoints)
+
+
+def _connection(name: str, advice: str) -> Any:
+    """The connection; None where aws_default is not there: the amazon provider lets boto3 search for credentials."""
+    from airflow_doeks.compat import AirflowNotFoundException, BaseHook
+
+    try:
+        return BaseHook.get_connection(name)
+    except AirflowNotFoundException as error:
+        if name == DEFAULT_CONNECTION:
+            return None
+        msg = f"there is no Airflow connection {name!r}; {advice}"
+        raise PlatformError(msg) from error

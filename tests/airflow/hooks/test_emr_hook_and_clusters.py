@@ -56,6 +56,23 @@ def test_a_platform_of_doeks_yaml_connects_through_the_amazon_connection(aws):
     assert aws.emr.calls == {"StartJobRun": 1, "DescribeJobRun": 1}
 
 
+@pytest.mark.parametrize(
+    ("inner", "said"),
+    [
+        ("aws_typo", "there is no Airflow connection 'aws_typo'; `aws_conn_id` in the extra of 'emr_x' names it"),
+        ("emr_x", "connection 'emr_x' names 'emr_x' as `aws_conn_id`, which is of type emr_on_eks too"),
+    ],
+)
+def test_a_connection_whose_aws_connection_is_none_is_refused(aws, monkeypatch, inner, said):
+    """The amazon provider would take whatever credentials the machine has: the job could start in another account."""
+    extra = {"aws_conn_id": inner, "endpoint_url": aws.aws.url}
+    monkeypatch.setenv("AIRFLOW_CONN_EMR_X", json.dumps({"conn_type": "emr_on_eks", "extra": extra}))
+    platform = connect({"name": "lake", **ENTRY, "connection": "emr_x"}, load_settings())
+    with pytest.raises(PlatformError) as told:
+        platform.submit(platform.render(SparkJob(main="s3://acme-code/m.py"), aws.identity()))
+    assert (said in str(told.value), aws.emr.calls) == (True, {})
+
+
 def test_an_endpoint_of_the_platform_goes_before_the_connections(aws, monkeypatch):
     """`endpoint_url` of the platform sends EMR's calls elsewhere, whatever the connection says."""
     monkeypatch.setenv("AIRFLOW_CONN_AWS_FAKE", json.dumps({"conn_type": "aws", "login": "a", "password": "b" * 8}))
