@@ -25,6 +25,13 @@ THROTTLES = frozenset(
         "RequestLimitExceeded",
         "RequestThrottled",
         "SlowDown",  # S3
+        # What botocore 1.44 repeats beside these (retries/standard.py), read November 2026: here its retries are off.
+        "BandwidthLimitExceeded",
+        "EC2ThrottledException",
+        "LimitExceededException",
+        "PriorRequestNotComplete",
+        "ProvisionedThroughputExceededException",
+        "TransactionInProgressException",
     }
 )
 DENIALS = frozenset(
@@ -39,8 +46,9 @@ DENIALS = frozenset(
 EXPIRIES = frozenset({"ExpiredTokenException", "ExpiredToken", "RequestExpired"})
 # Also of a key that was replaced: the connection may hold the new one.
 RENEWED = EXPIRIES | {"UnrecognizedClientException", "InvalidClientTokenId"}
-# STS could not reach the identity provider, "often a transient error"; botocore's STS model, read November 2026.
-OUTAGES = frozenset({"IDPCommunicationError"})
+# STS could not reach the identity provider, "often a transient error" (botocore's STS model, read November 2026); a
+# service did not get the whole request in time, which it says with 400.
+OUTAGES = frozenset({"IDPCommunicationError", "RequestTimeout", "RequestTimeoutException"})
 GONE = frozenset({"ResourceNotFoundException", "NoSuchKey", "NoSuchBucket", "404"})
 
 

@@ -9,6 +9,7 @@ from datetime import timedelta
 import boto3
 import pytest
 from botocore.config import Config as BotoConfig
+from botocore.retries.standard import ThrottledRetryableChecker, TransientRetryableChecker
 
 from airflow_doeks.model.errors import PlatformError
 from airflow_doeks.model.status import JobRef, JobState
@@ -17,6 +18,9 @@ from airflow_doeks.platforms.patience import LONGEST_PAUSE_SECONDS, Pace, Refusa
 from tests.fakes.emr_containers import Fault
 from tests.platforms.harness_emr_on_eks import ENTRY, world
 from tests.platforms.test_emr_on_eks import submit
+
+_THROTTLED_ERROR_CODES = ThrottledRetryableChecker._THROTTLED_ERROR_CODES
+_TRANSIENT_ERROR_CODES = TransientRetryableChecker._TRANSIENT_ERROR_CODES
 
 
 @pytest.fixture
@@ -122,6 +126,15 @@ async def test_an_identity_provider_that_is_away_is_an_outage(aws):
     ref = submit(platform, aws)
     aws.emr.faults.append(Fault("*", "IDPCommunicationError", 400, times=3))
     assert await end_of(platform, ref) is JobState.SUCCEEDED
+
+
+@pytest.mark.parametrize("code", sorted({*_THROTTLED_ERROR_CODES, *_TRANSIENT_ERROR_CODES}))
+def test_what_botocore_would_repeat_is_repeated(aws, code):
+    """Its own retries are off: whatever it knows as throttling or a passing fault is waited out here."""
+    platform = aws.platform()
+    aws.emr.faults.append(Fault("StartJobRun", code, 400))
+    assert submit(platform, aws).type == "emr_on_eks"
+    assert aws.emr.calls["StartJobRun"] == 2
 
 
 def test_an_outage_without_end_is_paused_for_a_minute_at_most():
