@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from dataclasses import replace
 
 import pytest
 
@@ -76,8 +77,6 @@ def test_arguments_are_a_list_and_need_no_quotes():
 
 def test_equal_work_has_an_equal_hash_whoever_asks():
     """Another try, run or Airflow changes name, token and tags, never the spec hash; other work changes it."""
-    from dataclasses import replace
-
     job = SparkJob(main=MAIN, presets=("spot", "same_zone"))
     other = replace(IDENTITY, run_id="another", try_number=7, attempt_id="x", instance="test", cost_tags={})
     one, two = platform().render(job, IDENTITY), platform().render(job, other)
@@ -90,8 +89,6 @@ def test_equal_work_has_an_equal_hash_whoever_asks():
 
 def test_executors_are_named_by_the_attempt_within_every_sparks_limit():
     """The name of executor pods starts alike for one attempt only, and fits the 47 characters of Spark 3.2."""
-    from dataclasses import replace
-
     long = replace(IDENTITY, dag_id="a" * 35, task_id="clean")
     prefix = all_conf(start(SparkJob(main=MAIN), long))["spark.kubernetes.executor.podNamePrefix"]
     assert len(long.name) == 48
@@ -101,8 +98,6 @@ def test_executors_are_named_by_the_attempt_within_every_sparks_limit():
 
 def test_full_values_stand_in_tags_and_annotations():
     """A value that no label can hold is shortened in the label and whole in the EMR tag and the annotation."""
-    from dataclasses import replace
-
     long = "Team Ünï / " + "x" * 80
     request = start(SparkJob(main=MAIN), replace(IDENTITY, cost_tags={"cost center": long}))
     conf = all_conf(request)
@@ -112,10 +107,26 @@ def test_full_values_stand_in_tags_and_annotations():
     assert request["tags"]["airflow-doeks/tag-cost center"] == long
 
 
+@pytest.mark.parametrize("key", ["k" * 111, "a#b", "two\nlines", " "])
+def test_a_cost_tag_that_no_aws_tag_can_be_is_refused(key):
+    """Its key goes into a tag behind ours: too long, or of other characters, EMR would refuse each of its jobs."""
+    with pytest.raises(SpecError, match=r"^cost_tags: .* is no key for an AWS tag, which takes 1 to 110 letters"):
+        start(SparkJob(main=MAIN), replace(IDENTITY, cost_tags={key: "x"}))
+    assert [(finding.path, finding.help) for finding in check_cost_tags({key: "x"})] == [(key, "rename it")]
+
+
+@pytest.mark.parametrize(
+    ("value", "sent"), [("a\nb\t", "a_b_"), ("  ", ""), ("Größe 1/2 @x", "Größe 1/2 @x"), ("a#b", "a_b")]
+)
+def test_what_aws_refuses_in_the_value_of_a_tag_is_replaced(value, sent):
+    """A line break of a YAML block and the like; the annotation of the pods has the value whole."""
+    request = start(SparkJob(main=MAIN), replace(IDENTITY, cost_tags={"k" * 110: value}))
+    assert request["tags"][f"airflow-doeks/tag-{'k' * 110}"] == sent
+    assert violations(request, MODEL.operation_model("StartJobRun").input_shape) == []
+
+
 def test_too_many_or_too_long_tags_are_refused():
     """EMR takes 50 tags of 256 characters; more is an error with the number to drop, never a silent drop."""
-    from dataclasses import replace
-
     many = {f"t{number}": "x" for number in range(42)}
     with pytest.raises(SpecError, match=r"51 tags with our own; EMR takes 50\. Drop 1"):
         start(SparkJob(main=MAIN), replace(IDENTITY, cost_tags=many))

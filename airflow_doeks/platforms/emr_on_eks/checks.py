@@ -14,6 +14,7 @@ from airflow_doeks.platforms.emr_on_eks.request import (
     PARAMETERS_LENGTH_MAX,
     TAG_VALUE_LENGTH_MAX,
     TAGS_MAX,
+    tag_key_fault,
 )
 from airflow_doeks.platforms.kubernetes.pod_words import word_findings
 from airflow_doeks.platforms.protocol import Finding, JobValues
@@ -74,6 +75,8 @@ def check_cost_tags(cost_tags: Mapping[str, str]) -> list[Finding]:
             Finding("", f"{len(cost_tags)} cost tags; EMR takes {TAGS_MAX} in all, {room} are left", "drop some")
         )
     for key, value in cost_tags.items():
+        if fault := tag_key_fault(key):
+            found.append(Finding(key, fault, "rename it"))
         if len(value) > TAG_VALUE_LENGTH_MAX and not is_template(value):
             found.append(
                 Finding(key, f"{len(value)} characters; an AWS tag takes {TAG_VALUE_LENGTH_MAX}", "shorten it")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from airflow_doeks.model.errors import SpecError
-from airflow_doeks.model.identity import JobIdentity
+from airflow_doeks.model.identity import PREFIX, JobIdentity
 from airflow_doeks.model.status import Request
 from airflow_doeks.platforms.emr_on_eks.configuration import merged
 from airflow_doeks.platforms.kubernetes.labels import label_forms
@@ -38,9 +38,10 @@ PARAMETERS_LENGTH_MAX = 102_400
 ENTRY_POINT_LENGTH_MAX = 256
 ARGUMENT_LENGTH_MAX = 10_280
 TAGS_MAX = 50
-TAG_VALUE_LENGTH_MAX = 256
+TAG_KEY_LENGTH_MAX, TAG_VALUE_LENGTH_MAX = 128, 256
+_COST_TAG = f"{PREFIX}tag-"
 IMAGE_OWNER = "999:1000"  # hadoop:hadoop in EMR's images, read November 2026
-_TAG_CHARACTERS = re.compile(r"[^\w\s+\-=.:/@]")  # what AWS refuses in a tag
+_TAG_CHARACTERS = re.compile(r"[^\w +\-=.:/@]")  # what AWS refuses in a tag
 _FLAGS = (("jars", "--jars"), ("py_files", "--py-files"), ("files", "--files"), ("archives", "--archives"))
 _EXECUTOR_PREFIX_MAX = 47  # Spark 3.2 and older refuse more (Config.scala); 237 since
 
@@ -70,6 +71,9 @@ def render(config: Config, platform: str, job: SparkJob, identity: JobIdentity, 
     uploads = work.uploads | ({f"{event_log}/": ""} if event_log and injection.event_log else {})
     if len(tags) > TAGS_MAX:
         msg = f"cost_tags: {len(tags)} tags with our own; EMR takes {TAGS_MAX}. Drop {len(tags) - TAGS_MAX} cost tags."
+        raise SpecError(msg)
+    if fault := next(filter(None, map(tag_key_fault, identity.cost_tags)), ""):
+        msg = f"cost_tags: {fault}."
         raise SpecError(msg)
     parameters: dict[str, Any] = {
         "name": identity.task_name,
@@ -213,11 +217,19 @@ def _templates(
     return conf
 
 
+def tag_key_fault(key: str) -> str:
+    """Why no AWS tag can have the key of a cost tag; empty if one can. Of a value such characters are replaced."""
+    longest = TAG_KEY_LENGTH_MAX - len(_COST_TAG)
+    if key.strip() and len(key) <= longest and not _TAG_CHARACTERS.search(key):
+        return ""
+    return f"{key[:40]!r} is no key for an AWS tag, which takes 1 to {longest} letters, digits, spaces and _.:/=+-@"
+
+
 def _tag_value(value: str) -> str:
     if len(value) > TAG_VALUE_LENGTH_MAX:
         msg = f"cost_tags: {value[:40]!r}... has {len(value)} characters; an AWS tag takes {TAG_VALUE_LENGTH_MAX}."
         raise SpecError(msg)
-    return _TAG_CHARACTERS.sub("_", value)
+    return _TAG_CHARACTERS.sub("_", value) if value.strip() else ""
 
 
 def _template_parameters(config: Config, job: SparkJob) -> dict[str, Any]:
