@@ -99,7 +99,8 @@ def whole_lines(store: ByteStore, names: tuple[str, ...], why: list[str]) -> Ite
     """
     is_first = True
     for name in names:
-        rest: list[bytes] = []  # of a line that goes on in the next block
+        rest: list[bytes] = []  # of a line that goes on in the next block, which may be small
+        held = 0
         try:
             with store.open(name) as raw:
                 for block in _blocks(raw, name, why, is_last=name == names[-1]):
@@ -110,12 +111,13 @@ def whole_lines(store: ByteStore, names: tuple[str, ...], why: list[str]) -> Ite
                         line = b"".join((*rest, block[:first]))
                         yield line, 0, len(line)
                         yield block, first, last
-                        rest = [block[last:]]
+                        rest, held = [block[last:]], len(block) - last
                     else:
                         rest.append(block)
-                    if len(rest) > LINE_BYTES // BLOCK_BYTES:
+                        held += len(block)
+                    if held > LINE_BYTES:
                         why.append(f"{name} holds a line of more than {LINE_BYTES >> 20} MiB, which was left out")
-                        rest = []
+                        rest, held = [], 0
         except OSError as error:
             if is_first:
                 raise

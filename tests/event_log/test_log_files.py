@@ -264,6 +264,18 @@ def test_a_log_of_sparks_other_codecs_is_read_where_their_package_is(pack_blocks
         assert any("is broken from here on" in why for why in summary.why)
 
 
+@pytest.mark.parametrize("pack_blocks", [lz4_blocks, snappy_blocks])
+def test_a_long_plan_in_small_blocks_is_one_line(pack_blocks, tmp_path, plain_log, folder_store):
+    """Spark packs 32 KiB a block: a plan of several MiB is hundreds of them, and far from too long."""
+    (tmp_path / "plain").mkdir()
+    text = plain_log(KEPT).replace(b'"physicalPlanDescription":"', b'"physicalPlanDescription":"' + b" " * 5_000_000, 1)
+    (tmp_path / "plain" / "app-1").write_bytes(text)
+    (tmp_path / "packed").mkdir()
+    (tmp_path / "packed" / "app-1").write_bytes(pack_blocks(text, 32 << 10))
+    summary = read_event_log(folder_store(tmp_path / "packed"))
+    assert (summary.why, summary) == ((), read_event_log(folder_store(tmp_path / "plain")))
+
+
 def zstd_flushed(text: bytes) -> bytes:
     """A frame that was flushed at the end of a line and never closed."""
     packer = zstandard.ZstdCompressor(level=1, write_content_size=False, write_checksum=True).compressobj()
