@@ -70,13 +70,14 @@ def describe(calls: AwsCalls, virtual_cluster: str) -> dict[str, Any]:
 
 
 def delete(calls: AwsCalls, virtual_cluster: str, *, wait_seconds: float = 0.0) -> None:
-    """Ask for its end and wait for it; one that is gone or unknown is fine."""
+    """Ask for its end and wait for it; one that is gone or unknown is fine, and so is one that is being deleted."""
     try:
         calls.patiently("delete_virtual_cluster", id=virtual_cluster)
     except Refusal as refusal:
         if refusal.kind == "gone" or is_gone(calls, virtual_cluster):
             return
-        raise
+        if describe(calls, virtual_cluster)["state"] != "TERMINATING":
+            raise
     until = calls.clock.monotonic() + wait_seconds
     while wait_seconds and not is_gone(calls, virtual_cluster):
         if calls.clock.monotonic() > until:

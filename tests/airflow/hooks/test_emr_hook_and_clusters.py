@@ -20,7 +20,7 @@ from airflow_doeks.operators.emr_virtual_cluster import (
     EmrVirtualClusterDescribeOperator,
     EmrVirtualClusterSensor,
 )
-from tests.fakes.emr_containers import MODEL
+from tests.fakes.emr_containers import MODEL, Fault
 from tests.platforms.harness_emr_on_eks import ENTRY, world
 
 PLACE = {"region": "us-east-1", "connection": "aws_fake"}
@@ -116,6 +116,21 @@ def test_deleting_twice_is_fine_and_then_it_can_be_created_again(aws):
     context = {"ti": SimpleNamespace(**(vars(CONTEXT["ti"]) | {"try_number": 2}))}
     arguments = {"cluster_name": "sales", "eks_cluster": "prod", "namespace": "sales"} | PLACE
     assert EmrVirtualClusterCreateOperator(task_id="create", **arguments).execute(context) != cluster
+
+
+def test_a_deletion_goes_on_where_a_worker_was_lost(aws):
+    """The next try waits for a virtual cluster that is TERMINATING, whatever EMR says to a second deletion."""
+    cluster = create()
+    refused = [Fault("DeleteVirtualCluster", "ValidationException", 400, times=9, message="it is being deleted")]
+    aws.emr.faults = refused
+    operator = EmrVirtualClusterDeleteOperator(task_id="x", virtual_cluster=cluster, wait_seconds=0.01, **PLACE)
+    with pytest.raises(PlatformError, match="it is being deleted"):
+        operator.execute(CONTEXT)
+    aws.emr.clusters[cluster]["state"] = "TERMINATING"
+    operator.wait_seconds = 0
+    operator.execute(CONTEXT)
+    aws.emr.clusters[cluster]["state"] = "TERMINATED"
+    operator.execute(CONTEXT)
 
 
 @pytest.mark.parametrize(
