@@ -19,7 +19,7 @@ from airflow_doeks.model.stores import ByteStore
 
 METADATA = "metadata"
 _PERIOD = "BILLING_PERIOD="
-_MANIFEST = re.compile(r"(?:.*/)?metadata/BILLING_PERIOD=([^/]+)/(?:[^/]+/)?[^/]*Manifest\.json", re.IGNORECASE)
+_MANIFEST = re.compile(r"(.*/)metadata/BILLING_PERIOD=([^/]+)/(?:[^/]+/)?[^/]*Manifest\.json")
 
 
 class Delivery(NamedTuple):
@@ -42,14 +42,14 @@ def deliveries(store: ByteStore, parts: Sequence[str] = ("",)) -> list[Delivery]
     exports (each has the same money), and for a manifest whose files are not all there. May raise OSError.
     """
     newest: dict[str, list[str]] = {}
-    manifests: dict[str, str] = {}
+    manifests: dict[tuple[str, str], str] = {}  # by export and period: another export may lie beside
     for name in sorted(
         _names(store, parts), key=lambda name: (-name.count("/"), name)
     ):  # the manifest above deliveries' own
         if name.endswith(".parquet"):
             newest.setdefault(name.rpartition("/")[0], []).append(name)
-        elif found := _MANIFEST.fullmatch(name):
-            manifests[found[1]] = name
+        elif found := _MANIFEST.fullmatch(f"{unquote(store.url)}/{name}"):
+            manifests[found[1], found[2]] = name
     last: dict[str, str] = {}
     periods: dict[str, list[str]] = {}
     exports: set[str] = set()
@@ -63,9 +63,11 @@ def deliveries(store: ByteStore, parts: Sequence[str] = ("",)) -> list[Delivery]
     if len(exports) > 1:
         msg = f"{store.url} holds {len(exports)} exports, which tell the same: give one of {', '.join(sorted(exports))}"
         raise SpecError(msg)
-    if not manifests:
+    export = next(iter(exports), "").removesuffix("data/")
+    mine = {period: name for (where, period), name in manifests.items() if where == export}
+    if not mine:
         return [Delivery(folder, sorted(newest[folder])) for folder in last.values()]
-    return [_named(store, manifests[key], periods[key]) for key in last if key in manifests]
+    return [_named(store, mine[key], periods[key]) for key in last if key in mine]
 
 
 def _names(store: ByteStore, parts: Sequence[str]) -> Iterator[str]:

@@ -60,6 +60,16 @@ def test_the_manifest_of_the_period_holds_before_those_of_its_deliveries(tmp_pat
     assert read(tmp_path) == [f"data/{period}/{OLD}: 1 files, as its manifest says"]
 
 
+def test_a_manifest_of_another_export_beside_it_is_none_of_its(tmp_path: Path) -> None:
+    """One place may hold an export as Parquet and another as CSV, each with a manifest of the period or without."""
+    period = "BILLING_PERIOD=2026-11"
+    make(tmp_path / "doeks", f"{period}/a.parquet")
+    make(tmp_path / "finance", manifests={period: [f"{period}/finance-00001.csv.gz"]})
+    assert read(tmp_path) == [f"doeks/data/{period}: 1 files"]
+    make(tmp_path / "doeks", manifests={period: [f"{period}/a.parquet"]})
+    assert read(tmp_path) == [f"doeks/data/{period}: 1 files, as its manifest says"]
+
+
 def test_without_a_manifest_the_last_folder_is_taken(tmp_path: Path) -> None:
     """A copy of the data alone is read as before."""
     make(tmp_path, *(f"BILLING_PERIOD=2026-11/{folder}/a.parquet" for folder in (OLD, NEW)))
