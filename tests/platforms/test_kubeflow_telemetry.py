@@ -76,14 +76,15 @@ def test_what_was_asked_for_is_known(kubeflow):
     assert {(pod.vcpu, pod.memory_gib, pod.storage_gib) for pod in executors} == {(4, 16, Decimal(100))}
 
 
-def test_pods_that_may_not_be_listed_hide_no_event_log(kubeflow):
-    """Where the event log is, what was asked for and when it ended is known without a right to pods."""
+def test_pods_that_may_not_be_listed_hide_no_event_log(kubeflow, caplog):
+    """Where the event log is, what was asked for and when it ended is known without a right to pods, which is named."""
     ref = submit(kubeflow)
     kubeflow.succeed(ref)
     kubeflow.server.denied = {"list pods"}
     telemetry = kubeflow.platform().telemetry(ref)
     assert telemetry.event_log == f"{(kubeflow.folder / 'events').as_uri()}/{ref.path[1]}"
     assert (telemetry.pods, telemetry.why) == ((), ("its pods may not be listed",))
+    assert 'cannot list resource "pods"' in caplog.text
     assert telemetry.requested
     assert telemetry.submitted < telemetry.ended
 

@@ -5,6 +5,7 @@ A type gives what its operator calls things, and ``render``.
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -30,6 +31,8 @@ from airflow_doeks.platforms.kubernetes.server import NODES, Server, server_of
 from airflow_doeks.platforms.kubernetes.sightings import PodLife, life_of, node_of
 from airflow_doeks.platforms.patience import Patience, Refusal, shared_pace
 from airflow_doeks.platforms.protocol import LogPart, NodesFound
+
+log = logging.getLogger(__name__)
 
 AnyConfig = TypeVar("AnyConfig", bound=KubernetesConfig)
 CAUSE_SECONDS = 5.0  # for the cause of a job that is cancelled: who cancels may have seconds left
@@ -135,6 +138,7 @@ class KubernetesPlatform(ABC, Generic[AnyConfig]):
         except Refusal as refusal:
             if refusal.kind != "denied":
                 raise
+            log.warning("What its pods would tell of %s is unknown: %s", ref, refusal)
             return [], ("its pods may not be listed",)
 
     def log(self, ref: JobRef, upto: str = "") -> LogPart:
