@@ -38,14 +38,15 @@ def _by_time(asked: Report) -> Table:
             Cell(line.key),
             cells.count(line.jobs),
             cells.count(line.failed),
+            cells.count(line.unpriced),
             cells.hours(None if line.vcpu_hours is None else line.vcpu_hours * 3600),
             cells.usd(line.usd_waste),
-            cells.usd(None if line.jobs == line.unpriced else line.usd),
-            cells.share(None if line.jobs == line.unpriced else line.share),
+            cells.usd(line.usd),
+            cells.share(line.share),
         )
         for line in asked.lines
     ]
-    heads = ("Jobs", "Failed", "vCPU-hours", "Waste, USD", "USD", "Share")
+    heads = ("Jobs", "Failed", "No price", "vCPU-hours", "Waste, USD", "USD", "Share")
     columns = (Column(asked.by.capitalize()), *(Column(name, is_number=True) for name in heads))
     return Table(asked.by, f"By {asked.by}", columns, rows)
 

@@ -26,7 +26,11 @@ def report_table(result: Report) -> Table:
     """A line a key, the total below."""
     heads = ["Jobs", "Failed", "vCPU-h", "GiB-h", "USD", "Waste", "Share"]
     lines = [(line.key, *_cells(line)) for line in result.lines]
-    foot = ("Total", *_cells(result.total))
+    foot = ("Total", *_cells(result.total)[:-1], "")
+    if any(0 < line.unpriced < line.jobs for line in result.lines):  # else a line's ? says it, or the note below
+        heads.append("No price")
+        lines = [(*cells, count(line.unpriced)) for cells, line in zip(lines, result.lines, strict=True)]
+        foot = (*foot, count(result.total.unpriced))
     if result.total.estimate_usd is not None and result.by in WHOLE:  # a job that was not estimated has no part in it
         heads.append("Estimate / actual")
         lines = [(*cells, _ratio(line)) for cells, line in zip(lines, result.lines, strict=True)]
@@ -42,11 +46,9 @@ def _ratio(line: Total) -> str:
 
 
 def _cells(line: Total) -> tuple[str, ...]:
-    is_known = not line.jobs or line.unpriced < line.jobs
-    share = "" if line.share is None else percent(line.share if is_known else None)
-    spent = usd(line.usd if is_known else None)
+    share = "" if line.share is None and line.usd is not None else percent(line.share)
     hours = decimal(line.vcpu_hours), decimal(line.memory_gib_hours)
-    return count(line.jobs), count(line.failed), *hours, spent, usd(line.usd_waste), share
+    return count(line.jobs), count(line.failed), *hours, usd(line.usd), usd(line.usd_waste), share
 
 
 def comparison_table(result: Comparison) -> Table:

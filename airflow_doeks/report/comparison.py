@@ -55,7 +55,7 @@ def compared(before: Report, now: Report, days_before: Days, days: Days) -> Comp
 
 
 def _change(key: str, before: Total, now: Total) -> Change:
-    old, new = _spent(before), _spent(now)
+    old, new = before.usd, now.usd
     return Change(
         key=key,
         jobs_before=before.jobs,
@@ -67,7 +67,3 @@ def _change(key: str, before: Total, now: Total) -> Change:
         usd_change=None if old is None or new is None else new - old,
         ratio=float(new / old) if old and new is not None else None,
     )
-
-
-def _spent(line: Total) -> Decimal | None:
-    return None if line.jobs and line.jobs == line.unpriced else line.usd

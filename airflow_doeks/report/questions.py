@@ -21,6 +21,8 @@ from airflow_doeks.report.totals import (
     By,
     Report,
     Total,
+    dollars,
+    share_of,
 )
 
 if TYPE_CHECKING:
@@ -153,7 +155,7 @@ _TABLES: Mapping[By, tuple[str, ...]] = {
     "minute": ("records", "minutes"),
 }
 _SUMS = """SELECT {} AS key, count(*), count(*) FILTER (has_failed), count(*) FILTER (usd IS NULL),
-    sum(vcpu_seconds), sum(memory_gib_seconds), coalesce(sum(usd), 0), sum(waste), {} FROM ({}) GROUP BY ALL"""
+    sum(vcpu_seconds), sum(memory_gib_seconds), sum(usd), sum(waste), {} FROM ({}) GROUP BY ALL"""
 _ESTIMATES = "sum(estimate) FILTER (usd IS NOT NULL), sum(usd) FILTER (estimate IS NOT NULL)"
 
 
@@ -170,14 +172,13 @@ def report_of(database: DuckDBPyConnection, by: By) -> Report:
     lines = [_total(_written(key, by), *amounts, whole=total.usd) for key, *amounts in sums]
     lines.sort(key=lambda line: line.key)
     if by not in TIMES:
-        lines.sort(key=lambda line: line.usd, reverse=True)
+        lines.sort(key=dollars, reverse=True)
     return Report.model_construct(by=by, lines=tuple(lines), total=total)
 
 
-def _total(key: str, jobs: int, failed: int, unpriced: int, *amounts: Any, whole: Decimal = Decimal(0)) -> Total:
+def _total(key: str, jobs: int, failed: int, unpriced: int, *amounts: Any, whole: Decimal | None = None) -> Total:
     """A line, made without the checks of the model: a month has 43,200 minutes, and DuckDB gives what it says."""
     vcpu, memory, usd, waste, estimate, estimated = map(_amount, amounts)
-    usd = usd or Decimal(0)
     return Total.model_construct(
         key=key,
         jobs=jobs,
@@ -187,7 +188,7 @@ def _total(key: str, jobs: int, failed: int, unpriced: int, *amounts: Any, whole
         memory_gib_hours=None if memory is None else memory / 3600,
         usd=usd,
         usd_waste=waste,
-        share=float(usd / whole) if whole else None,
+        share=share_of(usd, whole),
         estimate_usd=estimate,
         usd_of_estimated=estimated,
     )

@@ -1,6 +1,7 @@
 """Records added up by whom, what and when; every grouping sums to the same total.
 
-A record whose cost is unknown adds no dollars and is counted as ``unpriced``, so a sum never passes for the whole.
+A record whose cost is unknown adds no dollars and is counted as ``unpriced``, so a sum never passes for the whole; the
+dollars of a line of which no record has a known cost are None.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ class Total(Noun):
 
     Attributes:
         jobs: records with a part in it; ``failed`` of them did not succeed, ``unpriced`` have no known cost.
-        share: of the report's dollars, 0 to 1; None when they sum to nothing.
+        usd: the sum of what is known; None where no job's cost is.
+        share: of the report's dollars, 0 to 1; None when they sum to nothing, and where the line's are not known.
         vcpu_hours: like ``memory_gib_hours`` the sum of what is known; None where no job's usage is.
         usd_waste: dollars of failed jobs and of Spark tasks that had to be done again: the sum of what is known, None
             where nothing is.
@@ -46,7 +48,7 @@ class Total(Noun):
     unpriced: int = 0
     vcpu_hours: Amount | None = Decimal(0)
     memory_gib_hours: Amount | None = Decimal(0)
-    usd: Amount = Decimal(0)
+    usd: Amount | None = Decimal(0)
     usd_waste: Amount | None = Decimal(0)
     share: float | None = None
     estimate_usd: Amount | None = None
@@ -93,9 +95,19 @@ def report(records: Iterable[JobRecord], by: By, *, minutes: Minutes = lambda _:
             lines[part.key] = _estimated(line, record) if by in WHOLE else line
     ordered = sorted(lines.values(), key=lambda line: line.key)
     if by not in TIMES:
-        ordered.sort(key=lambda line: line.usd, reverse=True)
-    shared = (line.model_copy(update={"share": float(line.usd / total.usd) if total.usd else None}) for line in ordered)
+        ordered.sort(key=dollars, reverse=True)
+    shared = (line.model_copy(update={"share": share_of(line.usd, total.usd)}) for line in ordered)
     return Report(by=by, lines=tuple(shared), total=total)
+
+
+def dollars(line: Total) -> Decimal:
+    """What is known of a line's dollars, to order lines by."""
+    return line.usd or Decimal(0)
+
+
+def share_of(part: Decimal | None, whole: Decimal | None) -> float | None:
+    """A part of dollars, 0 to 1; None where it is not known, or of nothing."""
+    return None if part is None or not whole else float(part / whole)
 
 
 def dataset_label(dataset: Dataset) -> str:
@@ -186,7 +198,7 @@ def _add(line: Total, record: JobRecord, part: _Part) -> Total:
             "unpriced": line.unpriced + (part.usd is None),
             "vcpu_hours": _more(line, line.vcpu_hours, usage.vcpu_seconds, fraction, 3600),
             "memory_gib_hours": _more(line, line.memory_gib_hours, usage.memory_gib_seconds, fraction, 3600),
-            "usd": line.usd + (part.usd or 0),
+            "usd": _more(line, line.usd, part.usd, Decimal(1), 1),
             "usd_waste": _more(line, line.usd_waste, waste, part.fraction, 1),
         }
     )

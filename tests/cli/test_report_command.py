@@ -73,15 +73,15 @@ def test_pipelines_stand_by_cost_and_unknown_ones_are_told(doeks):
 def test_json_is_the_report(doeks):
     """`--json` has the same lines with exact money, and the days since the one that was asked for."""
     data = json.loads(doeks("--by", "day", "--since", "2026-10-21", "--json").stdout)
-    assert [(line["key"], line["usd"]) for line in data["lines"]] == [("2026-10-21", "2"), ("2026-10-22", "0")]
+    assert [(line["key"], line["usd"]) for line in data["lines"]] == [("2026-10-21", "2"), ("2026-10-22", None)]
     assert data["total"]["vcpu_hours"] == "2"
 
 
 def test_minutes_come_from_the_detail_where_it_has_them(doeks):
     """The first job spent all in its first minute, as its detail says; the second lies evenly over its two."""
     data = json.loads(doeks("--by", "minute", "--json").stdout)
-    assert [(line["key"], Decimal(line["usd"])) for line in data["lines"]] == [
-        ("(time unknown)", 0),
+    assert [(line["key"], line["usd"] and Decimal(line["usd"])) for line in data["lines"]] == [
+        ("(time unknown)", None),
         ("2026-10-20T12:00Z", 6),
         ("2026-10-21T12:00Z", 1),
         ("2026-10-21T12:01Z", 1),
@@ -103,7 +103,7 @@ def test_a_broken_detail_falls_back_to_the_even_spread(detail, doeks, folder, ca
     place.write_bytes(detail)
     result = doeks("--by", "minute", "--json")
     assert result.exit_code == 0, result.output
-    lines = [(line["key"], Decimal(line["usd"])) for line in json.loads(result.stdout)["lines"]]
+    lines = [(line["key"], line["usd"] and Decimal(line["usd"])) for line in json.loads(result.stdout)["lines"]]
     assert lines[1:3] == [("2026-10-20T12:00Z", 3), ("2026-10-20T12:01Z", 3)]
     assert place.name[:32] in caplog.text
 
@@ -156,6 +156,23 @@ def test_brackets_in_a_name_are_text(doeks, folder):
     book.write(one.model_copy(update={"lineage": Lineage(outputs=(output,)), "revision": 2}))
     result = doeks("--by", "dataset")
     assert "/data/[a]/[/b]/:cat:" in result.stdout
+
+
+def test_json_and_csv_have_no_dollars_that_nobody_knows(doeks):
+    """A line and a day of no known cost have null for dollars and share, and how many jobs that are."""
+    lines = json.loads(doeks("--json").stdout)["lines"]
+    assert [(line["key"], line["usd"], line["share"], line["unpriced"]) for line in lines[1:]] == [
+        ("growth.clicks", "2", 0.25, 0),
+        ("flights", None, None, 1),
+    ]
+    assert doeks("--csv").stdout.splitlines()[3] == "flights,1,0,1,1,2,,,,,"
+    assert json.loads(doeks("--since", "2026-10-22", "--json").stdout)["total"]["usd"] is None
+
+
+def test_a_line_that_is_priced_in_part_says_of_how_many_jobs(doeks):
+    """The platform's three jobs cost 8 dollars as far as that is known; one of them is not in the sum."""
+    rows = [line.split("│") for line in doeks("--by", "platform").stdout.splitlines() if line.startswith("│")]
+    assert [[row[6].strip(), row[9].strip()] for row in rows] == [["8.00", "1"], ["8.00", "1"]]
 
 
 def test_two_ranges_stand_beside_each_other(doeks):

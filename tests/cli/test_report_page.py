@@ -95,3 +95,11 @@ def test_unknown_usage_and_waste_are_question_marks(records):
     for name in ("Cost, USD", "of which waste, USD", "vCPU-hours"):
         assert text[text.index(name) + 1] == "?", name
     assert "0.00" not in text
+
+
+def test_a_day_of_which_no_cost_is_known_shows_no_dollars(records):
+    """By day, too: ? for dollars and share, and how many jobs have no price."""
+    html = page(records[2:], report(records[2:], "day"), ledger="l", now=NOON)
+    (row,) = re.findall(r"(?s)<tbody>(.*?)</tbody>", html.split('id="day"')[1].split("</section>")[0])
+    cells = [re.sub(r"<[^>]+>", "", cell).strip() for cell in re.findall(r"(?s)<t[dh][^>]*>(.*?)</t[dh]>", row)]
+    assert cells == ["2026-11-20", "1", "0", "1", "?", "?", "?", "?"]

@@ -118,14 +118,14 @@ def rounded(found: Report, by: str) -> tuple[object, ...]:
             line.jobs,
             line.failed,
             line.unpriced,
-            round(line.usd, 7) if by == "capacity" else line.usd,
+            round(line.usd, 7) if by == "capacity" and line.usd is not None else line.usd,
             *(None if amount is None else round(amount, 6) for amount in (line.vcpu_hours, line.memory_gib_hours)),
             None if line.usd_waste is None else round(line.usd_waste, 6),
             line.share and round(line.share, 9),
             line.estimate_usd,
             line.usd_of_estimated,
         )
-        for line in (*sorted(found.lines, key=lambda line: (-line.usd, line.key)), found.total)
+        for line in (*sorted(found.lines, key=lambda line: (-(line.usd or 0), line.key)), found.total)
     )
 
 
@@ -151,7 +151,7 @@ def test_sql_gives_what_adding_up_gives(ledger: Ledger, by: str) -> None:
         found = report_of(database, by)
     added = report(ledger.records(FIRST, LAST), by, minutes=lambda record: minutes_in(ledger, record))
     assert rounded(found, by) == rounded(added, by)
-    assert sum(line.usd for line in found.lines) == found.total.usd
+    assert sum(line.usd or 0 for line in found.lines) == found.total.usd
 
 
 @pytest.mark.parametrize("by", KEYS)

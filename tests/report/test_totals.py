@@ -61,7 +61,7 @@ def test_days_and_hours_are_utc_whatever_zone_a_record_tells(record, by, keys):
 def test_every_grouping_sums_to_the_same_total(month, by):
     """Dollars, vCPU-hours and waste of the lines add up to the total, whichever way they are grouped."""
     result = report(month, by)
-    assert result.total.usd == sum(line.usd for line in result.lines) == 10
+    assert result.total.usd == sum(line.usd or 0 for line in result.lines) == 10
     assert result.total.vcpu_hours == 8
     assert sum(line.vcpu_hours for line in result.lines).quantize(Decimal("1e-12")) == 8
     assert (
@@ -70,7 +70,7 @@ def test_every_grouping_sums_to_the_same_total(month, by):
         == 2
     )
     assert (result.total.jobs, result.total.failed, result.total.unpriced) == (4, 1, 1)
-    assert sum(line.share for line in result.lines) == pytest.approx(1)
+    assert sum(line.share or 0 for line in result.lines) == pytest.approx(1)
 
 
 def test_what_no_job_knows_is_no_zero(month):
@@ -85,6 +85,24 @@ def test_what_no_job_knows_is_no_zero(month):
     assert json.loads(lines["growth"].model_dump_json())["memory_gib_hours"] is None
 
 
+@pytest.mark.parametrize("by", [by for by in GROUPINGS if by not in {"hour", "minute"}])
+def test_a_line_without_a_known_cost_has_none(month, by):
+    """Dollars and share are null where no job's cost is known, alone or beside priced lines; no job at all cost 0."""
+    alone = report([month[3]], by)
+    plain = json.loads(alone.model_dump_json())
+    assert [(line["usd"], line["share"], line["unpriced"]) for line in (*plain["lines"], plain["total"])] == [
+        (None, None, 1),
+        (None, None, 1),
+    ]
+    assert report([], by).total.usd == 0
+
+
+def test_a_line_of_which_a_part_is_known_keeps_its_sum(month):
+    """Two of three jobs have a known cost: their sum, and one unpriced."""
+    lines = {line.key: line for line in report(month, "pipeline").lines}
+    assert (lines["sales"].usd, lines["sales"].share, lines["sales"].unpriced) == (7, 0.7, 1)
+
+
 @pytest.mark.parametrize(
     ("by", "lines"),
     [
@@ -95,7 +113,7 @@ def test_what_no_job_knows_is_no_zero(month):
             "dataset",
             {"/sales": 6, "(unattributed)": Decimal("2.5"), "/growth": 1, "/extra": Decimal("0.5")},
         ),
-        ("day", {"2026-11-20": 6, "2026-11-21": 3, "2026-11-22": 1, "2026-11-23": 0}),
+        ("day", {"2026-11-20": 6, "2026-11-21": 3, "2026-11-22": 1, "2026-11-23": None}),
     ],
 )
 def test_lines_stand_by_falling_cost_or_by_time(month, by, lines):
@@ -108,7 +126,7 @@ def test_minutes_stand_where_the_job_ran(month):
     """A job of an hour for 6 dollars costs 10 cents a minute; one without a known cost stands apart."""
     lines = {line.key: line.usd for line in report(month, "minute").lines}
     assert lines["2026-11-20T12:00Z"] == lines["2026-11-20T12:59Z"] == Decimal("0.1")
-    assert lines["(time unknown)"] == 0
+    assert lines["(time unknown)"] is None
     assert len(lines) == 3 * 60 + 1
 
 
