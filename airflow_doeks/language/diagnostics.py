@@ -13,6 +13,9 @@ WARNINGS = frozenset(
 
 MAX_FAULTS = 100  # that one look at a file tells; who has more corrects these first
 _QUOTED_OR_MAPPED = re.compile(r""""(?:[^"\\]|\\.)*"|'[^']*'|:\s{1,40}(?=\{\s{0,40}[\w.-]{1,80}:)""")
+_LINE = re.compile(r"(\s*(?:-\s+)*)(?:([\"']?[\w.-]+[\"']?)\s*:(?:\s+|$))?(.*)")
+_AFTER_MASK = re.compile(r"\*{3}[^,{}\[\]\"'#]+")  # a value without quotes, of several words
+_VALUE_LINES = 100  # of one value that are looked through for its key
 _EXCERPT_LEFT, _EXCERPT_WIDTH = 100, 150  # characters before the caret and in all
 
 
@@ -100,7 +103,7 @@ class Diagnostic:
             gutter = len(str(number))
             left = max(0, self.place.column - _EXCERPT_LEFT)  # of a long line the part around the caret
             for at in (number - 1, number) if number > 1 else (1,):
-                shown = _masked(self.lines[at - 1].expandtabs(1))[left : left + _EXCERPT_WIDTH]
+                shown = _masked(self.lines, at - 1)[left : left + _EXCERPT_WIDTH]
                 parts.append(f"  {at:>{gutter}} | {shown}".rstrip())
             caret = "^" * min(self.place.width, _EXCERPT_WIDTH - _EXCERPT_LEFT)
             parts.append(f"  {' ' * gutter} | {' ' * (self.place.column - 1 - left)}{caret}")
@@ -134,12 +137,38 @@ class Diagnostic:
         )
 
 
-def _masked(line: str) -> str:
-    """A line of YAML without what looks like a secret; a mapping is none, its values may be."""
-    from airflow_doeks.model.redaction import redacted
+def _masked(lines: tuple[str, ...], at: int) -> str:
+    """A line of YAML without what looks like a secret; a mapping is none, its values may be.
 
+    A plain value goes on to the end of its line, a list or a text on lines of their own as far as they are indented.
+    """
+    from airflow_doeks.model.redaction import MASK, names_secret, redacted
+
+    line = lines[at].expandtabs(1)
+    before, key, value = _parts(line)
+    if key is None and value and names_secret(_key_above(lines, at)):
+        return before + MASK
+    if key is not None and value[:1] not in ("", "{", "|", ">", "&", "#") and names_secret(key):
+        return line[: len(line) - len(value)] + MASK
     ends = [found.end() for found in _QUOTED_OR_MAPPED.finditer(line) if found[0].startswith(":")]
-    return "".join(redacted(line[start:end]) for start, end in zip([0, *ends], [*ends, len(line)], strict=True))
+    shown = "".join(redacted(line[start:end]) for start, end in zip([0, *ends], [*ends, len(line)], strict=True))
+    return _AFTER_MASK.sub(MASK, shown)
+
+
+def _parts(line: str) -> tuple[str, str | None, str]:
+    """What stands before a line's key, the key if it has one, and the value."""
+    found = _LINE.match(line)
+    return (found[1], found[2], found[3]) if found else ("", None, line)
+
+
+def _key_above(lines: tuple[str, ...], at: int) -> str:
+    """The key whose value a line without one belongs to: of the nearest line above that is indented less."""
+    indent = len(lines[at]) - len(lines[at].lstrip())
+    for line in reversed(lines[max(0, at - _VALUE_LINES) : at]):
+        before, key, _ = _parts(line)
+        if key is not None and len(before) <= indent:
+            return str(key)
+    return ""
 
 
 def in_order(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:

@@ -21,6 +21,7 @@ _IS = r"\\?[\"'`]?\]?\s{0,40}(?:=>|->|[=:])\s{0,40}"
 # Quoted, also with a quote that is itself escaped and, cut off, up to the end of the text.
 _QUOTED = r"[bru]{0,2}(?P<quote>\\?[\"'])(?:[^\\\"']+|(?!(?P=quote))(?:\\.|.))*(?P<end>(?P=quote)|\Z)"
 _VALUE = rf"(?!\*\*\*[\"'])(?:{_QUOTED}|\S+)"  # not what the first row has masked
+_LIST = r"\[(?:\"[^\"]*(?:\"|\Z)|'[^']*(?:'|\Z)|[^\]\"'])*(?:\]|\Z)"
 _LISTED = r"\\?[\"']\s{0,4},\s{0,4}(?:\\?[\"']value\\?[\"']\s{0,4}:\s{0,4})?"
 _NOT_A_FLAG = r"(?![\"']?--)"
 _SCHEME = r"(?:(?:basic|bearer|digest|negotiate|token|aws4-hmac-sha256)\s{1,4})?"
@@ -30,6 +31,8 @@ _ROWS = tuple(
     for pattern, instead in (
         # 'spark.acme.password=two words': the quotes stand around name and value
         (rf"(?P<before>(?P<quote>[\"'])[\w.-]{{0,80}}?{_NAME}=)(?![\"'\\])(?:(?!(?P=quote)).)*", rf"\g<before>{MASK}"),
+        # a list in brackets below such a name
+        (rf"(?P<before>{_NAME}{_IS}){_LIST}", rf"\g<before>[{MASK}]"),
         # password=x, "api_token": "x", db.password -> x
         (rf"(?P<before>{_NAME}{_IS}){_VALUE}", rf"\g<before>\g<quote>{MASK}\g<end>"),
         # '--db-password', 'x' of a list; {"name": "DB_PASSWORD", "value": "x"} of a pod
@@ -86,6 +89,11 @@ def redacted(text: str) -> str:
     for pattern, instead in _ROWS:
         text = pattern.sub(instead, text)
     return text
+
+
+def names_secret(key: str) -> bool:
+    """Whether a value below such a key is masked, whatever it is."""
+    return redacted(f"{key}: x") != f"{key}: x"
 
 
 def public_uri(uri: str) -> str:

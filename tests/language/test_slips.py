@@ -57,6 +57,8 @@ def test_a_secret_is_not_repeated_by_its_diagnostic(project):
         ("secrets: {DB_PASSWORD: hunter2}", "secrets: {DB_PASSWORD: ***"),
         ("secrets: {db: hunter2}", "secrets: {db: ***}"),
         ("env: {DB_PASSWORD: [hunter2]}", "env: {DB_PASSWORD: ***"),
+        ("env: {DB_PASSWORD: ['a hunter2', 'hunter2']}", "env: {DB_PASSWORD: ***"),
+        ("env: {DB_PASSWORD: a hunter2, X: y}", "env: {DB_PASSWORD: ***, X: y}"),
         ("secrets: {db: {k8s: acme/db}}, memory: 4Gi", "secrets: {db: {k8s: acme/db}}"),
         ("env: {A: 'x: {y: ', PASSWORD: 'a: {b: hunter2'}", "env: {A: 'x: {y: ', PASSWORD: '***'}"),
     ],
@@ -69,6 +71,26 @@ def test_a_secret_in_the_wrong_place_is_not_repeated_either(project, job, shown)
     assert found
     assert "hunter2" not in told
     assert shown in told
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "a hunter2, hunter2",
+        "['a hunter2',\n          hunter2]",
+        "\n          - a hunter2\n          - hunter2",
+        "\n        - a hunter2",
+        "|\n          a hunter2",
+        "a\n          hunter2",
+    ],
+)
+def test_no_line_of_a_secret_is_shown(project, value):
+    """However many words and lines it has, beside its own fault and beside the next one's."""
+    head = "tasks:\n  t:\n    platform: lake\n    spark:\n      main: ../jobs/clean.py\n      env:\n"
+    found = check_file(project.pipeline(f"{head}        DB_PASSWORD: {value}\n        B: [shown]\n"))
+    told = "".join(one.text() for one in found)
+    assert "hunter2" not in told
+    assert "B: [shown]" in told
 
 
 @pytest.mark.parametrize(
