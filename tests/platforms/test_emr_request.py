@@ -156,7 +156,7 @@ def test_a_preset_that_needs_a_template_needs_a_place_for_it():
         ({"main": MAIN, "args": ["ok", " "]}, {}, ["args[1]: EMR refuses a blank argument"]),
         ({"main": MAIN, "args": ["x" * 10281]}, {}, ["args[0]: 10281 characters; EMR takes 10280"]),
         ({"main": MAIN}, {"release": None}, ["release: EMR needs a release"]),
-        ({"main": MAIN}, {"execution_role": None}, ["execution_role: EMR needs a execution_role"]),
+        ({"main": MAIN}, {"execution_role": None}, ["execution_role: EMR needs an execution_role"]),
         ({"main": MAIN}, {"release": None, "execution_role": None, "job_template": "0000000t"}, []),
         (
             {"main": MAIN, "conf": {"spark.kubernetes.driver.pod.name": "x"}},

@@ -38,9 +38,12 @@ def check_job(config: Config, job: JobValues) -> list[Finding]:
     found += configuration_findings(config.configuration, job["configuration"])
     if config.job_template and (config.configuration or job["configuration"]):
         found.append(Finding("configuration", "a job template brings its own", "write it in the template"))
-    for name, value in (("release", job["release"] or config.release), ("execution_role", config.execution_role)):
+    for article, name, value in (
+        ("a", "release", job["release"] or config.release),
+        ("an", "execution_role", config.execution_role),
+    ):
         if not value and not config.job_template:
-            found.append(Finding(name, f"EMR needs a {name}", f"set `{name}` of the platform in doeks.yaml"))
+            found.append(Finding(name, f"EMR needs {article} {name}", f"set `{name}` of the platform in doeks.yaml"))
     if config.kubernetes and not config.namespace:
         text = "`kubernetes` asks for the pods of one namespace"
         found.append(Finding("namespace", text, "set `namespace` of the platform in doeks.yaml"))
