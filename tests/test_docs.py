@@ -89,3 +89,10 @@ def test_every_command_tells_what_it_does():
 
         assert done.exit_code == 0, (command, done.output)
         assert "Usage:" in done.output
+
+
+def test_every_key_of_the_language_has_a_meaning():
+    """No row of the reference of YAML that tells of a key has an empty last cell."""
+    rows = re.findall(r"^\| `.*\|$", (ROOT / "docs" / "yaml.md").read_text("utf-8"), re.MULTILINE)
+    assert rows
+    assert [row for row in rows if row.count("|") == 5 and row.endswith("|  |")] == []

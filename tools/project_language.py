@@ -124,7 +124,7 @@ A preset may list presets itself: the job gets those, too, and what the preset s
 
 
 class RateCard(Part):
-    """Which prices hold."""
+    """Which prices hold: the newest bundled card of a region, or cards of your own."""
 
     region: str | None = Field(default=None, description="AWS region of the prices.", examples=["us-east-1"])
     file: str | None = Field(

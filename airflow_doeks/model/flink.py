@@ -36,7 +36,7 @@ Savepoint = Annotated[str, BeforeValidator(_savepoint), WithJsonSchema({"type": 
 
 
 class JobManager(Driver):
-    """The job manager's pod."""
+    """The job manager's pod: what it requests."""
 
     cpu: Cpu = Field(default=1, description="Virtual CPUs of the job manager's pod.", examples=[1, "500m"])
     memory: Memory = Field(

@@ -109,7 +109,7 @@ Duration = Annotated[
 
 
 class Driver(JobPart):
-    """The driver's pod."""
+    """The driver's pod: what it requests."""
 
     cpu: Cpu = Field(default=1, description="Virtual CPUs of the driver's pod: 1, 0.5 or 500m.", examples=[1, "500m"])
     memory: Memory = Field(

@@ -15,7 +15,7 @@ class SecretRefValues(TypedDict, total=False):
 
 
 class DriverValues(TypedDict, total=False):
-    """The driver's pod."""
+    """The driver's pod: what it requests."""
 
     cpu: float | str
     memory: str
@@ -87,7 +87,7 @@ SparkJobValues = TypedDict(
 
 
 class JobManagerValues(TypedDict, total=False):
-    """The job manager's pod."""
+    """The job manager's pod: what it requests."""
 
     cpu: float | str
     memory: str
