@@ -7,8 +7,9 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from airflow_doeks.model.quantities import meant_memory
+
 _SHOWN_MAX = 60
-_GIB_MAX, _MIB_MAX = 1024, 1024**2  # a number of memory below the one means GiB, below the other MiB
 _ASSIGNED = re.compile(r"([\w.-]+)=(\S+)")
 _DIGITS = re.compile(r"-?\d+(\.\d+)?")
 _NOT_OF_NAMES = re.compile(r"[^A-Za-z0-9_-]+")
@@ -175,10 +176,9 @@ def _is_memory(expected: str | None) -> bool:
 
 
 def _with_unit(value: Any, expected: str) -> str:
-    """A number of gibibytes, or of mebibytes as other tools count, with its unit; empty for what is no memory."""
-    if not _is_memory(expected) or type(value) not in (int, float) or not 0 < value < _MIB_MAX:
-        return ""
-    return f"write {value}Gi" if value < _GIB_MAX else f"write {value}Mi"
+    """A number of memory with the unit that it lacks; empty for what is no memory."""
+    meant = meant_memory(value) if _is_memory(expected) and type(value) in (int, float) else ""
+    return meant and f"write {meant}"
 
 
 def _reshaped(value: Any, node: dict[str, Any], kind: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from airflow_doeks.model.engine import Engine
-from airflow_doeks.model.quantities import is_template, parse_cpu, parse_memory
+from airflow_doeks.model.quantities import is_template, meant_memory, parse_cpu, parse_memory
 
 _MEMORY_MIN = 1024**2
 
@@ -49,7 +49,8 @@ def size_faults(engine: Engine, job: Mapping[str, Any]) -> list[JobFault]:
         if cpu is not None and not is_template(cpu) and parse_cpu(cpu) == 0:
             found.append(JobFault("DK210", f"{cpu} is no CPU at all", (pod, "cpu"), "write for example 1 or 500m"))
         if memory is not None and not is_template(memory) and parse_memory(memory) < _MEMORY_MIN:
-            advice = f"did you mean {memory}Gi?" if memory.isdigit() else "write for example 4Gi"
+            meant = meant_memory(int(memory)) if memory.isdigit() else ""
+            advice = f"did you mean {meant}?" if meant else "write for example 4Gi"
             found.append(JobFault("DK210", f"{memory} is less than a mebibyte", (pod, "memory"), advice))
     return found
 
@@ -61,15 +62,14 @@ def count_faults(engine: Engine, job: Mapping[str, Any]) -> list[JobFault]:
         return []
     sizes = job.get(pod) or {}
     least, most = sizes.get("min"), sizes.get("max")
-    found = []
+    if most == 0 or (most is None and least == 0):
+        path = (pod, "max" if most == 0 else "min")
+        return [JobFault("DK210", f"a job without {pod} cannot run", path, "at least 1")]
     fewest = 1 if least is None else least
     if isinstance(fewest, (int, float)) and isinstance(most, (int, float)) and fewest > most:
         message = f"{pod}.min {fewest} is above {pod}.max {most}"
-        found.append(JobFault("DK210", message, (pod, "max" if least is None else "min")))
-    if most == 0 or (most is None and least == 0):
-        path = (pod, "max" if most == 0 else "min")
-        found.append(JobFault("DK210", f"a job without {pod} cannot run", path, "at least 1"))
-    return found
+        return [JobFault("DK210", message, (pod, "max" if least is None else "min"))]
+    return []
 
 
 def most_pods(engine: Engine, job: Mapping[str, Any]) -> tuple[Any, tuple[str, ...]]:

@@ -20,6 +20,7 @@ _PARTS = {"n": 10**9, "u": 10**6, "m": 10**3}  # the same for parts of one: divi
 _SPARK = {"b": "", "k": "Ki", "kb": "Ki", "m": "Mi", "mb": "Mi", "g": "Gi", "gb": "Gi", "t": "Ti", "tb": "Ti"}
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
+_GIB_MAX, _MIB_MAX = 1024, 1024**2  # a number of memory below the one means GiB, below the other MiB
 _LONGEST_SECONDS = 36500 * _SECONDS["d"]
 
 _QUANTITY = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(?:([numkMGTPE]|[KMGTPE]i)|[eE]([+-]?\d{1,3}))?")
@@ -72,6 +73,13 @@ def parse_memory(text: str | int) -> int:
         msg = f"{text!r} is not a memory quantity; write for example 512Mi, 4Gi or 16G"
         raise ValueError(msg)
     return int(parse_quantity(match[0]))
+
+
+def meant_memory(number: float) -> str:
+    """A number without a unit with the one that is meant: gibibytes, or mebibytes as other tools count; else empty."""
+    if not 0 < number < _MIB_MAX:
+        return ""
+    return f"{number}Gi" if number < _GIB_MAX else f"{number}Mi"
 
 
 def parse_cpu(text: str | float) -> Decimal:

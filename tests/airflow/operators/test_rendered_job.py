@@ -42,6 +42,25 @@ def test_a_rendered_job_is_refused_in_the_words_of_lint(tmp_path, job, path, mes
     assert any(one.message.removeprefix(f"tasks.t.spark.{path}: ").endswith(message) for one in found), found
 
 
+@pytest.mark.parametrize("executors", ["{max: 0}", "{min: 0}", "{min: 5, max: 0}", "{min: 0, max: 0}"])
+def test_a_job_without_executors_is_told_once(tmp_path, executors):
+    """One fault, one finding: that none is fewer than the least is the same fault."""
+    text = f"tasks: {{t: {{platform: laptop, spark: {{main: {URL}, executors: {executors}}}}}}}"
+    found = [one.message for one in check_file(ProjectFolder(tmp_path).pipeline(text)) if one.code == "DK210"]
+    assert found == ["a job without executors cannot run"]
+
+
+@pytest.mark.parametrize(
+    ("memory", "meant"),
+    [("16", "did you mean 16Gi?"), ("4096", "did you mean 4096Mi?"), ("0", "write for example 4Gi")],
+)
+def test_memory_in_quotes_gets_the_unit_of_a_number(tmp_path, memory, meant):
+    """Few are gibibytes, many mebibytes, in quotes as without them."""
+    text = f"tasks: {{t: {{platform: laptop, spark: {{main: {URL}, driver: {{memory: '{memory}'}}}}}}}}"
+    (found,) = [one for one in check_file(ProjectFolder(tmp_path).pipeline(text)) if one.code == "DK210"]
+    assert found.help == meant
+
+
 @pytest.mark.parametrize(("value", "count"), [("3", 3), (" 3 ", 3), (3, 3)], ids=["text", "padded", "number"])
 def test_rendered_text_is_the_number_it_says(value, count):
     """A template renders to text; a whole number in it is one."""
