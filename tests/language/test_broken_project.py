@@ -80,3 +80,29 @@ def test_a_doeks_yml_is_told_its_name(project):
     (found,) = check_file("doeks.yml")
     assert (found.code, found.help) == ("DK224", "rename the file")
     assert "is called doeks.yaml" in found.message
+
+
+@pytest.mark.parametrize(
+    ("card", "told"),
+    [
+        ("{region: us-east-1}", []),
+        (
+            "{region: eu-moon-1}",
+            ['there is no rate card of "eu-moon-1", no job has a price; bundled are eu-west-1, us-east-1'],
+        ),
+        ("{region: eu-moon-1, file: own.yaml}", []),
+        ("{region: eu-moon-1, file: rates}", []),
+        (
+            "{region: eu-west-1, file: rates}",
+            ['there is no rate card of "eu-west-1", no job has a price; rates has eu-moon-1'],
+        ),
+    ],
+)
+def test_a_region_without_a_rate_card_is_told(project, card, told):
+    """Neither the package nor the folder that is named has one; a single card is of whichever region it says."""
+    for name in ("own.yaml", "rates/eu-moon-1.2026-11-01.yaml"):
+        project.write(name, "v: 1\nregion: eu-moon-1\nas_of: 2026-11-01\n")
+    path = project.write("doeks.yaml", f"platforms: {{laptop: {{type: local}}}}\nrate_card: {card}\n")
+    found = [one for one in check_project(path) if one.code == "DK231"]
+    assert [one.message for one in found] == told
+    assert [one.place.line for one in found] == [2] * len(told)

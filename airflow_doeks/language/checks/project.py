@@ -59,6 +59,26 @@ def _old_day(path: str) -> str | None:
     return days[-1] if is_old else None
 
 
+def _region_fault(setting: Setting) -> Diagnostic | None:
+    """A region of which neither the folder of cards nor the package has prices; a single card is of its own."""
+    card = setting.rate_card
+    region, folder = card.get("region"), card.get("file")
+    if not region or (folder and not _cards_of(folder)):
+        return None
+    if folder:
+        regions = {name.partition(".")[0] for name in os.listdir(folder) if _CARD.fullmatch(name)}  # noqa: PTH208 - the same
+        whose = f"{setting.data['rate_card']['file']} has"
+    else:
+        from airflow_doeks.cost.rates import bundled_regions
+
+        regions, whose = set(bundled_regions()), "bundled are"
+    if region in regions:
+        return None
+    message = f'there is no rate card of "{region}", no job has a price; {whose} {", ".join(sorted(regions))}'
+    advice = suggestion(region, regions) or "doeks rates refresh writes a card; name it: rate_card: {file: ...}"
+    return setting.project.document.fault("DK231", message, ("rate_card", "region"), help=advice)
+
+
 def _money_faults(setting: Setting) -> Iterator[Diagnostic]:
     """Prices and shared cost that are not there, or old."""
     document, data = setting.project.document, setting.data
@@ -67,6 +87,8 @@ def _money_faults(setting: Setting) -> Iterator[Diagnostic]:
         message = f'rate card "{data["rate_card"]["file"]}" does not exist: no job has a price'
         advice = "write its path from where doeks.yaml stands"
         yield document.fault("DK231", message, ("rate_card", "file"), help=advice)
+    elif fault := _region_fault(setting):
+        yield fault
     elif card and (day := _old_day(card)):
         message = f"the prices of this rate card are of {day}, more than {_OLD.days} days ago"
         advice = "doeks rates refresh writes a new card"
