@@ -36,6 +36,7 @@ from airflow_doeks.report.sla import Late, Sla
 from airflow_doeks.report.upstream import Upstream, every_upstream
 
 _NUMBER_OF_DAYS = re.compile(r"(\d+)d")
+_STDOUT = "-"  # in place of a file's name
 _ALL = "all datasets"
 _NOTHING = "none/"  # below it a ledger has no object
 _ONE_DAY = timedelta(days=1)
@@ -70,7 +71,11 @@ Examples:
     metavar="[DATASET]",
     help="What a dataset, or each, cost with everything that it was made from.",
 )
-@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Write one HTML page, all groupings.")
+@click.option(
+    "--html",
+    type=click.Path(dir_okay=False, path_type=Path, allow_dash=True),
+    help="Write one HTML page, all groupings; - is standard output.",
+)
 @click.option("--ledger", envvar="DOEKS_LEDGER", help="Folder or s3:// URL; AIRFLOW_HOME's doeks/ledger if left out.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -91,11 +96,15 @@ def report_command(
     """What was spent, by whom and on which data; how long jobs waited; what data cost with all upstream of it."""
     questions = {"--compare": compare, "--sla": is_sla, "--upstream": dataset, "--html": html}
     asked = [name for name, value in questions.items() if value]
-    _check(by, asked=asked, is_sla=is_sla, asks_airflow=asks_airflow, formats=as_csv + as_json)
+    printed = {"--csv": as_csv, "--json": as_json, "--html -": str(html) == _STDOUT}
+    formats = [name for name, value in printed.items() if value]
+    _check(by, asked=asked, is_sla=is_sla, asks_airflow=asks_airflow, formats=formats)
     days = _days("--since and --until", day(since), day(until, "--until") or tomorrow())
     book, url = open_book(ledger)
     if html is not None:
         _page(book, by, days, html, url)
+    if str(html) == _STDOUT:
+        return
     if compare is not None:
         before = _days_before(compare, days)
         told = Days(since=days.since, until=min(days.until, _today()))  # what is asked goes on to tomorrow
@@ -143,12 +152,12 @@ class Datasets(Noun):
     datasets: tuple[Upstream, ...]
 
 
-def _check(by: By, *, asked: Sequence[str], is_sla: bool, asks_airflow: bool, formats: int) -> None:
+def _check(by: By, *, asked: Sequence[str], is_sla: bool, asks_airflow: bool, formats: Sequence[str]) -> None:
     if len(asked) > 1:
         msg = f"{' and '.join(asked)} are different questions: give one of them"
         raise click.UsageError(msg)
-    if formats > 1:
-        msg = "--csv and --json: give one of them"
+    if len(formats) > 1:
+        msg = f"{' and '.join(formats)}: give one of them"
         raise click.UsageError(msg)
     if is_sla and by not in KEYS:
         msg = f"--sla counts whole jobs: --by {by} splits them; give one of {', '.join(KEYS)}"
@@ -185,7 +194,9 @@ def _page(book: Ledger, by: By, days: Days, html: Path, url: str) -> None:
 
     records = list(book.records(since=days.since, until=days.until))
     result = report(records, by, minutes=partial(minutes_of, book))
-    html.write_text(page(records, result, ledger=url, now=datetime.now(timezone.utc)), encoding="utf-8")
+    text = page(records, result, ledger=url, now=datetime.now(timezone.utc))
+    with click.open_file(html, "w", encoding="utf-8") as file:
+        file.write(text)
 
 
 def _with_deadlines(waits: Sla, days: Days, *, asks_airflow: bool) -> Sla:

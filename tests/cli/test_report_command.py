@@ -275,9 +275,20 @@ def test_estimates_stand_beside_what_jobs_cost(doeks, folder):
     assert [row[9].strip() for row in rows] == ["0.75", "?", "?", "0.75"]
 
 
+def test_the_page_goes_to_standard_output(doeks, tmp_path, monkeypatch):
+    """`--html -` prints the page and nothing beside it; there is no file of that name afterwards."""
+    monkeypatch.chdir(tmp_path)
+    result = doeks("--html", "-")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.lower().startswith("<!doctype html>")
+    assert result.stdout.rstrip().endswith("</html>")
+    assert not (tmp_path / "-").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (("--html", "-", "--json"), "--json and --html -: give one of them"),
         (("--sla", "--upstream", "x"), "--sla and --upstream are different questions"),
         (("--csv", "--json"), "--csv and --json: give one of them"),
         (("--sla", "--by", "dataset"), "--sla counts whole jobs: --by dataset splits them; give one of team"),
