@@ -14,7 +14,7 @@ from rich.table import Table
 
 from airflow_doeks.cli.bill_notes import calibration_notes
 from airflow_doeks.cli.figures import console
-from airflow_doeks.cli.log_streams import logs_to_stderr
+from airflow_doeks.cli.log_streams import no_logs
 from airflow_doeks.cli.report_answers import ask_report, ask_upstream, ask_waits, minutes_of, tomorrow
 from airflow_doeks.cli.report_tables import (
     comparison_notes,
@@ -276,9 +276,13 @@ def _open(url: str) -> Ledger:
         raise click.UsageError(msg)
     if "://" not in url:
         return Ledger(open_store(url))
-    with logs_to_stderr():  # with the first call Airflow tells where its credentials for S3 come from
-        store = open_store(url)
-        next(iter(store.list(_NOTHING)), None)
+    store = open_store(url)
+    try:
+        with no_logs():  # with the first call Airflow tells where its credentials for S3 come from
+            next(iter(store.list(_NOTHING)), None)
+    except OSError as error:
+        msg = f"the ledger {url} cannot be read: {str(error).removeprefix(f'{store.url}/{_NOTHING}: ')}"
+        raise click.UsageError(msg) from error
     return Ledger(store)
 
 

@@ -1,8 +1,11 @@
 """`doeks report` on a real ledger in a folder."""
 
 import json
+import subprocess
+import sys
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 import zstandard
@@ -14,6 +17,7 @@ from airflow_doeks.ledger import Ledger
 from airflow_doeks.model.lineage import Dataset, Lineage
 from airflow_doeks.model.record import Attempt, Cost, JobFacts, JobRecord, Times, Usage
 from airflow_doeks.model.status import JobState
+from tests.cli.test_init import clean_environment
 
 NOON = datetime(2026, 10, 20, 12, tzinfo=timezone.utc)
 
@@ -305,3 +309,21 @@ def test_questions_that_do_not_fit_are_exit_code_2(doeks, arguments, words):
     result = doeks(*arguments)
     assert result.exit_code == 2
     assert words in result.stderr
+
+
+@pytest.mark.airflow
+def test_a_bucket_without_credentials_is_one_line(tmp_path):
+    """What is wrong with the ledger that was asked for; nothing of how Airflow searched, no name of ours below it."""
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("doeks")), "report", "--ledger", "s3://acme/ledger/"],
+        env={name: value for name, value in clean_environment().items() if not name.startswith("AWS_")}
+        | {name: str(tmp_path / "none") for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")}
+        | {"AWS_EC2_METADATA_DISABLED": "true", "AIRFLOW_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    usage, line = done.stderr.split("\n\n")
+    assert usage.startswith("Usage: doeks report")
+    assert line == "Error: the ledger s3://acme/ledger/ cannot be read: Unable to locate credentials\n"
