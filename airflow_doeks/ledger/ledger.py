@@ -11,6 +11,7 @@ warning and skipped: one broken file never hides the others.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import logging
@@ -242,8 +243,11 @@ def _moment(record: JobRecord) -> datetime:
 
 def _days(submitted: datetime) -> list[date]:
     """The UTC day of a submission, then, near midnight, the one beside it."""
-    moment = submitted.astimezone(timezone.utc)
-    return list(dict.fromkeys(at.date() for at in (moment, moment - NEAR_MIDNIGHT, moment + NEAR_MIDNIGHT)))
+    found: dict[date, None] = {}
+    for shift in (timedelta(0), -NEAR_MIDNIGHT, NEAR_MIDNIGHT):
+        with contextlib.suppress(OverflowError):  # at the ends of the calendar there is no such day
+            found[(submitted.astimezone(timezone.utc) + shift).date()] = None
+    return list(found) or [submitted.date()]
 
 
 def _folder(day: date) -> str:

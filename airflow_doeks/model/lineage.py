@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from airflow_doeks.model.noun import Amount, OpenNoun, OrNewer, Told, Uri
+from airflow_doeks.model.noun import Amount, Number, OpenNoun, OrNewer, Told, Uri
 
 
 class Column(OpenNoun):
@@ -32,9 +32,9 @@ class Dataset(OpenNoun):
 
     namespace: Uri
     name: Uri
-    rows: int | None = None
-    bytes: int | None = None
-    files: int | None = None
+    rows: Number | None = None
+    bytes: Number | None = None
+    files: Number | None = None
     format: str | None = None
     slot_share: float | None = None
     usd: Amount | None = None

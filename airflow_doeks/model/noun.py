@@ -20,6 +20,7 @@ from pydantic import (
 
 from airflow_doeks.model.redaction import public_uri, redacted
 
+_DIGITS_MAX, _LONG_MAX = 24, 2**63 - 1  # before the point of dollars and seconds; what Spark and Flink count in
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,40}")
 
 
@@ -33,13 +34,41 @@ def _word(value: Any, known: ValidatorFunctionWrapHandler) -> Any:
         raise
 
 
+def meant(amount: Decimal) -> Decimal:
+    """The amount; ValueError for one that nobody can mean, with which sums and pages would break."""
+    if not amount.is_finite() or amount.adjusted() > _DIGITS_MAX:
+        msg = f"{amount:.3e} is no amount of anything"
+        raise ValueError(msg)
+    return amount
+
+
+def counted(number: int) -> int:
+    """Rows, bytes or files; ValueError for more than a long holds, which no engine counts."""
+    if abs(number) > _LONG_MAX:
+        msg = f"a number of {number.bit_length()} bits is no count"
+        raise ValueError(msg)
+    return number
+
+
+def _in_utc(at: datetime) -> datetime:
+    """The same moment; ValueError for one that is on no calendar of UTC."""
+    try:
+        return at if at.tzinfo is timezone.utc else at.astimezone(timezone.utc)
+    except OverflowError as error:
+        msg = f"{at.isoformat()} is on no calendar of UTC"
+        raise ValueError(msg) from error
+
+
 OrNewer = WrapValidator(_word)  # on a Literal of a record, which would else vanish from readers that are older
-Amount = Annotated[Decimal, PlainSerializer(lambda value: format(value, "f"), return_type=str, when_used="json")]
+Amount = Annotated[
+    Decimal, AfterValidator(meant), PlainSerializer(lambda value: format(value, "f"), return_type=str, when_used="json")
+]
 Told = Annotated[str, AfterValidator(redacted)]  # somebody else's words
 Uri = Annotated[str, AfterValidator(public_uri)]
+Number = Annotated[int, AfterValidator(counted)]
 UtcTime = Annotated[  # told in any zone
     AwareDatetime,
-    AfterValidator(lambda at: at if at.tzinfo is timezone.utc else at.astimezone(timezone.utc)),
+    AfterValidator(_in_utc),
     PlainSerializer(datetime.isoformat, return_type=str, when_used="json"),
 ]
 

@@ -9,14 +9,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
+from airflow_doeks.model.noun import counted, meant
 from airflow_doeks.model.record import JobRecord
 from airflow_doeks.model.status import JobState
 
 _WIDE_SCHEME = "://"
+_FIRST_YEAR = 1970
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,20 +139,27 @@ def label_of(namespace: str, name: str) -> str:
 
 def _flow(dataset: Mapping[str, Any]) -> Flow:
     label = _shared(label_of(dataset["namespace"], dataset["name"]))
-    return Flow(label, dataset.get("rows"), dataset.get("bytes"), _amount(dataset.get("usd")))
+    return Flow(label, _count(dataset.get("rows")), _count(dataset.get("bytes")), _amount(dataset.get("usd")))
+
+
+def _count(number: int | None) -> int | None:
+    return None if number is None else counted(number)
 
 
 def _amount(text: str | None) -> Decimal | None:
     """An amount; ValueError for what is no number, which would make none of every sum."""
-    found = None if text is None else Decimal(text)
-    if found is not None and not found.is_finite():
-        msg = f"{found} is no amount"
-        raise ValueError(msg)
-    return found
+    return None if text is None else meant(Decimal(text))
 
 
 def _moment(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text.replace("Z", "+00:00"))  # Python 3.10 knows no Z
+    """A moment; None for one at the ends of the calendar, which no job has, ValueError for one without a zone."""
+    found = None if text is None else datetime.fromisoformat(text.replace("Z", "+00:00"))  # Python 3.10 knows no Z
+    if found is None or not _FIRST_YEAR <= found.year < date.max.year:
+        return None
+    if found.tzinfo is None:
+        msg = f"{text} has no time zone"
+        raise ValueError(msg)
+    return found
 
 
 def _shared(text: str) -> str:

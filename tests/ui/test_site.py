@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from datetime import timedelta
 
@@ -224,3 +225,49 @@ def test_an_xcom_shows_no_job_of_another_dag(ledger, record):
     site = Site(ledger, Shelf(Changes(ledger.store), today=NOON.date), Telling(), now=lambda: NOON)
     for name in ("task", "run"):
         assert "1.25" not in site.answer(name, TASK, everything).body, name
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("cost", "usd_total"), "1e300"),
+        (("cost", "usd_waste"), "1E+999999"),
+        (("usage", "vcpu_seconds"), "1E+999999"),
+        (("lineage", "outputs", 0, "rows"), 10**400),
+        (("lineage", "outputs", 0, "bytes"), 10**400),
+        (("lineage", "outputs", 0, "usd"), "1e300"),
+        (("times", "submitted"), "0001-01-01T00:00:00+00:00"),
+        (("times", "submitted"), "0001-01-01T00:00:00+14:00"),
+        (("times", "ended"), "9999-12-31T23:59:59-14:00"),
+        (("times", "submitted"), "9999-12-31T23:59:59+00:00"),
+        (("times", "started"), "2026-11-20T12:00:00"),
+    ],
+)
+def test_a_value_that_nobody_can_mean_breaks_no_page(site, ledger, record, path, value):
+    """Whoever wrote such a record, pages of the other one are there, and no larger than they were."""
+    ledger.write(record("b", "2.71"))
+    plain = json.loads(record("a").model_dump_json())
+    *steps, last = path
+    inner = plain
+    for step in steps:
+        inner = inner[step]
+    inner[last] = value
+    ledger.store.write("v1/submitted=2026-11-20/a.json", json.dumps(plain).encode())
+    pages = {"task": TASK, "run": TASK, "dag": TASK, "costs": {}, "dataset": {"name": "s3://lake/clean"}}
+    for name, query in pages.items():
+        answer = site.answer(name, query, everything)
+        assert (answer.status, len(answer.body) < 500_000) == (200, True), name
+    assert "2.71" in site.answer("task", TASK, everything).body
+
+
+def test_a_moment_of_an_xcom_that_is_on_no_calendar_breaks_no_page(ledger, record):
+    """What a task announces is whatever it wrote there."""
+
+    class Announcing(Metadata):
+        def announced(self, dag_id, run_id):
+            told = {"ref": "local://h/a", "submitted": "0001-01-01T00:00:00+14:00"}
+            return {("clean", -1): Announced.from_json(told)}
+
+    ledger.write(record("a", "2.71"))
+    site = Site(ledger, Shelf(Changes(ledger.store), today=NOON.date), Announcing(), now=lambda: NOON)
+    assert "2.71" in site.answer("task", TASK, everything).body
