@@ -86,6 +86,7 @@ def test_every_spelling_of_an_option_is_read():
             "Submit",
             "`executors.min: 3` did not carry",
         ),
+        ("--conf spark.dynamicAllocation.maxExecutors=9", "Submit", "`executors.max` turns dynamic allocation on here"),
         ("--supervise", "Submit", "`--supervise: true` did not carry over: write `retries`"),
     ],
 )
@@ -93,6 +94,14 @@ def test_what_has_no_place_is_told(parameters, kind, told):
     """Options of other platforms, unknown words, a value that another one replaces."""
     _, notes = job_of(parameters, kind)
     assert told in " ".join(notes)
+
+
+@pytest.mark.parametrize(("value", "is_told"), [("true", False), ("{{ x }}", False), ("false", True), ("False", True)])
+def test_a_source_that_leaves_dynamic_allocation_off_is_told_what_turns_it_on(value, is_told):
+    """Spark heeds the most executors only where dynamic allocation is on; ours turns it on by them."""
+    dynamic = f"spark.dynamicAllocation.enabled='{value}' --conf spark.dynamicAllocation.maxExecutors=9"
+    _, notes = job_of(f"--num-executors 3 --conf {dynamic}")
+    assert any("which the source leaves off" in note for note in notes) is is_told
 
 
 @pytest.mark.parametrize("name", [*OPTIONS, "--conf"])

@@ -31,6 +31,8 @@ _OWNED = {
     "spark.submit.deployMode": "the platform is chosen by `platform`",
 }
 _IMAGE = "spark.kubernetes.container.image"
+_MAX, _IS_DYNAMIC = "spark.dynamicAllocation.maxExecutors", "spark.dynamicAllocation.enabled"
+_STATIC = Note("`executors.max` turns dynamic allocation on here, which the source leaves off: take it away")
 _HEAP = Note("memory is the pod's whole memory here, overhead inside; the source gave the heap")
 
 
@@ -54,6 +56,8 @@ def sized(conf: Mapping[str, Any]) -> tuple[dict[str, Any], list[Note]]:
             notes.append(lost(name, value, _OWNED[name]))
         else:
             rest[name] = value
+    if _MAX in conf and str(conf.get(_IS_DYNAMIC, False)).lower() == "false":
+        notes.append(_STATIC)
     if rest:
         job["conf"] = rest
     return job, notes
