@@ -97,6 +97,9 @@ def values(plan: Plan, params: Iterable[str], conf: Iterable[str]) -> dict[str, 
             except yaml.YAMLError as error:
                 msg = f"{option} {pair}: the value is no YAML: {str(error).splitlines()[0]}"
                 raise click.UsageError(msg) from error
+            except (ValueError, TypeError, RecursionError) as error:  # a date that is none, a key that is one, a circle
+                msg = f"{option} {pair}: the value is no JSON: {error}"
+                raise click.UsageError(msg) from error
     return found
 
 

@@ -101,6 +101,22 @@ def test_a_value_that_cannot_be_used_is_a_line(plan: Plan, params: list[str], co
     assert refused.value.message.startswith(said)
 
 
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("2026-13-45", "month must be in 1..12"),
+        ("{2026-01-01: 1}", "keys must be str, int, float, bool or None, not datetime.date"),
+        ("&x [*x]", "Circular reference detected"),
+        ("[" * 5000, "maximum recursion depth exceeded"),
+    ],
+)
+def test_a_value_that_no_json_holds_is_a_line(plan: Plan, value: str, said: str) -> None:
+    """A run's conf is JSON: a date that is none, a date as a key, a list in itself, one that is too deep."""
+    with pytest.raises(click.UsageError) as refused:
+        values(plan, [], [f"a={value}"])
+    assert refused.value.message.startswith(f"--conf a={value}: the value is no JSON: {said}")
+
+
 def test_a_date_is_in_the_timezone_of_the_pipeline() -> None:
     """Unless it names one of its own."""
     assert moment("2026-01-31", "Europe/Berlin") == datetime(2026, 1, 30, 23, tzinfo=timezone.utc)
