@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -38,16 +39,16 @@ def init(folder: Path, mwaa: bool, package: str | None) -> None:
         wanted = {name: text for name, text in wanted.items() if not name.startswith(_TO_START_FROM)}
     root = next((above for above in folder.absolute().parents if (above / ".git").exists()), folder.absolute())
     below = folder.absolute().relative_to(root).as_posix()
-    facts = {"{package}": source.for_ci(below), "{folder}": below, "{requirement}": source.for_mwaa()}
+    facts = {"{package}": source.for_ci(below), "{folder}": shlex.quote(below), "{requirement}": source.for_mwaa()}
     for name, text in wanted.items():
         _write((root if name == _CI else folder) / name, text, facts)
     for name, data in {**source.files, **(source.files_for_mwaa() if mwaa else {})}.items():
         _put(folder / name, data)
     for name, text in schema_texts(load_project(folder / "doeks.yaml")).items():
         _put(folder / name, text.encode())
-    click.echo(f"\nNext: doeks lint {folder}")
+    click.echo(f"\nNext: doeks lint {shlex.quote(str(folder))}")
     if is_new:
-        click.echo(f"      doeks run {folder / 'pipelines' / 'first.yaml'}")
+        click.echo(f"      doeks run {shlex.quote(str(folder / 'pipelines' / 'first.yaml'))}")
     if mwaa:
         plugins = " and plugins.zip" if source.wheel else ""
         click.echo(f"      MWAA: upload {folder} as the DAG folder, and {folder / 'mwaa'}/requirements.txt{plugins}")

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import zipfile
@@ -45,6 +46,20 @@ def test_editors_find_the_schema(project):
     assert json.loads((project / "pipelines" / path).read_text("utf-8"))["$schema"].startswith(
         "https://json-schema.org"
     )
+
+
+def test_commands_hold_a_folder_whose_name_has_blanks(tmp_path):
+    """In the CI check and in what is printed: a shell takes the name as one word, a quote of its own included."""
+    (tmp_path / ".git").mkdir()
+    folder = tmp_path / "my team's dags"
+    done = CliRunner().invoke(main, ["init", str(folder)])
+    assert done.exit_code == 0, done.output
+    jobs = yaml.safe_load((tmp_path / ".github/workflows/pipelines.yml").read_text("utf-8"))["jobs"]
+    lint, find = (jobs[name]["steps"][at]["run"] for name, at in (("lint", 3), ("estimate", 3)))
+    assert shlex.split(lint) == ["doeks", "lint", "--format", "github", folder.name]
+    assert shlex.split(find)[1] == f"{folder.name}/pipelines"
+    commands = [shlex.split(line.removeprefix("Next:")) for line in done.output.splitlines() if " doeks " in line]
+    assert commands[:2] == [["doeks", "lint", str(folder)], ["doeks", "run", f"{folder}/pipelines/first.yaml"]]
 
 
 def test_nothing_is_overwritten(project):
