@@ -174,7 +174,11 @@ def _password(file: Path) -> tuple[str, bool]:
     """The admin's password and whether it is new; the file is readable by its owner only from its first byte on."""
     if file.exists():
         file.chmod(0o600)
-        return str(json.loads(file.read_text("utf-8"))["admin"]), False
+        try:
+            return str(json.loads(file.read_text("utf-8"))["admin"]), False
+        except (ValueError, KeyError, TypeError) as error:  # cut off while it was written, or another's file
+            msg = f"{file} holds no password of admin: delete it, and the next start makes one"
+            raise click.UsageError(msg) from error
     password = secrets.token_urlsafe(12)
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as sink:

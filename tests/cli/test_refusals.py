@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 
@@ -106,3 +107,22 @@ def test_ctrl_c_is_no_finding(tmp_path):
         lint.send_signal(signal.SIGINT)
         told = lint.communicate(timeout=60)[1]
     assert (lint.returncode, told) == (130, "Interrupted.\n")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"admin"'])
+def test_a_password_file_that_holds_none_is_a_line(doeks, tmp_path, monkeypatch, text):
+    """As a machine leaves it that goes down while it is written; nothing has started by then."""
+    settings = {"AIRFLOW_HOME": tmp_path / "home", "AIRFLOW__CORE__DAGS_FOLDER": "", "AIRFLOW__CORE__LOAD_EXAMPLES": ""}
+    for name, value in settings.items():  # which the command sets itself
+        monkeypatch.setenv(name, str(value))
+    file = tmp_path / "home/doeks/ui/password.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(text)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    result = doeks("ui", "empty", "--port", str(port))
+    assert result.exit_code == 2
+    assert result.stderr.splitlines()[-1] == (
+        f"Error: {file} holds no password of admin: delete it, and the next start makes one"
+    )
