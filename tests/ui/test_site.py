@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from datetime import timedelta
 
@@ -12,6 +13,7 @@ from airflow_doeks.hooks.stores import LocalStore
 from airflow_doeks.ledger import Ledger
 from airflow_doeks.ledger.changes import Changes
 from airflow_doeks.lifecycle.records import record_id
+from airflow_doeks.model.status import JobState
 from airflow_doeks.report.shelf import Shelf
 from airflow_doeks.ui.pages.airflow_facts import Announced, RunTimes, TaskTimes
 from airflow_doeks.ui.site import Site
@@ -271,3 +273,24 @@ def test_a_moment_of_an_xcom_that_is_on_no_calendar_breaks_no_page(ledger, recor
     ledger.write(record("a", "2.71"))
     site = Site(ledger, Shelf(Changes(ledger.store), today=NOON.date), Announcing(), now=lambda: NOON)
     assert "2.71" in site.answer("task", TASK, everything).body
+
+
+@pytest.mark.parametrize(
+    ("detail", "is_told"),
+    [
+        ({"advice": None}, True),
+        ({"advice": ["x"]}, True),
+        ({"columns": {"a": 1}}, True),
+        ({"jobs": 7}, True),
+        ({"minutes": [{}]}, True),
+        ({"minutes": "x", "columns": None, "advice": {"a": 1}}, True),
+        ({"log_tail": 7}, False),
+        ({"what_a_newer_version_says": 7}, False),
+    ],
+)
+def test_a_detail_of_another_shape_leaves_the_record_on_its_page(site, ledger, record, detail, is_told):
+    """Dollars and the failure are the record's; a part that cannot be read is told in its place."""
+    ledger.write(record("a", "2.71", state=JobState.FAILED, detail="there"), detail)
+    body = site.answer("task", TASK, everything).body
+    assert {"2.71", "no such month"} <= set(re.findall(r"2\.71|no such month", body))
+    assert ("A part of this job&#39;s detail cannot be shown" in body) is is_told

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -18,6 +20,7 @@ from airflow_doeks.ui.pages.inner_jobs import inner_jobs
 from airflow_doeks.ui.pages.minutes import minute_blocks
 from airflow_doeks.ui.pages.rows import WASTE
 
+log = logging.getLogger(__name__)
 _ADDRESSES = {"http", "https"}
 _NOTHING_TOLD = Announced()
 
@@ -73,16 +76,15 @@ def task_page(
     blocks: list[Block] = []
     if record.failure is not None:
         follows = _FOLLOWS.get(place.state or "", "") if is_newest else "A later try followed."
-        blocks.append(failure_notice(record.failure, follows, detail.get("log_tail", ())))
+        blocks.append(failure_notice(record.failure, follows, _log_tail(detail)))
     if is_newest and told.budget_told and record.settled_by_try is None:
         blocks.append(Notice("warn", "A budget is nearly used up", tuple(told.budget_told.split("; "))))
     if lines := tuple(unknowns(record)):
         blocks.append(Notice("warn", "What is not known", lines))
     blocks += [cost_facts(record, told.budget_usd, detail), data_table(record.lineage), cost_table(record)]
     blocks += [_state(record, _yaml(told.source, source_url))]
-    columns = column_table(detail.get("columns", {}))
-    blocks += [one for one in (columns, inner_jobs(detail)) if one]
-    blocks += [*minute_blocks(detail), _advice(detail.get("advice", ())), usage_table(record.usage)]
+    blocks += [one for blocks_of in _OF_DETAIL for one in _told(partial(blocks_of, detail), record)]
+    blocks.append(usage_table(record.usage))
     blocks += [_tries(place, records), _links(record, told.links if is_newest else {})]
     return Page(
         place.name,
@@ -160,6 +162,29 @@ def _advice(measures: Sequence[Mapping[str, Any]]) -> Table:
         Column("USD", is_number=True, hint="What it alone would have saved at most; measures overlap."),
     )
     return Table("advice", "What would have made it cheaper", heads, rows, empty="Nothing to advise.")
+
+
+_OF_DETAIL: Sequence[Callable[[Mapping[str, Any]], Sequence[Block | None]]] = (
+    lambda detail: [column_table(detail.get("columns", {}))],
+    lambda detail: [inner_jobs(detail)],
+    minute_blocks,
+    lambda detail: [_advice(detail.get("advice", ()))],
+)
+
+
+def _told(blocks_of: Callable[[], Sequence[Block | None]], record: JobRecord) -> Sequence[Block]:
+    """Blocks of the detail; of a part in another shape, as another version may write it, that it cannot be shown."""
+    try:
+        return [one for one in blocks_of() if one]
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError):
+        log.warning("A part of the detail of record %s cannot be shown", record.record_id, exc_info=True)
+        lines = ("Another version of airflow-doeks may have written it; the web server's log says more.",)
+        return [Notice("warn", "A part of this job's detail cannot be shown", lines)]
+
+
+def _log_tail(detail: Mapping[str, Any]) -> Sequence[str]:
+    lines = detail.get("log_tail")
+    return tuple(map(str, lines)) if isinstance(lines, list) else ()
 
 
 def _tries(place: TaskPlace, records: Sequence[JobRecord]) -> Table:
