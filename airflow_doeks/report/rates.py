@@ -42,7 +42,8 @@ def rates_of(record: JobRecord, detail: Mapping[str, Any]) -> Rates:
     found = rates(record.cost.usd_total, record.times.started, record.times.ended, record.lineage)
     if record.window is None:
         return UNTOLD if record.cost.usd_total == 0 and record.usage.vcpu_seconds == 0 else found
-    jobs = [job for job in detail.get("jobs") or () if isinstance(job, Mapping)]
+    told = detail.get("jobs")
+    jobs = [job for job in told if isinstance(job, Mapping)] if isinstance(told, list) else []
     return found._replace(
         usd_per_million_in=_by_rate(found.usd_per_hour, jobs, "records_in"),
         usd_per_million_out=_by_rate(found.usd_per_hour, jobs, "records_out"),
@@ -57,7 +58,8 @@ def _per_row(usd: Decimal, datasets: Sequence[Dataset]) -> Decimal | None:
 
 def _by_rate(usd_per_hour: Decimal | None, jobs: Sequence[Mapping[str, Any]], key: str) -> Decimal | None:
     """Dollars of an hour over the records of one."""
-    if usd_per_hour is None or not jobs or any(not job.get(key) or not job.get("duration_ms") for job in jobs):
+    found = [job.get(name) for job in jobs for name in (key, "duration_ms")]
+    if usd_per_hour is None or not jobs or not all(found) or not all(isinstance(one, (int, float)) for one in found):
         return None
     hourly = sum((Decimal(job[key]) * _HOUR * 1000 / Decimal(job["duration_ms"]) for job in jobs), Decimal(0))
     return usd_per_hour * _MILLION / hourly

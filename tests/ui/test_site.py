@@ -294,3 +294,11 @@ def test_a_detail_of_another_shape_leaves_the_record_on_its_page(site, ledger, r
     body = site.answer("task", TASK, everything).body
     assert {"2.71", "no such month"} <= set(re.findall(r"2\.71|no such month", body))
     assert ("A part of this job&#39;s detail cannot be shown" in body) is is_told
+
+
+@pytest.mark.parametrize("jobs", [7, "x", [7], [{"records_in": "x", "records_out": [1], "duration_ms": 1}], {"a": 1}])
+def test_a_day_of_a_stream_is_shown_whatever_its_jobs_say(site, ledger, record, jobs):
+    """The rates of its dollars come from the detail: they are unknown where that has another shape."""
+    ledger.write(record("a", "2.71", window=NOON.date(), detail="there"), {"jobs": jobs})
+    answer = site.answer("task", TASK, everything)
+    assert (answer.status, "2.71" in answer.body) == (200, True)
