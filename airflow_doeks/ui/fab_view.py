@@ -5,7 +5,7 @@ Flask is imported when the view is made: where Airflow is newer, it is not there
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,12 +15,12 @@ from airflow_doeks.ui import opening
 from airflow_doeks.ui.html import HEADERS, static_file
 
 _ROUTES = {
-    # page -> what of the DAG that its query names must be readable; None: the web site, and its lists hold what may be
-    "task": "TASK_INSTANCE",
-    "run": "RUN",
-    "dag": "RUN",
-    "costs": None,
-    "dataset": None,
+    # page -> what must be readable of the DAG in its query; nothing: the web site, and its lists hold what may be read
+    "task": ("TASK_INSTANCE", "TASK_LOGS"),  # of a failed one it shows the end of the log
+    "run": ("RUN",),
+    "dag": ("RUN",),
+    "costs": (),
+    "dataset": (),
 }
 
 
@@ -29,14 +29,14 @@ def views() -> list[dict[str, Any]]:
     from flask_appbuilder import BaseView
 
     members: dict[str, Any] = {"route_base": PAGES, "default_view": "costs"}
-    for name, entity in _ROUTES.items():
-        members[name] = _route(f"/{name}", name, partial(_answer, name), entity)
-    members["static"] = _route("/static/<name>", "static", _static, None)
+    for name, entities in _ROUTES.items():
+        members[name] = _route(f"/{name}", name, partial(_answer, name), entities)
+    members["static"] = _route("/static/<name>", "static", _static, ())
     view = type("DoeksView", (BaseView,), members)
     return [{"name": "Data costs", "category": "Browse", "view": view()}]
 
 
-def _route(path: str, name: str, answer: Callable[..., Any], entity: str | None) -> Any:
+def _route(path: str, name: str, answer: Callable[..., Any], entities: Sequence[str]) -> Any:
     """A method of the view: GET only, and only for who may read."""
     from flask_appbuilder import expose
 
@@ -44,8 +44,10 @@ def _route(path: str, name: str, answer: Callable[..., Any], entity: str | None)
         return answer(**values)
 
     method.__name__ = name
-    check = compat.has_access_dag("GET", compat.DagAccessEntity[entity]) if entity else compat.has_access_view()
-    return expose(path, methods=["GET"])(check(method))
+    checks = [compat.has_access_dag("GET", compat.DagAccessEntity[entity]) for entity in entities]
+    for check in checks or [compat.has_access_view()]:
+        method = check(method)
+    return expose(path, methods=["GET"])(method)
 
 
 def _answer(page: str) -> Any:

@@ -17,17 +17,17 @@ Entity = compat.DagAccessEntity
 User = Annotated[Any, Depends(compat.get_user)]
 
 
-def _may(entity: Any = None) -> list[Any]:
-    """The check of Airflow's own pages: on the DAG that the query names, else on the list of DAGs."""
-    return [Depends(compat.requires_access_dag("GET", entity))]
+def _may(*entities: Any) -> list[Any]:
+    """The checks of Airflow's own pages: on these of the DAG that the query names, else on the list of DAGs."""
+    return [Depends(compat.requires_access_dag("GET", entity)) for entity in entities or (None,)]
 
 
 app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
 
 
-@app.get("/task", dependencies=_may(Entity.TASK_INSTANCE))
+@app.get("/task", dependencies=_may(Entity.TASK_INSTANCE, Entity.TASK_LOGS))
 def task(request: Request, user: User) -> Response:
-    """One task instance."""
+    """One task instance; of a failed one the end of its log."""
     return _answer("task", request, user)
 
 

@@ -1,4 +1,4 @@
-"""Who sees what: every route of the pages, asked by nobody, a viewer of one DAG, a stranger and an administrator."""
+"""Who sees what: every route of the pages, asked by nobody, viewers of one DAG, a stranger and an administrator."""
 
 from __future__ import annotations
 
@@ -59,6 +59,14 @@ def test_who_may_read_one_dag_sees_that_one(walked: dict[str, Any]) -> None:
     for page in LISTS:
         assert (seen[page]["status"], seen[page]["sales"]) == (200, True), page
     assert [page for page, got in seen.items() if got["secret"] or got["both"]] == []
+
+
+def test_who_may_read_no_logs_sees_no_page_that_shows_them(walked: dict[str, Any]) -> None:
+    """A failed task's page holds the end of its log; runs, the DAG and lists are as for others who may read it."""
+    seen = walked["seen"]["lea"]
+    assert seen["task sales"]["status"] in {302, 403}
+    for page in ("run sales", "dag sales", *LISTS):
+        assert (seen[page]["status"], seen[page]["sales"]) == (200, True), page
 
 
 def test_a_stranger_sees_no_dag(walked: dict[str, Any]) -> None:

@@ -1,7 +1,7 @@
-"""Every route of the pages, asked by four people, on the Airflow of this Python; prints JSON. Run by test_rights.py.
+"""Every route of the pages, asked by five people, on the Airflow of this Python; prints JSON. Run by test_rights.py.
 
-nobody has no cookie, vera may read the DAG `sales` only, sam none, ada everything. With `fab` as argument, Airflow 3
-uses FAB's auth manager, where it is installed; Airflow 2 has no other.
+nobody has no cookie, vera may read the DAG `sales` only, lea the same but for logs, sam none, ada everything. With
+`fab` as argument, Airflow 3 uses FAB's auth manager, where it is installed; Airflow 2 has no other.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ os.environ |= {
     "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
     "AIRFLOW__CORE__AUTH_MANAGER": FAB if USES_FAB else "walk.PerDag",
     "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "False",
-    "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "ada:admin,vera:viewer,sam:viewer",
+    "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "ada:admin,vera:viewer,lea:viewer,sam:viewer",
     "AIRFLOW__DOEKS__LEDGER_PATH": f"{HOME}/ledger",
     "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR",
     "AIRFLOW__API_AUTH__JWT_SECRET": "x" * 64,
@@ -38,7 +38,7 @@ from airflow_doeks.model.status import JobState  # noqa: E402
 
 NOW = datetime.now(timezone.utc)
 DAGS = ("sales", "secret_dag")
-PEOPLE = ("nobody", "vera", "sam", "ada")
+PEOPLE = ("nobody", "vera", "lea", "sam", "ada")
 Get = Callable[[str, dict[str, str]], tuple[int, str]]
 
 
@@ -113,7 +113,7 @@ def _fastapi_clients() -> dict[str, Get]:
 def _simple_users() -> dict[str, Any]:
     from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
 
-    roles = {"vera": "VIEWER", "sam": "VIEWER", "ada": "ADMIN"}
+    roles = {"vera": "VIEWER", "lea": "VIEWER", "sam": "VIEWER", "ada": "ADMIN"}
     return {name: SimpleAuthManagerUser(username=name, role=role) for name, role in roles.items()}
 
 
@@ -129,13 +129,18 @@ def _fab_users(security: Any) -> dict[str, Any]:
     """Users of FAB by name; `one_dag` is the role that an administrator makes for who may read a single DAG."""
     for dag in DAGS:
         security.create_permission("can_read", f"DAG:{dag}")
-    role = security.add_role("one_dag")
-    nothing = security.add_role("nothing")
-    for permission in ("DAG:sales", "DAG Runs", "Task Instances", "Website"):
-        security.add_permission_to_role(role, security.create_permission("can_read", permission))
-    for permission in ("DAG Runs", "Task Instances", "Website"):
-        security.add_permission_to_role(nothing, security.create_permission("can_read", permission))
-    roles = {"vera": role, "sam": nothing, "ada": security.find_role("Admin")}
+    general = ("DAG Runs", "Task Instances", "Website")
+    permissions = {
+        "one_dag": ("DAG:sales", "Task Logs", *general),
+        "without_logs": ("DAG:sales", *general),
+        "nothing": ("Task Logs", *general),
+    }
+    made = {name: security.add_role(name) for name in permissions}
+    for name, role in made.items():
+        for permission in permissions[name]:
+            security.add_permission_to_role(role, security.create_permission("can_read", permission))
+    roles = {"vera": made["one_dag"], "lea": made["without_logs"], "sam": made["nothing"]}
+    roles["ada"] = security.find_role("Admin")
     return {
         name: security.add_user(name, name, name, f"{name}@example.com", owned, password=name)
         for name, owned in roles.items()
@@ -202,14 +207,17 @@ if compat.IS_AIRFLOW_3 and not USES_FAB:
         """Airflow's simple auth manager with what it lacks: rights on single DAGs."""
 
         def is_authorized_dag(self, *, method: Any, user: Any, access_entity: Any = None, details: Any = None) -> bool:
-            """Everything for ada, `sales` for vera; a list of DAGs for both; nothing for sam."""
+            """Everything for ada, `sales` for vera and, but for logs, for lea; a list for each; nothing for sam."""
             may = super().is_authorized_dag(method=method, user=user, access_entity=access_entity, details=details)
             dag = details.id if details else None
-            return may and (user.username == "ada" or (user.username == "vera" and dag in {None, "sales"}))
+            is_log = access_entity == compat.DagAccessEntity.TASK_LOGS
+            of_sales = user.username in ("vera", *(() if is_log else ("lea",)))
+            return may and (user.username == "ada" or (of_sales and dag in {None, "sales"}))
 
         def filter_authorized_dag_ids(self, *, dag_ids: Any, user: Any, **_asked: Any) -> set[str]:
             """What may be read of some DAGs."""
-            return {"ada": set(dag_ids), "vera": set(dag_ids) & {"sales"}}.get(user.username, set())
+            sales = set(dag_ids) & {"sales"}
+            return {"ada": set(dag_ids), "vera": sales, "lea": sales}.get(user.username, set())
 
 
 if __name__ == "__main__":
