@@ -1,4 +1,4 @@
-"""Commands on a ledger in S3: what they print is what was asked for, and Airflow's own lines stand elsewhere."""
+"""Commands on a ledger in S3: what they print is what was asked for, without Airflow's own lines."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.ledger.test_ledger import record
 
 @pytest.mark.parametrize("command", [["report"], ["report", "--sla", "--by", "task"]])
 def test_json_of_a_ledger_in_s3_is_json_alone(tmp_path: Path, command: list[str]) -> None:
-    """Airflow tells where its credentials come from: on standard error."""
+    """Airflow's line on where its credentials come from is shown nowhere."""
     Ledger(LocalStore(tmp_path / "s3" / "acme-ledger" / "records")).write(
         record("a" * 32, datetime.now(timezone.utc), usd="2.5")
     )
@@ -42,4 +42,4 @@ def test_json_of_a_ledger_in_s3_is_json_alone(tmp_path: Path, command: list[str]
         done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)
-    assert "AWS Connection" in done.stderr
+    assert done.stderr == ""
