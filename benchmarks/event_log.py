@@ -186,10 +186,14 @@ def print_settle(log: Path) -> None:
     from airflow_doeks.model.identity import JobIdentity
     from airflow_doeks.model.status import JobRef, JobState, JobStatus
     from airflow_doeks.model.telemetry import Node, Telemetry
+    from airflow_doeks.platforms.protocol import NodesFound
 
     class Platform:
         def telemetry(self, _ref):
             return Telemetry(event_log=str(log), assumed_node=Node(uid="assumed", instance_type="m7g.xlarge"))
+
+        def nodes(self, _pods):
+            return NodesFound({})
 
     now = datetime.now(timezone.utc)
     ref = JobRef("local://host/run")

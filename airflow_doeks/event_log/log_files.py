@@ -148,7 +148,7 @@ def _blocks(raw: BinaryIO, name: str, why: list[str], *, is_last: bool) -> Itera
         return
     import zstandard
 
-    head.frames = Frames()
+    head.frames = None if is_last else Frames()
     stream = zstandard.ZstdDecompressor().stream_reader(
         cast("BinaryIO", head), read_size=BLOCK_BYTES, read_across_frames=True
     )
@@ -158,7 +158,7 @@ def _blocks(raw: BinaryIO, name: str, why: list[str], *, is_last: bool) -> Itera
     except zstandard.ZstdError as error:
         why.append(f"{name} is broken from here on: {error}")
     else:
-        if not (head.frames.is_whole or is_last):
+        if head.frames is not None and not head.frames.is_whole:
             why.append(f"{name} is broken from here on: it ends in the middle of a zstd frame")
 
 
