@@ -7,8 +7,6 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from airflow_doeks.model.quantities import meant_memory
-
 _SHOWN_MAX = 60
 _ASSIGNED = re.compile(r"([\w.-]+)=(\S+)")
 _DIGITS = re.compile(r"-?\d+(\.\d+)?")
@@ -177,6 +175,8 @@ def _is_memory(expected: str | None) -> bool:
 
 def _with_unit(value: Any, expected: str) -> str:
     """A number of memory with the unit that it lacks; empty for what is no memory."""
+    from airflow_doeks.model.quantities import meant_memory
+
     meant = meant_memory(value) if _is_memory(expected) and type(value) in (int, float) else ""
     return meant and f"write {meant}"
 

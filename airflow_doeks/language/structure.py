@@ -16,7 +16,6 @@ from airflow_doeks.language.layers import VARIABLE, Layer, origin, variables_in
 from airflow_doeks.language.leaf_rules import Fault, shown
 from airflow_doeks.language.rules import rule_of
 from airflow_doeks.language.text import Document
-from airflow_doeks.model.redaction import MASK, names_secret
 
 MAX_FILLED = 4 * 1024**2  # characters of a file's texts with variables; eight times what the largest file holds
 _ROUNDS = 8  # what is cut can leave its parent incomplete; the language is five levels deep
@@ -133,11 +132,15 @@ def _diagnose(document: Document, kind: str, fault: Fault, places: tuple[Layer, 
 
 def _is_secret(path: tuple[Any, ...]) -> bool:
     """True of what is written where a secret is, or where it is kept."""
+    from airflow_doeks.model.redaction import names_secret
+
     return any(names_secret(str(step)) for step in path)
 
 
 def _masked(made: Diagnostic, node: ScalarNode) -> Diagnostic:
     """The diagnostic without the value that it refuses, in its words and in its excerpt."""
+    from airflow_doeks.model.redaction import MASK
+
     start, end, lines = node.start_mark, node.end_mark, list(made.lines)
     line = lines[start.line]
     lines[start.line] = line[: start.column] + MASK + (line[end.column :] if end.line == start.line else "")
