@@ -110,7 +110,8 @@ class Airflow:
             "API__WORKERS": "1",
             "API_AUTH__JWT_SECRET": secrets.token_urlsafe(32),
             "DAG_PROCESSOR__REFRESH_INTERVAL": "5",
-            # A file is read again when it changes. Airflow 3.0 retires its DAGs if it is read and the database is busy.
+            # A file is read again when it changes; while SQLite is busy Airflow 3.0 would take its DAGs for gone.
+            "DAG_PROCESSOR__STALE_DAG_THRESHOLD": "3600",
             "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "3600",
             "SCHEDULER__MIN_FILE_PROCESS_INTERVAL": "3600",
             "SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
