@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import BaseModel, ConfigDict, Field
 
 
@@ -15,3 +17,12 @@ class CostSource(BaseModel):
         description="URL of its API, without a password: what pods cost is taken from it, EMR's uplift is added.",
         examples=["http://opencost.opencost:9003"],
     )
+
+
+CostSourceField = Annotated[
+    CostSource | None,
+    Field(
+        description="Who else knows what pods cost; where it does not answer, prices of the rate card hold.",
+        examples=[{"opencost": "http://opencost.opencost:9003"}],
+    ),
+]

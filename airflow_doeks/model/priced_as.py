@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field
 
 if TYPE_CHECKING:
     from airflow_doeks.model.telemetry import Role
 
 PricedAs = str | dict[Literal["driver", "executors"], str]
+PodsPricedAs = Annotated[
+    PricedAs | None,
+    Field(
+        description="Instance type that pods are priced as when no node was seen; one for all, or one a role.",
+        examples=["m7g.4xlarge", {"driver": "m7g.xlarge", "executors": "g5.xlarge"}],
+    ),
+]
 _ROLES: dict[str, Role] = {"driver": "driver", "executors": "executor"}
 
 

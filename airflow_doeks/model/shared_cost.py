@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -29,3 +29,12 @@ class SharedCost(BaseModel):
             msg = "shared needs usd_per_hour, namespaces or both"
             raise ValueError(msg)
         return self
+
+
+SharedCostField = Annotated[
+    SharedCost | None,
+    Field(
+        description="What the cluster costs beside the jobs; `doeks reconcile` splits it over the jobs of each hour.",
+        examples=[{"split": "weighted", "usd_per_hour": 0.10}],
+    ),
+]

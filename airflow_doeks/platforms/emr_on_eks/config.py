@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from airflow_doeks.model.cost_source import CostSource
+from airflow_doeks.model.cost_source import CostSourceField
 from airflow_doeks.model.job import Configuration
-from airflow_doeks.model.priced_as import PricedAs
-from airflow_doeks.model.shared_cost import SharedCost
+from airflow_doeks.model.priced_as import PodsPricedAs
+from airflow_doeks.model.shared_cost import SharedCostField
 
 
 class LogRotation(BaseModel):
@@ -116,24 +116,12 @@ class Config(BaseModel):
         description="ResourceClaimTemplate of preset `gpu_claim`, which gives one GPU a claim.",
         examples=["one-gpu"],
     )
-    cost_source: CostSource | None = Field(
-        default=None,
-        description="Who else knows what pods cost; where it does not answer, prices of the rate card hold.",
-        examples=[{"opencost": "http://opencost.opencost:9003"}],
-    )
-    shared: SharedCost | None = Field(
-        default=None,
-        description="What the cluster costs beside the jobs; `doeks reconcile` splits it over the jobs of each hour.",
-        examples=[{"split": "weighted", "usd_per_hour": 0.10}],
-    )
+    cost_source: CostSourceField = None
+    shared: SharedCostField = None
     node_labels: Literal["karpenter", "managed"] = Field(
         default="karpenter", description="Who labels nodes by capacity type: Karpenter or EKS managed node groups."
     )
-    priced_as: PricedAs | None = Field(
-        default=None,
-        description="Instance type that pods are priced as when no node was seen; one for all, or one a role.",
-        examples=["m7g.4xlarge", {"driver": "m7g.xlarge", "executors": "g5.xlarge"}],
-    )
+    priced_as: PodsPricedAs = None
     list_seconds: float = Field(
         default=15.0,
         gt=0,

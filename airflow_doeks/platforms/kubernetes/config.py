@@ -6,9 +6,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from airflow_doeks.model.cost_source import CostSource
-from airflow_doeks.model.priced_as import PricedAs
-from airflow_doeks.model.shared_cost import SharedCost
+from airflow_doeks.model.cost_source import CostSourceField
+from airflow_doeks.model.priced_as import PodsPricedAs
+from airflow_doeks.model.shared_cost import SharedCostField
 
 
 class Eks(BaseModel):
@@ -69,21 +69,9 @@ class KubernetesConfig(BaseModel):
         description="Jobs at a time: the Airflow pool `doeks_<platform>`, which `doeks apply` makes.",
         examples=[200],
     )
-    priced_as: PricedAs | None = Field(
-        default=None,
-        description="Instance type that pods are priced as when no node was seen; one for all, or one a role.",
-        examples=["m7g.4xlarge", {"driver": "m7g.xlarge", "executors": "g5.xlarge"}],
-    )
-    cost_source: CostSource | None = Field(
-        default=None,
-        description="Who else knows what pods cost; where it does not answer, prices of the rate card hold.",
-        examples=[{"opencost": "http://opencost.opencost:9003"}],
-    )
-    shared: SharedCost | None = Field(
-        default=None,
-        description="What the cluster costs beside the jobs; `doeks reconcile` splits it over the jobs of each hour.",
-        examples=[{"split": "weighted", "usd_per_hour": 0.10}],
-    )
+    priced_as: PodsPricedAs = None
+    cost_source: CostSourceField = None
+    shared: SharedCostField = None
     no_progress_seconds: float = Field(
         default=120.0, gt=0, description="Silence of the operator after which a job is told as STALLED."
     )
