@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-if TYPE_CHECKING:
-    from airflow_doeks.model.telemetry import Role
+from airflow_doeks.model.telemetry import Node, Role
 
 PricedAs = str | dict[Literal["driver", "executors"], str]
 PodsPricedAs = Annotated[
@@ -21,15 +20,8 @@ PodsPricedAs = Annotated[
 _ROLES: dict[str, Role] = {"driver": "driver", "executors": "executor"}
 
 
-def node_type(priced_as: PricedAs | None, pods: str) -> str | None:
-    """The type for ``driver`` or ``executors``."""
-    return priced_as.get(pods) if isinstance(priced_as, Mapping) else priced_as  # type: ignore[call-overload]
-
-
 def assumed(priced_as: PricedAs | None) -> dict[str, Any]:
     """The fields of a job's telemetry that say so."""
-    from airflow_doeks.model.telemetry import Node  # `doeks lint` reads types here and builds no models
-
     if isinstance(priced_as, Mapping):
         nodes = {_ROLES[pods]: Node(uid=f"assumed {pods}", instance_type=kind) for pods, kind in priced_as.items()}
         return {"assumed_by_role": nodes}

@@ -12,7 +12,6 @@ from airflow_doeks.language.layers import steps_of
 from airflow_doeks.language.merging import Facts
 from airflow_doeks.language.rules import engines_of, with_defaults
 from airflow_doeks.model.engine import Engine
-from airflow_doeks.model.priced_as import node_type
 from airflow_doeks.model.quantities import GIB, parse_cpu, parse_memory
 from airflow_doeks.platforms.protocol import JobValues
 from airflow_doeks.platforms.registry import TYPES
@@ -65,9 +64,9 @@ def nodes(facts: Facts) -> list[Finding]:
     platform = facts.platform or {}
     if not _runs(facts) or TYPES[platform["type"]].runs_here:
         return []
-    found = []
+    found, priced_as = [], platform.get("priced_as")
     for pod in facts.engine.pods:
-        kind = node_type(platform.get("priced_as"), pod) or ""
+        kind = (priced_as.get(pod) if isinstance(priced_as, Mapping) else priced_as) or ""
         sizes, size = (facts.job or {}).get(pod) or {}, node_size(kind)
         if size is None:
             continue
