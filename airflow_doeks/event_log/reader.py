@@ -11,6 +11,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from io import BytesIO
 from typing import Any
 
 from airflow_doeks.event_log.executors import Executors, moment
@@ -98,20 +99,16 @@ class EventLogReading:
         }
 
     def feed(self, text: bytes, begin: int, end: int) -> None:
-        """Take the whole lines that ``text[begin:end]`` holds; only the last may lack its newline."""
+        """Take the whole lines of ``text[begin:end]``; the last may lack its newline, and none ends behind ``end``."""
         if not text.endswith(b"\n", begin, end):
             text, begin, end = text[begin:end] + b"\n", 0, end - begin + 1
-        last = min(end, len(text) - len(_TASK))
-        rest = (self._with_tasks if self.statistics else self._without_tasks)(text, begin, last)
-        if rest < end and text[rest:end].strip():  # too short for an event
-            self.first = self.first or text[rest:end][:100]
-            self.broken += 1
+        (self._with_tasks if self.statistics else self._without_tasks)(text, begin, end)
         if end > begin:
             self.recent.append((text, begin, end))
 
-    def _with_tasks(self, text: bytes, begin: int, last: int) -> int:
-        """Read the lines that begin before ``last``; where the next begins."""
+    def _with_tasks(self, text: bytes, begin: int, end: int) -> None:
         find, read_task = text.find, self.read_task
+        last = min(end, len(text) - len(_TASK))
         while begin < last:
             stop = find(b"\n", begin)  # there is one: a bound to look for, or a test for none, costs each line a tenth
             if text[begin + _KIND] != _T:  # one byte tells 99 lines of 100
@@ -124,17 +121,21 @@ class EventLogReading:
             elif not text.startswith(_TASK, begin):
                 self._other(text[begin:stop])
             begin = stop + 1
-        return begin
+        for line in text[begin:end].split(b"\n"):  # too short for an event
+            self._other(line)
 
-    def _without_tasks(self, text: bytes, begin: int, last: int) -> int:
-        """The same, where Spark tasks are passed over: their kind is looked at, and where they end."""
-        find = text.find
-        while begin < last:
-            stop = find(b"\n", begin)  # from its begin: a line may be too short to have a kind
-            if text[begin + _KIND] != _T:
-                self._other(text[begin:stop])
-            begin = stop + 1
-        return begin
+    def _without_tasks(self, text: bytes, begin: int, _: int) -> None:
+        """The same, where of Spark tasks only the kind is looked at: a file's own lines come faster than ``find``."""
+        lines = BytesIO(text)
+        lines.seek(begin)
+        try:
+            others = [line for line in lines if line[_KIND] != _T]
+        except IndexError:  # one is too short to have a kind
+            lines.seek(begin)
+            others = [line for line in lines if line[_KIND : _KIND + 1] != b"T"]
+        for line in others:
+            if line.endswith(b"\n"):  # else it goes on in another text
+                self._other(line[:-1])
 
     def _other(self, line: bytes) -> None:
         name = line[10 : line.find(b'"', 10)].rpartition(b".")[2]

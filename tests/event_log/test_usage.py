@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from decimal import Decimal
 
@@ -272,6 +273,27 @@ def test_events_that_wait_tell_the_same(kept, plain_log, monkeypatch):
         reading.feed(text, 0, len(text))
         summaries.append(reading.summary())
     assert summaries[0] == summaries[1]
+
+
+@pytest.mark.parametrize("statistics", [True, False])
+def test_lines_that_are_cut_by_blocks_tell_the_same(statistics, plain_log):
+    """Wherever a block ends, be it within a line's first bytes, and with a line too short for an event."""
+    lines = plain_log("4.3.0/cached").splitlines(keepends=True)
+    text = b"".join([*lines[:-1], b"{}\n", lines[-1]])
+
+    def read(*cuts: int):
+        reading, rest = EventLogReading(PlanDatasets(), statistics=statistics), b""
+        for begin, end in itertools.pairwise((0, *cuts, len(text))):
+            block = rest + text[begin:end]
+            whole = block.rfind(b"\n") + 1
+            reading.feed(block, 0, whole)
+            rest = block[whole:]
+        return reading.summary()
+
+    whole, newline = read(), text.rfind(b"\n", 0, len(text) - 1)
+    assert "1 broken lines were left out" in whole.why
+    for cut in (*range(newline - 40, newline + 40), len(text) // 3):
+        assert read(cut) == whole
 
 
 def test_successful_spark_tasks_are_cut_not_parsed(kept, plain_log):
