@@ -1,11 +1,11 @@
 """Waiting for jobs on Kubernetes: this package's trigger beside `SparkKubernetesOperator`'s, on a real API server.
 
     KUBECONFIG=... python benchmarks/kubernetes.py [--jobs 100 1000] [--no-peer]
-    KUBECONFIG=... python benchmarks/kubernetes.py --jobs 10000 --triggerers 4 --no-peer --per-second 40
+    KUBECONFIG=... python benchmarks/kubernetes.py --jobs 10000 --triggerers 4 --no-peer --per-second 40 --writers 4
 
 Needs a cluster with the definition of SparkApplication spark.apache.org/v1 and without its operator: this script moves
-the states of the resources itself, twenty jobs a second, and those of the drivers' pods, which no scheduler takes and
-which the peer follows. Each measure is a process of its own with Airflow imported before it starts.
+the states of the resources itself, at most twenty jobs a second, and those of the drivers' pods, which no scheduler
+takes and which the peer follows. Each measure is a process of its own with Airflow imported before it starts.
 
 An event is late by the time from the API server's answer to the last status write until the trigger fired. Beside it
 stand how long that write took, and when a bare watch saw it: a process that does nothing but read lines. Requests are
@@ -251,20 +251,26 @@ def said(process: subprocess.Popen[str]) -> Any:
     return json.loads(process.communicate()[0].splitlines()[-1])
 
 
-def waiting(made: Any, who: str, jobs: int, triggerers: int, per_second: float) -> list[dict[str, Any]]:
-    """Triggerers full of jobs that end one after the other: facts of each, those of the whole in all of them."""
+def waiting(made: Any, who: str, options: argparse.Namespace, jobs: int) -> list[dict[str, Any]]:
+    """Triggerers full of jobs that end, as many at a time as there are writers: facts of each and of the whole."""
     refs, seconds = fill(made, jobs), READY_SECONDS + jobs / LISTED_PER_SECOND
     with tempfile.TemporaryDirectory() as home, ExitStack() as stack:
-        mine = {str(number): [refs[number::triggerers], seconds] for number in range(triggerers)}
+        mine = {str(number): [refs[number :: options.triggerers], seconds] for number in range(options.triggerers)}
         running = [stack.enter_context(part(Path(home, no), "measure", who, facts=mine[no])) for no in mine]
         beside = [stack.enter_context(part(Path(home, "bare"), "bare", facts=refs))] if who == "ours" else []
         for process in [*running, *beside]:
             process.stdout.readline()  # it is ready
         sent, answered = {}, {}
-        for ref in refs:
+
+        def end(ref: str) -> None:
             began = time.monotonic()
             sent[ref], answered[ref] = move(made, who, ref)
-            time.sleep(max(0.0, 1 / per_second - (time.monotonic() - began)))
+            time.sleep(max(0.0, options.writers / options.per_second - (time.monotonic() - began)))
+
+        began = time.monotonic()
+        with ThreadPoolExecutor(options.writers) as pool:
+            list(pool.map(end, refs))
+        seconds = time.monotonic() - began
         found = [said(process) for process in running]
         bare_saw = said(beside[0]) if beside else {}
     for facts in found:
@@ -276,7 +282,11 @@ def waiting(made: Any, who: str, jobs: int, triggerers: int, per_second: float) 
         facts["after_bare_p99_ms"] = _p99(sorted(seen)) if seen else None
     wrote = sorted((answered[ref] - at) * 1000 for ref, at in sent.items())
     saw = sorted((bare_saw[ref.split("/")[-2]] - at) * 1000 for ref, at in answered.items()) if bare_saw else []
-    whole = {"write_p99_ms": _p99(wrote), "bare_p50_ms": saw[len(saw) // 2] if saw else None}
+    whole = {
+        "ended_per_second": jobs / seconds,
+        "write_p99_ms": _p99(wrote),
+        "bare_p50_ms": saw[len(saw) // 2] if saw else None,
+    }
     whole["bare_p99_ms"] = _p99(saw) if saw else None
     return [facts | whole for facts in found]
 
@@ -292,6 +302,7 @@ def show(jobs: int, who: str, facts: dict[str, Any]) -> list[str]:
     if facts["bare_p99_ms"] is not None:
         line += "; a bare watch p50 {bare_p50_ms:.0f}, p99 {bare_p99_ms:.0f}, ours after it p99 {after_bare_p99_ms:.0f}"
         line += "; the write itself p99 {write_p99_ms:.0f} ms"
+    line += "; {ended_per_second:.0f} jobs ended a second"
     print(line.format(**facts) + f"; load {os.getloadavg()[0]:.1f}", flush=True)
     over = [key for key, bar in BARS.items() if who == "ours" and facts[key] > bar]
     return [f"{jobs} jobs: {TOLD[key]} {facts[key]:.0f} > {BARS[key]}" for key in over]
@@ -304,6 +315,7 @@ def main() -> None:
     parser.add_argument("--no-peer", action="store_true")
     parser.add_argument("--triggerers", type=int, default=1, help="processes that share the jobs")
     parser.add_argument("--per-second", type=float, default=20, help="jobs that end in a second, at most")
+    parser.add_argument("--writers", type=int, default=1, help="jobs that end at the same time")
     options = parser.parse_args()
     if not os.environ.get("KUBECONFIG"):
         print("Kubernetes: not run, KUBECONFIG names no cluster")
@@ -314,7 +326,7 @@ def main() -> None:
             for who in ("ours",) if options.no_peer else ("ours", "peer"):
                 kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait")
                 kubectl("create", "namespace", NAMESPACE)
-                for facts in waiting(made, who, jobs, options.triggerers, options.per_second):
+                for facts in waiting(made, who, options, jobs):
                     missed += show(jobs, who, facts)
         with tempfile.TemporaryDirectory() as home, part(Path(home, "worker"), "worker", facts=None) as one:
             facts = said(one)

@@ -76,23 +76,23 @@ objects and parses each line.
 
 | | clock | processor | memory |
 | --- | --- | --- | --- |
-| plain JSON, by team | 3.9 | 3.1 | 239 MB |
-| `--by team` | 3.6 | 2.4 | 203 MB |
-| `--by pipeline` | 3.6 | 2.5 | 204 MB |
-| `--by task` | 3.5 | 2.4 | 204 MB |
-| `--by dataset` | 4.0 | 2.9 | 234 MB |
-| `--by platform` | 4.0 | 2.8 | 204 MB |
-| `--by capacity` | 4.8 | 4.1 | 271 MB |
-| `--by day` | 3.8 | 2.6 | 203 MB |
-| `--by hour` | 3.9 | 3.1 | 282 MB |
-| `--by minute` | 6.7 | 5.6 | 293 MB |
-| `--sla --by task` | 4.1 | 2.8 | 206 MB |
-| `--upstream` | 4.6 | 3.5 | 242 MB |
-| `--by team --since 2026-11-16 --compare previous` | 4.1 | 2.6 | 190 MB |
-| `--by dataset`, S3 by boto3 | 15.2 | 14.8 | 349 MB |
+| plain JSON, by team | 3.6 | 2.8 | 233 MB |
+| `--by team` | 2.9 | 1.8 | 202 MB |
+| `--by pipeline` | 2.9 | 1.8 | 204 MB |
+| `--by task` | 2.8 | 1.7 | 205 MB |
+| `--by dataset` | 3.0 | 2.0 | 238 MB |
+| `--by platform` | 2.9 | 1.8 | 202 MB |
+| `--by capacity` | 3.3 | 2.7 | 272 MB |
+| `--by day` | 2.8 | 1.7 | 201 MB |
+| `--by hour` | 3.2 | 2.3 | 278 MB |
+| `--by minute` | 4.4 | 3.4 | 283 MB |
+| `--sla --by task` | 2.8 | 1.8 | 203 MB |
+| `--upstream` | 3.2 | 2.3 | 256 MB |
+| `--by team --since 2026-11-16 --compare previous` | 3.3 | 1.9 | 186 MB |
+| `--by dataset`, S3 by boto3 | 8.8 | 8.4 | 354 MB |
 
-The aims are 5 s and 300 MB. Minutes miss the first: a month has 43,200 of them. Through boto3 and Airflow's S3 hook
-both are missed: the hook takes 4 s to import, and each of the loose objects 1.5 ms.
+The aims are 5 s and 300 MB. Through boto3 and Airflow's S3 hook both are missed: the hook takes seconds to import, and
+each of the loose objects 1.5 ms.
 
 ## Athena, Trino, Spark
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta, timezone
 from functools import partial
 from pathlib import Path
@@ -112,7 +112,7 @@ def report_command(
         _print(
             change,
             change.lines,
-            comparison_table(change),
+            partial(comparison_table, change),
             comparison_notes(change),
             url,
             as_csv=as_csv,
@@ -123,7 +123,7 @@ def report_command(
         _print(
             waits,
             waits.lines,
-            sla_table(waits),
+            partial(sla_table, waits),
             [*sla_notes(waits), *_late(waits)],
             url,
             as_csv=as_csv,
@@ -132,16 +132,16 @@ def report_command(
     elif dataset == _ALL:
         datasets = every_upstream(ask_upstream(book, days))
         answer = Datasets(datasets=tuple(datasets))
-        _print(answer, answer.datasets, datasets_table(datasets), (), url, as_csv=as_csv, as_json=as_json)
+        _print(answer, answer.datasets, partial(datasets_table, datasets), (), url, as_csv=as_csv, as_json=as_json)
     elif dataset is not None:
         one = ask_upstream(book, days).upstream(dataset)
         notes = [f"Not known: {why}" for why in one.unknown]
-        _print(one, one.sources, upstream_table(one), notes, url, as_csv=as_csv, as_json=as_json)
+        _print(one, one.sources, partial(upstream_table, one), notes, url, as_csv=as_csv, as_json=as_json)
     else:
         result = ask_report(book, by, days)
         lacking = f"{result.total.unpriced} of {result.total.jobs} jobs have no known cost and are not in the sum."
         notes = [*([lacking] if result.total.unpriced else []), *calibration_notes(book.store)]
-        _print(result, result.lines, report_table(result), notes, url, as_csv=as_csv, as_json=as_json)
+        _print(result, result.lines, partial(report_table, result), notes, url, as_csv=as_csv, as_json=as_json)
     if html is not None and not (as_csv or as_json):
         console().print(f"Page: {html}", highlight=False, soft_wrap=True)
 
@@ -170,7 +170,7 @@ def _check(by: By, *, asked: Sequence[str], is_sla: bool, asks_airflow: bool, fo
 def _print(
     answer: Noun,
     lines: Sequence[Noun],
-    table: Table,
+    table: Callable[[], Table],
     notes: Sequence[str],
     url: str,
     *,
@@ -183,7 +183,7 @@ def _print(
         click.echo(csv_text(lines, without=("sources",)), nl=False)
     else:
         out = console()
-        print_table(out, table)
+        print_table(out, table())
         for note in notes:
             out.print(note, highlight=False, soft_wrap=True)
         out.print(f"Ledger: {url}", highlight=False, soft_wrap=True)

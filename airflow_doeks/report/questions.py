@@ -96,7 +96,7 @@ _CAPACITY = f"""WITH {_SLIM}, bodies AS MATERIALIZED (
     """  # noqa: S608 - texts of this file only
 # Minutes of the record where they sum to its dollars, else its dollars evenly over its life: `minutes.evenly`, in units
 # of the last place and in microseconds. What rounding left is on the first of the dearest minutes.
-_TIMES = f"""WITH {_SLIM}, told AS (
+_RUNS = f"""WITH {_SLIM}, told AS (
         SELECT record_id FROM minutes JOIN slim USING (record_id) WHERE usd_total <> 0
         GROUP BY record_id, usd_total HAVING sum(minute_count * usd_per_minute) = usd_total
     ), lives AS (
@@ -126,27 +126,55 @@ _TIMES = f"""WITH {_SLIM}, told AS (
         UNION ALL
         SELECT record_id, last, 1, last_units + CASE WHEN dearest = 2 THEN rest ELSE 0 END
         FROM lives WHERE inner_minutes >= 0
-    ), spent AS (
-        SELECT record_id, since + to_minutes(unnest(range(minute_count))) AS minute, units FROM runs WHERE units <> 0
-    ), slots AS (
-        {{}}
-    ), shares AS (
-        SELECT slot AS key,
-            CAST(units AS DECIMAL(28, 0)) * CAST(0.0000000001 AS DECIMAL(10, 10)) AS usd,
-            r.* EXCLUDE (record_id), CAST(usd AS DOUBLE) / CAST(usd_total AS DOUBLE) AS part
-        FROM slots JOIN slim r USING (record_id)
-        UNION ALL
-        SELECT NULL, usd_total, * EXCLUDE (record_id), 1.0
+    ), timeless AS (
+        SELECT NULL AS key, usd_total AS usd, * EXCLUDE (record_id), 1.0 AS part
         FROM slim WHERE record_id NOT IN (SELECT record_id FROM runs)
+    )"""  # noqa: S608 - texts of this file only
+_PART = "CAST(usd AS DOUBLE) / CAST(usd_total AS DOUBLE) AS part"
+_UNITS = "CAST({} AS DECIMAL(28, 0)) * CAST(0.0000000001 AS DECIMAL(10, 10))"
+_HOURS = f"""{_RUNS}, minutely AS (
+        SELECT record_id, since + to_minutes(unnest(range(minute_count))) AS minute, units FROM runs WHERE units <> 0
+    ), hourly AS (
+        SELECT record_id, date_trunc('hour', minute) AS hour, sum(units) AS units FROM minutely GROUP BY ALL
+    ), shares AS (
+        SELECT hour AS key, {_UNITS.format("units")} AS usd, r.* EXCLUDE (record_id), {_PART}
+        FROM hourly JOIN slim r USING (record_id)
+        UNION ALL FROM timeless
     ) {_SHARED}"""  # noqa: S608 - texts of this file only
-_HOURS = "SELECT record_id, date_trunc('hour', minute) AS slot, sum(units) AS units FROM spent GROUP BY ALL"
-_MINUTES = "SELECT record_id, minute AS slot, units FROM spent"  # no minute stands twice in a record
+# The sums themselves: what each run adds from its first minute on is taken away behind its last (no minute stands twice
+# in a record), so that a month of long jobs is no row a job and minute. In whole units, which leave nothing behind.
+_ADDED = ("jobs", "failed", "units", "vcpu", "vcpu_known", "memory", "memory_known", "waste", "waste_known")
+_CHANGED = ", ".join(f"sum(sign * {one}) AS {one}" for one in _ADDED)
+_SO_FAR = ", ".join(f"sum({one}) OVER so_far AS {one}" for one in _ADDED)
+_KNOWN = {one: f"CASE WHEN {one}_known > 0 THEN {_UNITS.format(one)} END" for one in ("vcpu", "memory", "waste")}
+_MINUTES = f"""{_RUNS}, spent AS (
+        SELECT since, minute_count, 1 AS jobs, CAST(has_failed AS INTEGER) AS failed, units,
+            {_UNITS.format("units")} AS usd, {_PART}, {_WASTE} AS wasted,
+            CAST(coalesce(vcpu_seconds, 0) * part * 10000000000 AS HUGEINT) AS vcpu,
+            CAST(vcpu_seconds IS NOT NULL AS INTEGER) AS vcpu_known,
+            CAST(coalesce(memory_gib_seconds, 0) * part * 10000000000 AS HUGEINT) AS memory,
+            CAST(memory_gib_seconds IS NOT NULL AS INTEGER) AS memory_known,
+            CAST(coalesce(wasted, 0) * part * 10000000000 AS HUGEINT) AS waste,
+            CAST(wasted IS NOT NULL AS INTEGER) AS waste_known
+        FROM runs JOIN slim USING (record_id) WHERE units <> 0
+    ), turns AS (
+        SELECT since AS minute, 1 AS sign, * FROM spent
+        UNION ALL SELECT since + to_minutes(minute_count), -1, * FROM spent
+    ), changes AS (
+        SELECT minute, {_CHANGED} FROM turns GROUP BY minute
+    ), stretches AS (
+        SELECT minute, lead(minute) OVER so_far AS until, {_SO_FAR} FROM changes WINDOW so_far AS (ORDER BY minute)
+    )
+    SELECT unnest(range(minute, until, INTERVAL 1 MINUTE)) AS key, jobs, failed, 0,
+        {_KNOWN["vcpu"]}, {_KNOWN["memory"]}, {_UNITS.format("units")}, {_KNOWN["waste"]}, NULL, NULL
+    FROM stretches WHERE jobs > 0
+    UNION ALL
+    {{}}"""  # noqa: S608 - texts of this file only
 _ROWS: Mapping[By, str] = {
     **{by: _RECORDS.format(key) for by, key in KEYS.items()},
     "dataset": _DATASETS,
     "capacity": _CAPACITY,
-    "hour": _TIMES.format(_HOURS),
-    "minute": _TIMES.format(_MINUTES),
+    "hour": _HOURS,
 }
 _WRITTEN: Mapping[By, str] = {"hour": "%Y-%m-%dT%H:00Z", "minute": "%Y-%m-%dT%H:%MZ"}  # added up as moments
 _TABLES: Mapping[By, tuple[str, ...]] = {
@@ -156,6 +184,7 @@ _TABLES: Mapping[By, tuple[str, ...]] = {
 }
 _SUMS = """SELECT {} AS key, count(*), count(*) FILTER (has_failed), count(*) FILTER (usd IS NULL),
     sum(vcpu_seconds), sum(memory_gib_seconds), sum(usd), sum(waste), {} FROM ({}) GROUP BY ALL"""
+_BY_MINUTE = _MINUTES.format(_SUMS.format("key", "NULL, NULL", _SHARED.replace("shares", "timeless")))
 _ESTIMATES = "sum(estimate) FILTER (usd IS NOT NULL), sum(usd) FILTER (estimate IS NOT NULL)"
 
 
@@ -168,7 +197,8 @@ def report_of(database: DuckDBPyConnection, by: By) -> Report:
     """The report of all records of the view."""
     ((_, *everything),) = database.execute(_SUMS.format("''", _ESTIMATES, _RECORDS.format("''"))).fetchall()
     total = _total("total", *everything) if everything[0] else Total(key="total")
-    sums = database.execute(_SUMS.format("key", _ESTIMATES if by in WHOLE else "NULL, NULL", _ROWS[by])).fetchall()
+    by_key = _SUMS.format("key", _ESTIMATES if by in WHOLE else "NULL, NULL", _ROWS[by]) if by in _ROWS else _BY_MINUTE
+    sums = database.execute(by_key).fetchall()
     lines = [_total(_written(key, by), *amounts, whole=total.usd) for key, *amounts in sums]
     lines.sort(key=lambda line: line.key)
     if by not in TIMES:

@@ -163,20 +163,27 @@ def test_a_mapped_job_reads_its_items():
     """Where instances differ stands a template; of instances of another shape a note tells."""
     operator = "airflow.providers.apache.spark.operators.spark_submit.SparkSubmitOperator"
     task, notes = task_of(
-        operator=operator, application="s3://c/a.py", expand={"application_args": [["--d", 1], ["--d", 2]]}
+        operator=operator,
+        application="s3://c/a.py",
+        num_executors=1,
+        expand={"application_args": [["--d", 1], ["--d", 2]]},
     )
     assert task == {
-        "spark": {"main": "s3://c/a.py", "args": ["--d", "{{ task.item.application_args[1] }}"]},
+        "spark": {
+            "main": "s3://c/a.py",
+            "args": ["--d", "{{ task.item.application_args[1] }}"],
+            "executors": {"min": 1},
+        },
         "expand": [{"application_args": ["--d", 1]}, {"application_args": ["--d", 2]}],
     }
     assert notes == ()
-    arguments = {"application_args": ["old"], "expand": {"application_args": [[1], [2]]}}
+    arguments = {"application_args": ["old"], "num_executors": 1, "expand": {"application_args": [[1], [2]]}}
     task, notes = task_of(operator=operator, application="s3://c/a.py", **arguments)
     assert notes == ("t: `application_args: [old]` did not carry over: `expand` gives it again",)
     task, notes = task_of(
-        operator=operator, application="s3://c/a.py", expand={"application_args": [["a"], ["b", "c"]]}
+        operator=operator, application="s3://c/a.py", num_executors=1, expand={"application_args": [["a"], ["b", "c"]]}
     )
-    assert task == {"spark": {"main": "s3://c/a.py"}}
+    assert task == {"spark": {"main": "s3://c/a.py", "executors": {"min": 1}}}
     assert notes[0].startswith("t: `expand: {application_args: [[a], [b, c]]}` did not carry over")
 
 

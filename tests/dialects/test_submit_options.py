@@ -8,6 +8,7 @@ import yaml
 from airflow_doeks.dialects.dag_factory.document import convert
 from airflow_doeks.dialects.dag_factory.options import OPTIONS, read_options
 
+COUNTED = "`executors.min: 2` is Spark's own, the source counts none"
 EMR = "airflow.providers.amazon.aws.operators.emr.EmrContainerOperator"
 
 
@@ -31,7 +32,7 @@ def test_a_flag_without_a_value_shifts_nothing():
             "main": "s3://code/x",
             "conf": {"spark.sql.shuffle.partitions": "700"},
             "archives": ["s3://code/env.tar.gz#environment"],
-            "executors": {"memory": "20Gi"},
+            "executors": {"memory": "20Gi", "min": 2},
         },
         "cost_tags": {"team": "shop"},
     }
@@ -52,9 +53,9 @@ def test_every_spelling_of_an_option_is_read():
             "spark.day": '{{ ds | replace("-", "") }}',
         },
         "driver": {"cpu": 2},
-        "executors": {"cpu": 4},
+        "executors": {"cpu": 4, "min": 2},
     }
-    assert notes == ()
+    assert notes == (f"t: {COUNTED}",)
 
 
 @pytest.mark.parametrize(
@@ -138,8 +139,11 @@ def test_submitted_options_go_before_the_configuration():
         ]
     }
     task, notes = job_of("--executor-cores 2", configuration_overrides=overrides)
-    assert task["spark"] == {"main": "s3://code/x", "conf": {"spark.x": "1"}, "executors": {"cpu": 2}}
-    assert notes == ("t: `spark.executor.cores: 8` did not carry over: sparkSubmitParameters go before it",)
+    assert task["spark"] == {"main": "s3://code/x", "conf": {"spark.x": "1"}, "executors": {"cpu": 2, "min": 2}}
+    assert notes == (
+        "t: `spark.executor.cores: 8` did not carry over: sparkSubmitParameters go before it",
+        f"t: {COUNTED}",
+    )
 
 
 def test_arguments_of_the_submit_operator_are_the_same_options():
@@ -160,6 +164,7 @@ def test_arguments_of_the_submit_operator_are_the_same_options():
         "main": "s3://code/a.jar",
         "class": "com.acme.A",
         "conf": {"spark.jars.excludes": "org:x", "spark.driver.extraClassPath": "/opt/x"},
+        "executors": {"min": 2},
     }
     told = " ".join(found.notes)
     assert all(
@@ -174,6 +179,6 @@ def test_classifications_beside_spark_defaults_stay_with_the_job():
     odd = {"classification": "core-site", "comment": "x"}
     overrides = {"applicationConfiguration": [log4j, env, odd], "managedLogs": {"allow": "yes"}}
     task, notes = job_of("", configuration_overrides=overrides)
-    assert task["spark"] == {"main": "s3://code/x", "configuration": [log4j, env]}
+    assert task["spark"] == {"main": "s3://code/x", "configuration": [log4j, env], "executors": {"min": 2}}
     odd_ones = "{managedLogs: {allow: 'yes'}, applicationConfiguration: [{classification: core-site, comment: x}]}"
-    assert notes == (f"t: `configuration_overrides: {odd_ones}` did not carry over",)
+    assert notes == (f"t: `configuration_overrides: {odd_ones}` did not carry over", f"t: {COUNTED}")

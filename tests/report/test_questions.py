@@ -35,9 +35,9 @@ NAMESPACES = ("file", "s3://lake", "kafka://broker:9092", "hive")
 def made(number: int, dice: Random) -> JobRecord:
     """A record of any kind: failed, unpriced, free, without a team, with waste, with no, one or several outputs.
 
-    Times and what is known of capacity types are of any kind, too.
+    Times and what is known of capacity types are of any kind, too; three at a time may run together.
     """
-    at = datetime(2026, 11, 1, tzinfo=timezone.utc) + timedelta(hours=7 * number)
+    at = datetime(2026, 11, 1, tzinfo=timezone.utc) + timedelta(hours=21 * (number // 3), minutes=7 * (number % 3))
     later = [at + timedelta(microseconds=dice.choice([0, 10**6 * 60, dice.randrange(1, 10**10)])) for _ in range(3)]
     kinds = dice.sample(["fargate", "on_demand", "spot"], dice.choice([0, 1, 2, 2, 3]))
     usd = dice.choice([None, Decimal(0), *[Decimal(dice.randrange(1, 10**12)).scaleb(-10)] * 6])

@@ -33,6 +33,8 @@ _OWNED = {
 _IMAGE = "spark.kubernetes.container.image"
 _MAX, _IS_DYNAMIC = "spark.dynamicAllocation.maxExecutors", "spark.dynamicAllocation.enabled"
 _STATIC = Note("`executors.max` turns dynamic allocation on here, which the source leaves off: take it away")
+_DEFAULT_EXECUTORS = 2  # spark.executor.instances on Kubernetes and YARN where nothing says it, Spark 2 to 4
+_COUNTED = Note(f"`executors.min: {_DEFAULT_EXECUTORS}` is Spark's own, the source counts none", todo=False)
 _HEAP = Note("memory is the pod's whole memory here, overhead inside; the source gave the heap")
 
 
@@ -56,8 +58,12 @@ def sized(conf: Mapping[str, Any]) -> tuple[dict[str, Any], list[Note]]:
             notes.append(lost(name, value, _OWNED[name]))
         else:
             rest[name] = value
-    if _MAX in conf and str(conf.get(_IS_DYNAMIC, False)).lower() == "false":
+    is_dynamic, executors = str(conf.get(_IS_DYNAMIC, False)).lower() != "false", job.get("executors", {})
+    if _MAX in conf and not is_dynamic:
         notes.append(_STATIC)
+    if not (is_dynamic or {"min", "max"} & executors.keys()):
+        job["executors"] = executors | {"min": _DEFAULT_EXECUTORS}
+        notes.append(_COUNTED)
     if rest:
         job["conf"] = rest
     return job, notes
