@@ -65,6 +65,7 @@ class Document:
     text: str
     data: Any = None
     diagnostics: list[Diagnostic] = field(default_factory=list)
+    respells: bool = False  # it holds a number that is printed otherwise than it was written, such as 3.10
 
     @cached_property
     def lines(self) -> tuple[str, ...]:
@@ -211,10 +212,13 @@ class _Reader:
             if tag == "s":
                 return node.value
             try:
-                return _plain(node.value) if tag == "p" else self._tagged(node)
+                found = plain(node.value) if tag == "p" else self._tagged(node)
             except OverflowError as error:
                 message = f"{node.value} is out of range; no number here is above 1e308"
                 raise Refused(self._fault("DK110", message, node)) from error
+            if type(found) is float and str(found) != node.value:
+                self.document.respells = True
+            return found
         self._count(node)
         if depth > MAX_DEPTH:
             raise Refused(_too_deep(self.document, node.start_mark))
@@ -268,7 +272,7 @@ class _Reader:
     def _tagged(self, node: Any) -> Any:
         if node.tag == "!" or node.tag in _TAGS:
             text = node.tag == "!" or node.tag.endswith(":str")
-            return node.value if text or type(node) is not yaml.ScalarNode else _plain(node.value)
+            return node.value if text or type(node) is not yaml.ScalarNode else plain(node.value)
         tag = node.tag.replace("tag:yaml.org,2002:", "!!")
         raise Refused(
             self._fault("DK111", f"tag {tag} is not allowed", node, help="write plain values; nothing is executed")
@@ -278,7 +282,7 @@ class _Reader:
         return Diagnostic(code, message, self.document.place_of(node), help=help, lines=self.document.lines)
 
 
-def _plain(text: str) -> Any:
+def plain(text: str) -> Any:
     """What a plain scalar means; raises OverflowError for a number that only infinity is."""
     if text in _WORDS:
         return _WORDS[text]

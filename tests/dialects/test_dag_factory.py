@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from airflow_doeks.dialects.dag_factory.document import convert
+from airflow_doeks.language.text import parse
 from airflow_doeks.model.errors import SpecError
 
 SOURCE = """\
@@ -220,3 +221,12 @@ def test_a_sensor_needs_no_permission():
     """Lint allows it everywhere, so no note asks for it."""
     (found,) = convert("d: {schedule: null, tasks: {t: {operator: acme.sensors.tide.TideSensor}}}")
     assert found.notes == ()
+
+
+@pytest.mark.parametrize("text", ["1e3", "12e5", "-.5", "1.5e3", "1e-5", "null", "010", "yes", "0x10", "3.10"])
+def test_text_stays_text_in_our_yaml(text):
+    """Also what YAML 1.1 takes for text and ours for a number."""
+    task = {"operator": "airflow.operators.bash.BashOperator", "bash_command": text, "env": {text: text}}
+    (pipeline,) = convert(yaml.safe_dump({"etl": {"schedule": None, "tasks": {"t": task}}}))
+    given = parse(pipeline.text.encode(), "p.yaml").data["tasks"]["t"]["with"]
+    assert given == {"bash_command": text, "env": {text: text}}

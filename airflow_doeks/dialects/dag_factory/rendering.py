@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from airflow_doeks.dialects.dag_factory.notes import Note
+from airflow_doeks.language.text import plain
 
 _DATE = "tag:yaml.org,2002:timestamp"
 _BREAKS = frozenset("\r\x85\u2028\u2029")  # end a line for YAML, so a block would lose its indent
@@ -26,7 +27,8 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _text_node(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    style = '"' if _BREAKS.intersection(text) else "|" if "\n" in text else None
+    is_typed = "\n" not in text and not isinstance(plain(text), str)  # to us also what YAML 1.1 takes for text, as 1e3
+    style = '"' if _BREAKS.intersection(text) else "|" if "\n" in text else "'" if is_typed else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
