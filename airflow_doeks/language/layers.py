@@ -59,6 +59,25 @@ def origin(layers: tuple[Layer, ...], path: tuple[Any, ...], *, at_key: bool = F
     return None
 
 
+def as_written(values: Any, layers: tuple[Layer, ...], path: tuple[Any, ...]) -> Any:
+    """The values that stand at a path, their numbers with a point as the text that somebody wrote: 3.10 is not 3.1."""
+    if isinstance(values, dict):
+        return {key: as_written(value, layers, (*path, key)) for key, value in values.items()}
+    if isinstance(values, list):
+        return [as_written(value, layers, (*path, index)) for index, value in enumerate(values)]
+    return _text_of(layers, path) or values if type(values) is float else values
+
+
+def _text_of(layers: tuple[Layer, ...], path: tuple[Any, ...]) -> str | None:
+    """The text of the scalar that counts at a path; through a variable, where that is set."""
+    for layer in reversed(layers):
+        node, found = layer.document.find((*layer.prefix, *path))
+        if found:
+            names = variables_in(node.value)
+            return _text_of(layer.variables, (names[0],)) if names else str(node.value)
+    return None
+
+
 @dataclass(frozen=True, eq=False)
 class Sources(Mapping[str, str]):
     """Dotted path below a task -> ``file:line:col``; looked up in the files' text when asked, free until then.

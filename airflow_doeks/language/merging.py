@@ -13,12 +13,14 @@ from typing import Any
 
 from airflow_doeks.language.diagnostics import Finding, Place
 from airflow_doeks.language.graph import Entry
-from airflow_doeks.language.layers import Layer, merge, origin, without_nulls
+from airflow_doeks.language.layers import Layer, as_written, merge, origin, without_nulls
 from airflow_doeks.language.operators import arguments_of, operator_of
 from airflow_doeks.language.project import Setting
 from airflow_doeks.language.text import Document
 from airflow_doeks.model.engine import ENGINES, Engine
 from airflow_doeks.model.plan import OWN_TASKS
+
+_TEXTUAL = ("args", "conf", "configuration")  # keys of a job that take numbers and hand on text
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,8 +123,13 @@ def merge_pipeline(document: Document, setting: Setting, dag_id: str, data: Mapp
         base=merge(setting.base, data["defaults"]) if data.get("defaults") else setting.base,
         layers=(*setting.layers, Layer(document, ("defaults",), setting.variable_layers)),
         folder=os.path.dirname(document.file),  # noqa: PTH120 - cheap, and keeps the path as it was given
-        has_templates="{{" in document.text or "{%" in document.text,
+        has_templates=has_templates(document.text) or has_templates(setting.project.document.text),
     )
+
+
+def has_templates(text: str) -> bool:
+    """True if Jinja may find something in a text."""
+    return "{{" in text or "{%" in text or "{#" in text
 
 
 def merge_task(pipeline: PipelineFacts, entry: Entry) -> Facts:
@@ -206,4 +213,13 @@ def _job(pipeline: PipelineFacts, entry: Entry) -> dict[str, Any]:
         job = own
     if names:
         job = {**job, "presets": others}
-    return without_nulls(job)
+    return _spelled(pipeline, entry, without_nulls(job))
+
+
+def _spelled(pipeline: PipelineFacts, entry: Entry, job: dict[str, Any]) -> dict[str, Any]:
+    """The job, numbers that reach it as text spelled as they were written."""
+    if not (pipeline.document.respells or pipeline.setting.project.document.respells):
+        return job
+    layers = pipeline.layers_of(entry, entry.kind)
+    spelled = {key: as_written(job[key], layers, (entry.kind, key)) for key in _TEXTUAL if key in job}
+    return {**job, **spelled}

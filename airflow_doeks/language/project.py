@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_doeks.language.diagnostics import Diagnostic, suggestion
-from airflow_doeks.language.layers import Layer, merge
+from airflow_doeks.language.layers import VARIABLE, Layer, merge
 from airflow_doeks.language.structure import check_structure
 from airflow_doeks.language.text import Document, Refused, read
 from airflow_doeks.model.code_path import project_file
@@ -151,7 +151,10 @@ def _resolve(project: Project, environment: str | None) -> Setting:
     document = project.document
     own = project.declared("environments").get(environment or "")
     variables = own.get("variables") if isinstance(own, dict) else None
-    variables = variables if isinstance(variables, dict) else {}
+    variables = {
+        name: VARIABLE.sub(lambda found: found[1] or found[0], value) if isinstance(value, str) else value
+        for name, value in (variables if isinstance(variables, dict) else {}).items()
+    }
     places = (Layer(document, ("environments", environment, "variables")),) if variables else ()
     found, data = check_structure(document, "doeks", variables, places, environment)
     entry = (data.get("environments") or {}).get(environment) or {}

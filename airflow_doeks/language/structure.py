@@ -12,7 +12,7 @@ from typing import Any
 from yaml import ScalarNode
 
 from airflow_doeks.language.diagnostics import MAX_FAULTS, Diagnostic, more_faults, suggestion
-from airflow_doeks.language.layers import VARIABLE, Layer, origin, variables_in
+from airflow_doeks.language.layers import VARIABLE, Layer, as_written, origin, variables_in
 from airflow_doeks.language.leaf_rules import Fault, shown
 from airflow_doeks.language.rules import rule_of
 from airflow_doeks.language.text import Document
@@ -38,7 +38,7 @@ def check_structure(
     if "${" in document.text:
         unknown: dict[tuple[tuple[Any, ...], str], None] = {}
         try:
-            data = substitute(data, variables, unknown)
+            data = substitute(data, variables, unknown, places)
         except Overfull as error:
             message = f"more than {MAX_FILLED:,} characters once variables are filled in"
             advice = "a long text is repeated by an alias (*name) or a variable; repeat it less"
@@ -51,7 +51,7 @@ def check_structure(
     rule = rule_of(kind)
     faults = rule(data)
     told += [
-        partial(_diagnose, document, kind, fault, places)
+        partial(_diagnose, document, kind, fault, variables, places)
         for fault in _causes(kind, faults or [])
         if fault.path not in silent
     ]
@@ -108,14 +108,20 @@ def _advice(kind: str, fault: Fault) -> str:
     return advice
 
 
-def _diagnose(document: Document, kind: str, fault: Fault, places: tuple[Layer, ...]) -> Diagnostic:
+def _diagnose(
+    document: Document, kind: str, fault: Fault, variables: Mapping[str, Any], places: tuple[Layer, ...]
+) -> Diagnostic:
     node, found = document.find(fault.path)
     advice = _advice(kind, fault) or (_shape(fault.path, document) if fault.code == "DK105" else "")
     names = variables_in(getattr(node, "value", None)) if found and not fault.at_key else []
     if names and places:
         place = origin(places, (names[0],)) or document.place_of(node)
+        fault = _without_secret(fault, variables.get(names[0]))
         message = f"the value of ${{{names[0]}}} does not fit {dotted(fault.path)}: {fault.message}"
-        return Diagnostic("DK214", message, place, help=advice, lines=places[0].document.lines)
+        made = Diagnostic("DK214", message, place, help=advice, lines=places[0].document.lines)
+        node = places[0].document.find((*places[0].prefix, names[0]))[0]
+        return _masked(made, node) if isinstance(node, ScalarNode) and _is_secret(fault.path) else made
+    fault = _without_secret(fault, _at(document.data, fault.path))
     if fault.path[:1] == ("tasks",):
         task = _task_of(fault.path)
         name = dotted(fault.path[len(task) * 2 : -1 if fault.at_key else None])
@@ -137,25 +143,36 @@ def _is_secret(path: tuple[Any, ...]) -> bool:
     return any(names_secret(str(step)) for step in path)
 
 
+def _without_secret(fault: Fault, value: Any) -> Fault:
+    """The fault without the value that it refuses in its words, where that is a secret."""
+    if fault.at_key or value is None or not _is_secret(fault.path):
+        return fault
+    from airflow_doeks.model.redaction import MASK
+
+    return fault._replace(message=fault.message.replace(shown(value), f'"{MASK}"'))
+
+
 def _masked(made: Diagnostic, node: ScalarNode) -> Diagnostic:
-    """The diagnostic without the value that it refuses, in its words and in its excerpt."""
+    """The diagnostic without the value that it refuses, in its help and in its excerpt."""
     from airflow_doeks.model.redaction import MASK
 
     start, end, lines = node.start_mark, node.end_mark, list(made.lines)
     line = lines[start.line]
     lines[start.line] = line[: start.column] + MASK + (line[end.column :] if end.line == start.line else "")
-    message = made.message.replace(shown(node.value), f'"{MASK}"')
     advice = made.help.replace(node.value, MASK) if node.value else made.help
-    return replace(made, message=message, help=advice, lines=tuple(lines))
+    return replace(made, help=advice, lines=tuple(lines))
 
 
 def _shape(path: tuple[Any, ...], document: Document) -> str:
     from airflow_doeks.language.slips import shape_advice
 
-    value = document.data
+    return shape_advice(path, _at(document.data, path))
+
+
+def _at(value: Any, path: tuple[Any, ...]) -> Any:
     for step in path:
         value = value[step] if _has(value, step) else None
-    return shape_advice(path, value)
+    return value
 
 
 def _task_of(path: tuple[Any, ...]) -> list[str]:
@@ -207,13 +224,18 @@ class Overfull(Exception):
         self.path = path
 
 
-def substitute(value: Any, variables: Mapping[str, Any], unknown: dict[tuple[tuple[Any, ...], str], None]) -> Any:
+def substitute(
+    value: Any,
+    variables: Mapping[str, Any],
+    unknown: dict[tuple[tuple[Any, ...], str], None],
+    places: tuple[Layer, ...] = (),
+) -> Any:
     """The value with each ``${name}`` filled in; a scalar that is only ``${name}`` takes the variable's type.
 
     ``$${`` stands for ``${``. What is not defined gets a key in ``unknown``, its path and name, and stays as it is.
-    Raises Overfull.
+    Within a text a number is as it was written at ``places``. Raises Overfull.
     """
-    return _Filling(variables, unknown).value(value, ())
+    return _Filling(variables, unknown, places).value(value, ())
 
 
 @dataclass
@@ -222,6 +244,7 @@ class _Filling:
 
     variables: Mapping[str, Any]
     unknown: dict[tuple[tuple[Any, ...], str], None]
+    places: tuple[Layer, ...] = ()
     made: int = 0  # characters
 
     def value(self, value: Any, path: tuple[Any, ...]) -> Any:
@@ -244,7 +267,7 @@ class _Filling:
             if match[2] not in self.variables:
                 self.unknown[path, match[2]] = None
                 return match[0]
-            value = self.variables[match[2]]
+            value = as_written(self.variables[match[2]], self.places, (match[2],))
             return self._counted(str(value).lower() if isinstance(value, bool) else str(value), path)
 
         return VARIABLE.sub(word, self._counted(text, path))

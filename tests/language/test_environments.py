@@ -236,3 +236,21 @@ def test_a_long_chain_of_presets_is_followed(project):
     )
     text = "tasks: {t: {spark: {main: ../jobs/clean.py, presets: [p0], release: emr-7.9.0-latest}}}\n"
     assert compile_file(project.pipeline(text)).plan.tasks[0].job["presets"] == []
+
+
+def test_a_variable_that_names_another_is_told_and_text_is_text(project):
+    """A value with ${name} would reach the job as it is; `$${` in a value is `${`, as everywhere."""
+    doeks = (
+        "platforms: {laptop: {type: local}}\nenvironments: {dev: {variables: {a: x, b: '${a}/y', c: '$${HOME}/y'}}}\n"
+    )
+    project.write("doeks.yaml", doeks)
+    (fault,) = check_project(project.path / "doeks.yaml")
+    assert (fault.code, fault.message) == (
+        "DK214",
+        'variable "b" names ${a}, and variables are not filled in themselves',
+    )
+    project.write("doeks.yaml", doeks.replace("b: '${a}/y', ", ""))
+    (task,) = compile_file(
+        project.pipeline("tasks: {t: {spark: {main: ../jobs/clean.py, args: ['${c}', 'z${c}']}}}\n")
+    ).plan.tasks
+    assert task.job["args"] == ["${HOME}/y", "z${HOME}/y"]

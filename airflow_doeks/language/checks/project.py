@@ -11,7 +11,7 @@ from typing import Any
 from airflow_doeks.language.checks.job import is_release, preset_fault
 from airflow_doeks.language.checks.meaning import is_bucket
 from airflow_doeks.language.diagnostics import MAX_FAULTS, Diagnostic, more_faults, suggestion
-from airflow_doeks.language.layers import texts
+from airflow_doeks.language.layers import texts, variables_in
 from airflow_doeks.language.project import Project, Setting
 
 _OLD, _HEAD = timedelta(days=90), 1 << 16  # as `cost.rates` has it; bytes of a card that are searched for its day
@@ -25,7 +25,7 @@ def check_project(setting: Setting) -> list[Diagnostic]:
     if "project" not in setting.cache:
         document, faults = (
             setting.project.document,
-            [*_project_faults(setting), *_money_faults(setting), *_preset_faults(setting)],
+            [*_project_faults(setting), *_variable_faults(setting), *_money_faults(setting), *_preset_faults(setting)],
         )
         if len(faults) > MAX_FAULTS:
             faults[MAX_FAULTS:] = [more_faults(document.file, document.lines, len(faults) - MAX_FAULTS)]
@@ -133,6 +133,17 @@ def _project_faults(setting: Setting) -> Iterator[Diagnostic]:
         elif text.startswith("s3") and "://" in text and not is_bucket(text):
             message = f'"{text}" is not an S3 URL'
             yield document.fault("DK220", message, ("platforms", *path), help="write s3://bucket/path")
+
+
+def _variable_faults(setting: Setting) -> Iterator[Diagnostic]:
+    """Variables that name others, which nobody would fill in."""
+    written = _dig(setting.project.document.data, ("environments", setting.environment, "variables"))
+    for name, value in (written if isinstance(written, dict) else {}).items():
+        named = [one for one in variables_in(value) if one in setting.variables]  # of others a fault tells already
+        if named:
+            message = f'variable "{name}" names ${{{named[0]}}}, and variables are not filled in themselves'
+            path, advice = ("environments", setting.environment, "variables", name), "write its value out"
+            yield setting.project.document.fault("DK214", message, path, help=f"{advice}, or $${{ for text")
 
 
 def _preset_faults(setting: Setting) -> Iterator[Diagnostic]:
