@@ -172,8 +172,14 @@ def _key_above(lines: tuple[str, ...], at: int) -> str:
 
 
 def in_order(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
-    """Without repeats, by file, line, column and code."""
-    return sorted(dict.fromkeys(diagnostics), key=lambda one: (*one.place[:3], one.code, one.message))
+    """By file, line, column and code; what several tasks inherit from one place is told once, of no task."""
+    seen: dict[Any, Diagnostic] = {}
+    for one in diagnostics:
+        slip = (one.place, one.code, one.message, one.is_warning, one.environments)
+        first = seen.setdefault(slip, one)
+        if first.task_id != one.task_id:
+            seen[slip] = replace(first, task_id=None)
+    return sorted(seen.values(), key=lambda one: (*one.place[:3], one.code, one.message))
 
 
 def more_faults(file: str, lines: tuple[str, ...], count: int) -> Diagnostic:

@@ -11,8 +11,13 @@ from airflow_doeks.language.diagnostics import Finding, suggestion
 from airflow_doeks.language.graph import declared_ids, look_up
 from airflow_doeks.language.layers import texts
 from airflow_doeks.language.merging import Facts
+from airflow_doeks.model.engine import ENGINES
 
-_JINJA = re.compile(r"\{\{|\}\}|\{%|%\}")
+_JINJA = re.compile(r"\{\{|\}\}|\{%|%\}|\{#|#\}")
+_CLOSED_BY = {"{{": "}}", "{%": "%}", "{#": "#}"}
+_PAIRS = "each {{ needs its }}, each {% its %}"
+_COMMENT = "to Jinja it begins a comment; write {{ '{#' }} for the text itself"
+_PLAIN = ("doc", "task_display_name")  # keys of a task that Airflow shows as they are
 _RAW = re.compile(r"\{%[-+]?\s*raw\b")  # what follows is text to Jinja
 _DATED = re.compile(r"\{\{[^}]*\b(ds|ds_nodash|ts|ts_nodash|logical_date|data_interval_start|data_interval_end)\b")
 _EXPRESSION = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
@@ -34,7 +39,7 @@ def balanced(facts: Facts) -> list[Finding]:
     found = []
     for path, text in _templates(facts):
         if (fault := unbalanced(text)) is not None:
-            found.append(Finding("DK218", fault, path, "each {{ needs its }}, each {% its %}"))
+            found.append(Finding("DK218", fault, path, _COMMENT if fault.startswith("{#") else _PAIRS))
         elif undated and (word := _DATED.search(text)) is not None:
             advice = (
                 "{{ dag_run.partition_key }}" if of_partition else "{{ run_id }}, or dates from triggering_asset_events"
@@ -45,7 +50,14 @@ def balanced(facts: Facts) -> list[Finding]:
 
 
 def _templates(facts: Facts) -> Iterator[tuple[tuple[Any, ...], str]]:
-    return ((path, text) for path, text in texts(facts.entry.spec) if "{{" in text or "{%" in text)
+    """Path and text of each template that the task is given, from whatever place."""
+    return ((path, text) for path, text in texts(_given(facts)) if any(mark in text for mark in _CLOSED_BY))
+
+
+def _given(facts: Facts) -> dict[str, Any]:
+    kind = facts.entry.kind
+    values = {key: value for key, value in facts.values.items() if key not in _PLAIN and key not in ENGINES}
+    return values if facts.job is None else {**values, kind: facts.job, "cost_tags": facts.cost_tags}
 
 
 def unbalanced(text: str) -> str | None:
@@ -55,12 +67,14 @@ def unbalanced(text: str) -> str | None:
     opened = None
     for match in _JINJA.finditer(text):
         mark = match[0]
-        if mark in ("{{", "{%"):
-            if opened is not None:
-                return f"{opened} is not closed before the next {mark}"
-            opened = mark
-        elif opened is not None and (opened, mark) in (("{{", "}}"), ("{%", "%}")):
+        if opened is not None and mark == _CLOSED_BY[opened]:
             opened = None
+        elif mark not in _CLOSED_BY or opened == "{#" or (opened and mark == "{#"):
+            continue  # inside a comment all is text, and in an expression {# is
+        elif opened is not None:
+            return f"{opened} is not closed before the next {mark}"
+        else:
+            opened = mark
     return None if opened is None else f"{opened} is never closed"
 
 
