@@ -37,6 +37,7 @@ class Engine:
         pods: keys that describe pods.
         counted: the one of them with ``min`` and ``max``; None where pods are not counted so.
         spread: a key of the job, one of ``pods`` and a key of it: so many of the first are on each of the pods.
+        starts_with: a key of ``conf``: so many of the counted pods a job whose number changes begins with.
         most_policy: the policy that says how many of the counted pods a job may have.
         presets: table of the presets that apply, by name; None without any.
         property_fault: function of a key of ``conf`` that gives code, message and help for one the engine ignores.
@@ -67,6 +68,7 @@ class Engine:
     pods: tuple[str, ...] = ()
     counted: str | None = None
     spread: tuple[str, str, str] | None = None
+    starts_with: str | None = None
     most_policy: str | None = None
     presets: str | None = None
     property_fault: str | None = None
@@ -137,6 +139,8 @@ SPARK = Engine(
     history_title="event log",
     pods=("driver", "executors"),
     counted="executors",
+    # Spark 3.5 and 4, ExecutorAllocationManager: it asks for so many at once, also for more than maxExecutors.
+    starts_with="spark.dynamicAllocation.initialExecutors",
     most_policy="max_executors",
     presets="airflow_doeks.platforms.spark.presets:PRESETS",
     property_fault="airflow_doeks.language.spark_conf:fault",

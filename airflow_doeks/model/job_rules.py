@@ -9,6 +9,7 @@ from airflow_doeks.model.engine import Engine
 from airflow_doeks.model.quantities import is_template, meant_memory, parse_cpu, parse_memory
 
 _MEMORY_MIN = 1024**2
+_DIGITS_MAX = 300  # of a number of pods; Python refuses to read one above 4,300
 
 
 class JobFault(NamedTuple):
@@ -84,5 +85,13 @@ def most_pods(engine: Engine, job: Mapping[str, Any]) -> tuple[Any, tuple[str, .
             return wanted, (total,)
         return (-(-wanted // each), (total,)) if isinstance(each, int) else (each, (pod, share))
     sizes = job.get(engine.counted or "") or {}
-    key = "max" if sizes.get("max") is not None else "min"
-    return sizes.get(key, 1), (engine.counted or "", key)
+    most, least = sizes.get("max"), sizes.get("min", 1)
+    if most is None:
+        return least, (engine.counted or "", "min")
+    first = (job.get("conf") or {}).get(engine.starts_with or "")
+    if first is not None and least != most:
+        digits = str(first)[:_DIGITS_MAX]
+        count = int(digits) if digits.isascii() and digits.isdigit() else first
+        if is_template(count) or (isinstance(count, int) and isinstance(most, (int, float)) and count > most):
+            return count, ("conf", str(engine.starts_with))
+    return most, (engine.counted or "", "max")

@@ -128,3 +128,33 @@ def test_no_property_adds_task_managers_past_the_policy(project, key):
     assert codes(project, "{max_task_managers: 4}", tasks) == ["DK303"]
     assert codes(project, "{max_cpu: 8}", tasks) == ["DK308"]
     assert codes(project, "{max_budget_usd: 8}", tasks) == []
+
+
+def test_a_required_preset_may_come_with_another(project):
+    """A job that lists a preset has also what that one lists."""
+    project.write(
+        "doeks.yaml",
+        f"{EMR}presets: {{base: {{spark: {{env: {{A: b}}}}}}, team: {{spark: {{presets: [base, spot]}}}}}}\n"
+        "policies: {required_presets: [base, spot]}\n",
+    )
+    tasks = "tasks: {t: {platform: lake, spark: {main: s3://acme-code/a.py, presets: [team]}}}\n"
+    assert [one for one in check_file(project.pipeline(tasks)) if one.is_error] == []
+    assert [one.code for one in check_file(project.pipeline(tasks.replace("team", "spot")))] == ["DK310"]
+
+
+@pytest.mark.parametrize("value", ["4711", "''", "[a]"])
+def test_a_cost_tag_that_is_refused_is_not_also_missing(project, value):
+    """One slip, one diagnostic: the tag stands there, its value is wrong."""
+    tasks = "tasks: {t: {platform: lake, spark: {main: s3://acme-code/a.py}}}\n"
+    found = codes(project, "{required_cost_tags: [center]}", f"cost_tags: {{center: {value}}}\n{tasks}")
+    assert found in (["DK105"], ["DK110"])
+    assert codes(project, "{required_cost_tags: [center]}", tasks) == ["DK301"]
+
+
+@pytest.mark.parametrize(("first", "told"), [("2", []), ("9", ["DK308", "DK303"]), ("'{{ x }}'", ["DK308", "DK303"])])
+def test_executors_that_a_job_begins_with_are_counted(project, first, told):
+    """Spark asks for initialExecutors at once, also where they are more than executors.max."""
+    sizes = f"executors: {{min: 1, max: 2}}, conf: {{spark.dynamicAllocation.initialExecutors: {first}}}"
+    tasks = f"tasks: {{t: {{platform: lake, spark: {{main: s3://acme-code/a.py, {sizes}}}}}}}\n"
+    assert codes(project, "{max_executors: 3, max_cpu: 4}", tasks) == told
+    assert codes(project, "{max_executors: 3, max_cpu: 4}", tasks.replace("min: 1, max: 2", "min: 2")) == []

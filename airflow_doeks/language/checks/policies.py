@@ -9,7 +9,8 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from airflow_doeks.language.diagnostics import Finding
-from airflow_doeks.language.merging import Facts
+from airflow_doeks.language.layers import origin
+from airflow_doeks.language.merging import Facts, presets_of
 from airflow_doeks.language.rules import with_defaults
 from airflow_doeks.model import job_rules
 from airflow_doeks.model.quantities import gib, is_template, parse_cpu, parse_memory
@@ -37,13 +38,18 @@ def cost_tags(facts: Facts) -> list[Finding]:
             "DK301", f'cost tag "{key}" is required', (), f"add cost_tags: {{{key}: ...}} to the pipeline or the task"
         )
         for key in facts.policies.get("required_cost_tags") or ()
-        if key not in tags
+        if key not in tags and not _is_told(facts, key)
     ]
     for key, values in (facts.policies.get("allowed_cost_tags") or {}).items():
         if key in tags and tags[key] not in values:
             message = f'cost tag {key}: "{tags[key]}" is not allowed; expected {", ".join(values)}'
             found.append(Finding("DK302", message, ("cost_tags", key)))
     return found
+
+
+def _is_told(facts: Facts, key: str) -> bool:
+    """True of a cost tag that is written, and was refused where it stands."""
+    return origin(facts.pipeline.layers_of(facts.entry, "cost_tags"), ("cost_tags", key)) is not None
 
 
 def most_pods(facts: Facts) -> list[Finding]:
@@ -123,7 +129,8 @@ def _total(facts: Facts, key: str, read: Callable[[Any], Decimal]) -> Decimal | 
 
 def presets(facts: Facts) -> list[Finding]:
     """A preset that every job must have and this one has not."""
-    listed = {*facts.listed_presets, *((facts.job or {}).get("presets") or ())}
+    mine, others = presets_of(facts.pipeline, facts.entry)
+    listed = {*mine, *others}
     known = facts.pipeline.setting.data.get("presets") or {}
     return [
         Finding("DK310", f'preset "{name}" is required', (facts.entry.kind,), f"add presets: [{name}]", at_key=True)
@@ -145,7 +152,7 @@ def images(facts: Facts) -> list[Finding]:
         if engine.names_image(str(path[-1])):
             named[path] = value
     found = [
-        Finding("DK304", f'image "{image}" is not allowed; expected {", ".join(patterns)}', path)
+        Finding("DK304", f'image "{image}" is not allowed; expected {", ".join(patterns) or "none"}', path)
         for path, image in named.items()
         if image and not any(_is_of(str(image), pattern) for pattern in patterns)
     ]
