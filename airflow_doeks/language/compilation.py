@@ -11,7 +11,7 @@ from airflow_doeks.language import times
 from airflow_doeks.language.checks import check
 from airflow_doeks.language.diagnostics import MAX_FAULTS, WARNINGS, Diagnostic, Finding, Place, more_faults
 from airflow_doeks.language.graph import Entry, connect, declared_ids, entries
-from airflow_doeks.language.ids import is_dag_id, is_misnamed_project
+from airflow_doeks.language.ids import MAX_LENGTH, is_dag_id, is_misnamed_project
 from airflow_doeks.language.layers import Layer, Sources
 from airflow_doeks.language.merging import Facts, PipelineFacts, merge_pipeline, merge_task
 from airflow_doeks.language.project import Setting
@@ -34,6 +34,9 @@ def compiled_document(document: Document, setting: Setting, dag_id: str) -> tupl
         return None, [Diagnostic("DK224", message, Place(document.file, 1, 1), help="rename the file")]
     if not is_dag_id(dag_id, document.file):
         message = f'"{dag_id}" is no DAG id: file and folder names hold letters, digits, "_" and "-", no "."'
+        diagnostics.append(Diagnostic("DK224", message, Place(document.file, 1, 1), help="rename the file"))
+    elif len(dag_id) > MAX_LENGTH:
+        message = f"a DAG id of {len(dag_id)} characters; Airflow keeps {MAX_LENGTH}"
         diagnostics.append(Diagnostic("DK224", message, Place(document.file, 1, 1), help="rename the file"))
     faults, data = check_structure(document, "pipeline", setting.variables, setting.variable_layers)
     if faults and "tasks" not in data and (other := _other_dialect(document)) is not None:
@@ -67,6 +70,10 @@ def _connected(pipeline: PipelineFacts, every: list[Entry]) -> list[Found]:
     def note(code: str, message: str, entry: Entry, path: tuple[Any, ...], **more: Any) -> None:
         found.append((entry, Finding(code, message, path, **more)))
 
+    for entry in every:
+        if len(entry.id) > MAX_LENGTH:
+            message = f"an id of {len(entry.id)} characters, groups' included; Airflow keeps {MAX_LENGTH}"
+            note("DK110", message, entry, (), help="write shorter names")
     written = pipeline.document.data.get("tasks")
     connect(every, lambda: declared_ids(written), pipeline.data.get("infer") is not False, note)
     return found

@@ -10,6 +10,7 @@ from airflow_doeks.model.code_path import PROJECT_FILE
 
 SUFFIXES = (".yaml", ".yml")
 ROOT_NAME = "pipelines"
+MAX_LENGTH = 250  # of a DAG id and of a task id with its groups': validate_key of Airflow 2.10 to 3.3
 _PART = re.compile(r"[A-Za-z0-9_-]+")
 
 

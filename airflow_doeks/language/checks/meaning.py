@@ -14,6 +14,7 @@ from airflow_doeks.model.plan import BUDGETS, DURATIONS, FUNCTIONS
 
 _DURATIONS = (*DURATIONS, *BUDGETS)
 _DURATION_KEYS = frozenset(_DURATIONS)
+_TAG_MAX = 100  # TAG_MAX_LEN of airflow.models.dag, Airflow 2.10 to 3.3
 _BUCKET = re.compile(r"s3[an]?://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?")
 
 
@@ -83,6 +84,15 @@ def zones(facts: PipelineFacts) -> list[Finding]:
     ]
 
 
+def tags(facts: PipelineFacts) -> list[Finding]:
+    """Tags that Airflow has no room for."""
+    return [
+        Finding("DK110", f"a tag of {len(tag)} characters; Airflow keeps {_TAG_MAX}", ("tags", index))
+        for index, tag in enumerate(facts.data.get("tags") or ())
+        if len(tag) > _TAG_MAX
+    ]
+
+
 def hidden_platform(facts: PipelineFacts) -> list[Finding]:
     """A platform of the pipeline's defaults that the environment overrules and that there is not."""
     name = (facts.data.get("defaults") or {}).get("platform")
@@ -144,6 +154,12 @@ def role(facts: Facts) -> list[Finding]:
     if spec.get("role") == "teardown" and spec.get("trigger_rule") not in (None, "all_done"):
         message = "a teardown always runs after what it tears down; its trigger_rule cannot be chosen"
         found.append(Finding("DK226", message, ("trigger_rule",), "remove trigger_rule", at_key=True))
+    elif spec.get("role") != "teardown" and spec.get("trigger_rule") not in (None, "all_success"):
+        message = 'what "{}" sets up runs when all succeeded; its trigger_rule cannot be chosen'
+        tasks = facts.pipeline.tasks
+        setups = [one for one in facts.entry.edges if one in tasks and tasks[one].entry.spec.get("role") == "setup"]
+        advice = "remove trigger_rule, or need the set-up through a task between"
+        found += [Finding("DK226", message.format(one), ("trigger_rule",), advice, at_key=True) for one in setups[:1]]
     return found
 
 

@@ -117,6 +117,15 @@ def pipeline(facts: Facts) -> list[Finding]:
     return [Finding("DK251", f'no pipeline here has the id "{dag_id(named)}"', (kind, "pipeline"), advice)]
 
 
+def conf(facts: Facts) -> list[Finding]:
+    """What each run of a mapped trigger gets of its item, and of `trigger`, too."""
+    kind, spec = facts.entry.kind, facts.entry.spec
+    if kind != "trigger" or spec.get("expand") is None or spec[kind].get("conf") is None:
+        return []
+    message, advice = "each item of expand is the conf of its run", "write its keys into the items"
+    return [Finding("DK227", message, (kind, "conf"), advice, at_key=True)]
+
+
 def waits(facts: Facts) -> list[Finding]:
     """Durations that nobody can reckon with."""
     kind = facts.entry.kind

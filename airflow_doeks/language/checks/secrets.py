@@ -34,6 +34,11 @@ def plain(facts: Facts) -> list[Finding]:
     return found
 
 
+def secret_paths(values: Any) -> set[tuple[Any, ...]]:
+    """Paths of the texts within some values that are secrets in plain text."""
+    return {path for path, name, text in _named(values) if _is_secret(name, text)}
+
+
 def _given(facts: Facts) -> Iterator[tuple[tuple[str, ...], Any]]:
     """Path and value of the parts of a task that may hold a secret."""
     kind, spec = facts.entry.kind, facts.entry.spec

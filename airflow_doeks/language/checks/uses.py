@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from airflow_doeks.language.diagnostics import Finding, suggestion
@@ -17,6 +18,8 @@ from airflow_doeks.language.operators import (
     runs_job,
 )
 
+_KIND = re.compile("(Operator|Sensor)$")
+
 
 def arguments(facts: Facts) -> list[Finding]:
     """A name that is no alias, and arguments that the alias does not take, needs, or takes otherwise."""
@@ -28,11 +31,25 @@ def arguments(facts: Facts) -> list[Finding]:
         return [Finding("DK221", f'"{name}" is no alias', ("uses",), advice)]
     given, owned = spec.get("with") or {}, owned_arguments()
     found = [
-        Finding("DK222", f"{key} is not set under `with`", ("with", key), f"write {owned[key]}", at_key=True)
-        for key in given.keys() & owned.keys()
+        Finding("DK222", f"{path[-1]} is not set under `{path[0]}`", path, f"write {owned[path[-1]]}", at_key=True)
+        for path in (*(("with", key) for key in given), *_mapped(spec))
+        if path[-1] in owned
+    ]
+    found += [
+        Finding("DK222", f"{path[-1]} stands under `with`, too", path, "remove one", at_key=True)
+        for path in _mapped(spec)
+        if path[-1] in given
     ]
     alias = alias_of(name)
     return found if alias is None else [*found, *_of_alias(alias, spec, given)]
+
+
+def _mapped(spec: Any) -> list[tuple[Any, ...]]:
+    """Where arguments stand that `expand` gives; the last step is the argument."""
+    over = spec.get("expand")
+    if isinstance(over, dict):
+        return [("expand", way, key) for way, parts in over.items() if way != "task" for key in parts]
+    return [("expand", index, key) for index, item in enumerate(over or ()) for key in item]
 
 
 def _of_alias(alias: Alias, spec: Any, given: dict[str, Any]) -> list[Finding]:
@@ -84,11 +101,18 @@ def allowed(facts: Facts) -> list[Finding]:
         return [Finding("DK305", message, ("uses",), "write spark: with the job's keys below it", is_firm=True)]
     if is_allowed(name, operator, tuple(facts.policies.get("allowed_uses") or ())):
         return []
-    near = suggestion(name, [alias.path for alias in aliases().values()]) if "." in name else ""
     advice = (
-        near if operator not in near else ""
-    ) or f"the platform team can add it: policies: {{allowed_uses: [{name}]}} in doeks.yaml"
+        _near_class(operator) or f"the platform team can add it: policies: {{allowed_uses: [{name}]}} in doeks.yaml"
+    )
     return [Finding("DK305", f'"{name}" is not on the allow-list', ("uses",), advice)]
+
+
+def _near_class(operator: str) -> str:
+    """The alias whose class is called as this one nearly is; empty for the class itself."""
+    classes = {_KIND.sub("", alias.path.rpartition(".")[2]): alias.path for alias in aliases().values()}
+    named = suggestion(_KIND.sub("", operator.rpartition(".")[2]), classes).partition('"')[2].partition('"')[0]
+    near = classes.get(named, operator)
+    return "" if near == operator else f'did you mean "{near}"?'
 
 
 def importable(facts: Facts) -> list[Finding]:
