@@ -13,7 +13,7 @@ from airflow_doeks.model.engine import ENGINES
 from airflow_doeks.model.plan import FUNCTIONS, OWN_TASKS
 
 _ONE_SLASH = re.compile(r"(?<=[a-z]):/(?!/)")  # how Hadoop prints a URI without a host
-
+_HADOOPS_S3 = re.compile(r"^s3[an]://")
 _ELSEWHERE = re.compile(r"[:/]|\{[{%]")
 
 Note = Callable[..., None]  # (code, message, entry, path below the entry, help=...)
@@ -157,11 +157,16 @@ def stem(uri: str) -> str:
     return _ONE_SLASH.sub(":///", uri.split("{{", 1)[0].split("{%", 1)[0].rstrip("/"), count=1)
 
 
+def _dataset(uri: str) -> str:
+    """A dataset as edges know it: Hadoop's names for S3 are S3, as in lineage."""
+    return _HADOOPS_S3.sub("s3://", stem(uri))
+
+
 def _inferred(tasks: list[Entry]) -> list[tuple[Entry, str, tuple[Any, ...]]]:
     writers: dict[str, list[Entry]] = {}
     for entry in tasks:
         for uri in entry.spec.get("writes") or ():
-            writers.setdefault(stem(uri), []).append(entry)
+            writers.setdefault(_dataset(uri), []).append(entry)
     if not writers:
         return []
     writers.pop("", None)
@@ -169,7 +174,7 @@ def _inferred(tasks: list[Entry]) -> list[tuple[Entry, str, tuple[Any, ...]]]:
         (entry, writer.id, ("reads", index))
         for entry in tasks
         for index, uri in enumerate(entry.spec.get("reads") or ())
-        for writer in writers.get(stem(uri), ())
+        for writer in writers.get(_dataset(uri), ())
         if writer is not entry
     ]
 

@@ -114,3 +114,14 @@ def test_a_broken_task_is_not_also_unknown(project):
     """Who needs a task that is itself faulty gets no diagnostic of its own."""
     text = "tasks:\n  a: {uses: empty, operator: x, needs: 3, tasks: {}}\n  b: {uses: empty, needs: [a]}\n"
     assert {one.task_id for one in check_file(project.pipeline(text))} == {"a"}
+
+
+def test_hadoops_names_for_s3_are_s3(project):
+    """Who reads s3://x waits for who writes s3a://x: lineage knows both as one dataset, too."""
+    text = """\
+defaults: {platform: laptop}
+tasks:
+  r: {reads: [s3://acme/x], spark: {main: ../jobs/clean.py}}
+  w: {writes: [s3a://acme/x/], spark: {main: ../jobs/clean.py}}
+"""
+    assert compile_file(project.pipeline(text)).plan.tasks[0].needs == ("w",)
