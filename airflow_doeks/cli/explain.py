@@ -12,8 +12,10 @@ from typing import Any
 import click
 
 from airflow_doeks.language import compile_file
+from airflow_doeks.language.checks.secrets import secret_paths
 from airflow_doeks.language.layers import leaves
 from airflow_doeks.model.plan import Plan, TaskPlan
+from airflow_doeks.model.redaction import MASK
 
 _SKIPPED = {
     "source",
@@ -36,7 +38,10 @@ _SKIPPED = {
 @click.option("--env", help="The environment.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def explain(what: str, task: str | None, env: str | None, as_json: bool) -> None:
-    """Tell what a diagnostic code means, or every resolved value of a pipeline and where it was written."""
+    """Tell what a diagnostic code means, or every resolved value of a pipeline and where it was written.
+
+    What looks like a password is shown as ***; `doeks render` shows the request as it is.
+    """
     if re.fullmatch(r"(?i)dk\d+", what):
         _explain_code(what.upper(), as_json)
         return
@@ -105,12 +110,14 @@ def _rows(noun: Plan | TaskPlan, source: Mapping[str, str]) -> Iterator[tuple[st
         if not isinstance(plain, (Mapping, list)):
             yield name, plain, source.get(name, "default")
             continue
+        hidden = secret_paths(plain)
         for path in leaves(plain):
             key = ".".join(map(str, (name, *path) if name != "budgets" else path))
             found: Any = plain
             for step in path:
                 found = found[step]
             shown = found if isinstance(found, (str, int, float, list, dict)) else str(found)
+            shown = MASK if path in hidden else shown
             yield key, shown, source.get(key) or _above(source, key)
 
 

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from airflow_doeks.cli import main
+from tests.language.conftest import DOEKS
 from tests.language.test_compile import DAILY
 
 GOOD = DAILY.replace("../../", "../")
@@ -219,3 +220,22 @@ def test_lint_builds_no_models(project):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_no_secret_of_a_pipeline_is_printed(project):
+    """Neither where a value is refused, also one of a variable, nor among the values that explain tells."""
+    job = "spark: {main: ../jobs/clean.py, env: {DB_PASSWORD: %s}, args: [--token, %s]}"
+    job = f"tasks: {{t: {{platform: laptop, {job}}}}}\n"
+    project.write("doeks.yaml", f"{DOEKS}environments: {{dev: {{variables: {{pw: 99887766}}}}}}\n")
+    for written in ("99887766", '"${pw}"'):
+        project.pipeline(job % (written, "x99887766"))
+        output = doeks("lint", ".")[1]
+        assert ("DK105" in output, "DK214" in output, "99887766" in output) == (
+            written == "99887766",
+            written != "99887766",
+            False,
+        )
+    project.pipeline(job % ("x99887766", "y99887766"))
+    for form in ([], ["--json"]):
+        code, output = doeks("explain", "pipelines/p.yaml", *form)
+        assert (code, output.count('"***"'), "99887766" in output) == (0, 2, False)
