@@ -68,3 +68,12 @@ def test_a_slip_that_tasks_inherit_is_told_once(project):
     assert (fault.code, fault.task_id) == ("DK217", None)
     (fault,) = check_file(project.pipeline(text.replace(", b: *a", "")))
     assert fault.task_id == "a"
+
+
+def test_a_group_has_no_output_to_pull(project):
+    """Airflow would render None; a task of the group has one."""
+    pull = "{{ ti.xcom_pull('g') }}"
+    text = f'tasks: {{g: {{tasks: {{a: {{uses: empty}}}}}}, b: {{uses: bash, with: {{bash_command: "{pull}"}}}}}}\n'
+    (fault,) = check_file(project.pipeline(text))
+    assert (fault.code, fault.message) == ("DK206", '"g" is a group; only a task has an output')
+    assert check_file(project.pipeline(text.replace("'g'", "'g.a'"))) == []

@@ -104,7 +104,10 @@ def pulls(facts: Facts) -> list[Finding]:
             continue
         for name in dict.fromkeys(_pulled(text)):
             ids = declared_ids(facts.pipeline.document.data.get("tasks"))
+            if name in facts.pipeline.tasks or (name in ids and not any(one.startswith(f"{name}.") for one in ids)):
+                continue
             if name in ids:
+                found.append(Finding("DK206", f'"{name}" is a group; only a task has an output', path))
                 continue
             whole = look_up(facts.entry, name, ids)
             near = f"write {whole}, the task's id with its group's" if whole else suggestion(name, sorted(ids))
