@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_doeks.language.diagnostics import Diagnostic
+from airflow_doeks.language.ids import root_of
 from airflow_doeks.language.operators import aliases, owned_arguments
 from airflow_doeks.language.rules import schema
 from airflow_doeks.language.text import Document
@@ -85,7 +86,7 @@ def other_dialect(document: Document) -> Diagnostic | None:
     if not dags:
         return None
     message = f'this is a file of dag-factory: "{dags[0]}" holds a whole DAG'
-    advice = f"doeks convert {document.file} --out . writes it as pipelines"
+    advice = f"doeks convert {document.file} --out {root_of(document.file)} writes it as pipelines"
     return document.fault("DK114", message, (dags[0],), at_key=True, help=advice)
 
 
