@@ -15,7 +15,7 @@ from airflow_doeks.language.ids import MAX_LENGTH, is_dag_id, is_misnamed_projec
 from airflow_doeks.language.layers import Layer, Sources
 from airflow_doeks.language.merging import Facts, PipelineFacts, merge_pipeline, merge_task
 from airflow_doeks.language.project import Setting
-from airflow_doeks.language.structure import check_structure
+from airflow_doeks.language.structure import HARMLESS, check_structure
 from airflow_doeks.language.text import Document
 from airflow_doeks.model.code_path import PROJECT_FILE
 from airflow_doeks.model.engine import ENGINES
@@ -84,6 +84,8 @@ def _placed(pipeline: PipelineFacts, found: Iterable[Found]) -> list[Diagnostic]
     shown: list[Diagnostic] = []
     errors = 0
     for entry, one in found:
+        if HARMLESS in one.message:  # it stands where a value was refused, which is told
+            continue
         is_error = one.code not in WARNINGS and not one.is_warning
         errors += is_error
         if is_error and errors > MAX_FAULTS:

@@ -204,7 +204,7 @@ def _cut(data: Any, path: tuple[Any, ...]) -> None:
     if isinstance(data, dict):
         del data[last]
     else:
-        data[last] = {} if data[last] == _HARMLESS else _HARMLESS
+        data[last] = {} if data[last] == HARMLESS else HARMLESS
 
 
 def _has(data: Any, step: Any) -> bool:
@@ -213,7 +213,8 @@ def _has(data: Any, step: Any) -> bool:
     return isinstance(data, list) and isinstance(step, int) and step < len(data)
 
 
-_HARMLESS = "x://x"  # text, name, URI: fits every list of the language but lists of mappings, which get {} instead
+# Text, name, URI: fits every list of the language but lists of mappings, which get {} instead; nobody writes it.
+HARMLESS = "refused://x"
 
 
 class Overfull(Exception):

@@ -175,6 +175,7 @@ FLINK = Engine(
     # Flink 1.18 to 2.1 and the operator's autoscaler, November 2026.
     growing_properties=(
         "*job.autoscaler.enabled",
+        "kubernetes.jobmanager.replicas",
         "slotmanager.redundant-taskmanager-num",
         "slotmanager.number-of-slots.m*",
         "slotmanager.min-total-resource.*",

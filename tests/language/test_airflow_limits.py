@@ -74,3 +74,17 @@ def test_only_a_class_of_nearly_that_name_is_meant(project, operator, near):
     ]
     assert [one.help.startswith("did you mean") for one in found] == [near is not None]
     assert near is None or near in found[0].help
+
+
+@pytest.mark.parametrize("task", ["needs: [1]", "needs: [[]]", "inlets: [1]", "reads: [true]"])
+def test_an_item_that_is_refused_is_told_once(project, task):
+    """No check speaks of what stands in for it."""
+    found = check_file(project.pipeline(f"tasks: {{a: {{uses: empty, {task}}}, b: {{uses: empty}}}}\n"))
+    assert [one.code for one in found] == ["DK105"]
+
+
+@pytest.mark.parametrize("job", ["presets: [1]", "py_files: [1]", "files: [{}]"])
+def test_an_item_of_a_job_that_is_refused_is_told_once(project, job):
+    """Neither a preset nor a file is looked for in its place."""
+    text = f"tasks: {{a: {{platform: laptop, spark: {{main: ../jobs/clean.py, {job}}}}}}}\n"
+    assert [one.code for one in check_file(project.pipeline(text))] == ["DK105"]

@@ -114,6 +114,7 @@ def test_containers_of_a_pod_template_cannot_hide_from_the_size(project, kind):
 @pytest.mark.parametrize(
     "key",
     [
+        "kubernetes.jobmanager.replicas",
         "job.autoscaler.enabled",
         "kubernetes.operator.job.autoscaler.enabled",
         "slotmanager.redundant-taskmanager-num",
