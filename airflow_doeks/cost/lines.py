@@ -12,7 +12,7 @@ from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 
 from airflow_doeks.cost.fargate import fargate_size
-from airflow_doeks.cost.rates import RateCard
+from airflow_doeks.cost.rates import RateCard, SpotPrice
 from airflow_doeks.model.bill import LONGEST_LIFE, Line, Step, seconds
 from airflow_doeks.model.telemetry import CapacityType, Node, Pod, Role
 
@@ -43,6 +43,7 @@ def itemize(
     """
     lines = []
     paid: dict[str, datetime] = {}  # until when a pod's time is on a line already
+    held: dict[str, Decimal] = {}  # and how many seconds of it
     for pod in sorted(pods, key=lambda pod: pod.held_since or _NEVER):
         begin = pod.held_since or (started if pod.role != "executor" else None)
         finish = pod.ended or ended or now
@@ -66,8 +67,9 @@ def itemize(
         else:
             stand_in = (assumed_by_role or {}).get(pod.role) or assumed_node
             line = _placed(pod, nodes, stand_in, card, seconds(begin, finish))
-            lines.append(_priced(line, card, begin, finish))
-            paid[pod.uid] = finish
+            before = held.get(pod.uid, Decimal(0))
+            lines.append(_priced(line, card, begin, finish, before))
+            paid[pod.uid], held[pod.uid] = finish, before + seconds(begin, finish)
     return tuple(lines)
 
 
@@ -112,9 +114,10 @@ def _within(requested: Decimal | None, capacity: Decimal | None, allocated: Deci
     return amount
 
 
-def _priced(line: Line, card: RateCard, start: datetime, end: datetime) -> Line:
+def _priced(line: Line, card: RateCard, start: datetime, end: datetime, before: Decimal) -> Line:
+    """The line with its steps; ``before`` is how many seconds of the pod are on other lines."""
     if line.capacity_type == "fargate":
-        return _on_fargate(line, card, start)
+        return _on_fargate(line, card, start, before)
     node = line.node
     if node is None:
         return replace(line, why="pods whose node nobody saw, and no node type is declared")
@@ -165,10 +168,15 @@ def _node_prices(
 def _spot_prices(card: RateCard, kind: str, zone: str | None, start: datetime, end: datetime) -> Prices:
     """The step function of a zone cut to an interval; empty if the interval's start is not covered.
 
-    A pod whose zone nobody saw is priced in the zone that is dearest now.
+    A pod whose zone nobody saw is priced in the zone that was dearest then, of those that cover it.
     """
     zones = card.spot.get(kind, {})
-    steps = zones.get(zone, ()) if zone else max(zones.values(), key=lambda found: found[-1].usd_per_hour, default=())
+    wanted = [zones.get(zone, ())] if zone else zones.values()
+    found = (_within_span(steps, start, end) for steps in wanted)
+    return max(found, key=lambda prices: (bool(prices), sum(Step(*price).usd for price in prices)), default=())
+
+
+def _within_span(steps: Sequence[SpotPrice], start: datetime, end: datetime) -> Prices:
     if not steps or steps[0].since > start:
         return ()
     untils = [step.since for step in steps[1:]] + [max(end, steps[-1].since)]
@@ -179,7 +187,7 @@ def _spot_prices(card: RateCard, kind: str, zone: str | None, start: datetime, e
     )
 
 
-def _on_fargate(line: Line, card: RateCard, start: datetime) -> Line:
+def _on_fargate(line: Line, card: RateCard, start: datetime, before: Decimal) -> Line:
     pod, rates = line.pod, card.fargate
     size = fargate_size(pod.vcpu or Decimal(0), pod.memory_gib or Decimal(0))
     if pod.gpu:
@@ -188,7 +196,9 @@ def _on_fargate(line: Line, card: RateCard, start: datetime) -> Line:
         return replace(line, node=None, why=f"pods on Fargate, which rate card {card.name} does not price")
     if size is None:
         return replace(line, node=None, why="pods larger than any Fargate size")
-    billed = billed_seconds(line.seconds or Decimal(0), rates.minimum_seconds)
+    billed = billed_seconds(before + (line.seconds or Decimal(0)), rates.minimum_seconds)
+    if before:  # rounding up, and the minimum, are of a pod, not of each of its stretches
+        billed -= billed_seconds(before, rates.minimum_seconds)
     rate = size[0] * rates.usd_per_vcpu_hour + size[1] * rates.usd_per_gib_hour
     step = Step(start, start + timedelta(seconds=billed), rate)
     return replace(line, node=None, is_assumed=False, steps=(step,))

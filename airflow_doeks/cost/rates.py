@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from airflow_doeks.model.errors import SpecError
 from airflow_doeks.model.noun import Amount, Noun, UtcTime
@@ -71,6 +71,13 @@ class SpotPrice(Noun):
     usd_per_hour: Price
 
 
+def _oldest_first(steps: tuple[SpotPrice, ...]) -> tuple[SpotPrice, ...]:
+    return tuple(sorted(steps, key=lambda step: step.since))
+
+
+SpotPrices = Annotated[tuple[SpotPrice, ...], Field(min_length=1), AfterValidator(_oldest_first)]
+
+
 class RateCard(Noun):
     """Prices of one region on one day.
 
@@ -93,7 +100,7 @@ class RateCard(Noun):
     emr_on_eks: PodRates | None = None
     ebs_gp3_usd_per_gib_month: Price | None = None
     cross_zone_usd_per_gb: Price | None = None
-    spot: dict[str, dict[str, Annotated[tuple[SpotPrice, ...], Field(min_length=1)]]] = {}
+    spot: dict[str, dict[str, SpotPrices]] = {}
     spot_share_of_on_demand: Price | None = None
     discounts: dict[str, Annotated[Price, Field(ge=0, lt=1)]] = {}
     earlier: tuple[RateCard, ...] = Field(default=(), exclude=True)

@@ -1,6 +1,7 @@
 """Worked examples of a job's price: the arithmetic stands beside each number."""
 
 import ast
+import itertools
 from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -11,7 +12,7 @@ from pydantic import ValidationError
 
 from airflow_doeks import cost as cost_room
 from airflow_doeks.cost.fargate import fargate_size
-from airflow_doeks.cost.rates import SpotPrice
+from airflow_doeks.cost.rates import RateCard, SpotPrice
 from airflow_doeks.model import bill, minutes
 from airflow_doeks.model.telemetry import Node, Pod
 from tests.cost.pricing import price
@@ -346,3 +347,39 @@ def test_each_role_may_have_a_type_that_stands_in(card, pod, node):
     _, cost = price(pods, {}, card, basis="event_log", assumed_by_role=by_role)
     assert cost.usd_compute == Decimal("0.1632") + Decimal("1.006")
     assert cost.priced_as == "m7g.xlarge, g5.xlarge"
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_spot_prices_of_a_card_may_stand_in_any_order(card, pod, node, at, order):
+    """A card written by hand with the newest price on top says the same as one that begins with the oldest."""
+    steps = [{"since": at(-120), "usd_per_hour": "0.08"}, {"since": at(-60), "usd_per_hour": "0.12"}][::order]
+    card = RateCard.model_validate({**card.model_dump(), "spot": {"m5.xlarge": {"us-east-1a": steps}}})
+    nodes = {"n1": node(zone="us-east-1a", capacity_type="spot")}
+    _, cost = price([pod(vcpu=4, gib=16, node="n1", capacity_type="spot")], nodes, card, basis="pods")
+    assert cost.usd_compute == Decimal("0.1200000000")
+
+
+def test_the_dearest_zone_is_that_of_the_pods_own_time(card, pod, node, at):
+    """A zone that became dear later, or whose prices begin later, does not stand for the one that was dear then."""
+    zones = {
+        "us-east-1a": (SpotPrice(since=at(-60), usd_per_hour=Decimal("0.12")),),
+        "us-east-1b": (
+            SpotPrice(since=at(-60), usd_per_hour=Decimal("0.08")),
+            SpotPrice(since=at(7200), usd_per_hour=Decimal("0.20")),
+        ),
+        "us-east-1c": (SpotPrice(since=at(7200), usd_per_hour=Decimal("0.30")),),
+    }
+    card = card.model_copy(update={"spot": {"m5.xlarge": zones}})
+    held = pod(vcpu=4, gib=16, capacity_type="spot")
+    _, cost = price([held], {}, card, basis="event_log", assumed_node=node("x"))
+    assert cost.usd_compute == Decimal("0.1200000000")
+
+
+def test_fargate_rounds_a_pod_up_and_not_each_of_its_stretches(card, pod, at):
+    """A pod told in stretches costs what it does told at once: one minimum, one rounding."""
+    whole = pod(vcpu=2, gib=4, capacity_type="fargate").model_copy(update={"ended": at(90.6)})
+    marks = [at(0), at(12), at(15.5), at(66.2), at(90.6)]
+    parts = [whole.model_copy(update={"started": start, "ended": end}) for start, end in itertools.pairwise(marks)]
+    _, once = price([whole], {}, card, basis="pods")
+    _, told = price(parts, {}, card, basis="pods")
+    assert told.usd_compute == once.usd_compute
