@@ -83,9 +83,9 @@ def within(facts: Telemetry, since: datetime, until: datetime) -> Telemetry:
 
 
 def _cut(pod: Pod, since: datetime, until: datetime) -> Pod | None:
-    if pod.started is None:  # it held no node
+    if (held_since := pod.held_since) is None:  # it held no node
         return None
-    started, ended = max(pod.started, since), min(pod.ended or until, until)
+    started, ended = max(held_since, since), min(pod.ended or until, until)
     return pod.model_copy(update={"started": started, "ended": ended}) if started < ended else None
 
 

@@ -159,6 +159,14 @@ def test_a_pod_that_went_without_a_node_held_nothing(card):
     assert day.record.usage.vcpu_seconds == Decimal(int(5.5 * 3600))
 
 
+def test_a_pod_that_holds_its_node_and_has_not_started_costs(card):
+    """A task manager whose image never comes holds its node all the same: the day has that."""
+    pulls = LIFE[1].model_copy(update={"uid": "tm-0", "started": None, "requested": at(1), "ended": None})
+    facts = Telemetry(pods=(pod("jm", 0, role="jobmanager"), pulls), nodes=(NODE,), started=at(0))
+    (day,) = windows(SUBMISSION, IDENTITY, facts, card, now=at(6))
+    assert day.record.usage.vcpu_seconds == Decimal(int((5.5 + 4.5) * 3600))
+
+
 def test_looks_now_and_then_find_what_came_and_went(card):
     """A pod that a later look does not see ended by then; one that is seen keeps its start and its node."""
     first = Telemetry(pods=(pod("jm", 0, role="jobmanager"), pod("tm-1", 0.1)), nodes=(NODE,))
