@@ -159,7 +159,7 @@ def with_shared(record: JobRecord, shared: Decimal) -> JobRecord:
     rest = _part(cost.usd_unattributed, cost, total)
     if cost.usd_unattributed is not None and not lineage.truncated:
         rest = total - sum((one.usd for one in lineage.outputs if one.usd is not None), Decimal(0))
-    is_all_waste = cost.usd_waste is not None and cost.usd_waste == cost.usd_total
+    is_all_waste = cost.usd_waste is not None and record.job.state.has_failed
     update: Mapping[str, Any] = {
         "usd_shared": shared,
         "usd_total": total,

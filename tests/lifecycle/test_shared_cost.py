@@ -215,3 +215,13 @@ def test_namespaces_cost_what_opencost_says_hour_by_hour() -> None:
     with pytest.raises(PlatformError, match=r"shared\.namespaces needs cost_source"):
         shared_by_hour(entry, DAY)
     assert shared_by_hour({"shared": {"usd_per_hour": 0.1}}, DAY) == [Decimal("0.1")] * 24
+
+
+@pytest.mark.parametrize(("state", "waste"), [(JobState.SUCCEEDED, None), (JobState.FAILED, 1)])
+def test_a_job_that_cost_nothing_itself_wastes_only_if_it_failed(state: JobState, waste: int | None) -> None:
+    """A job of no time takes its shared cost; which part of that a success wasted is not known."""
+    one = job("x", "0", 0, 0)
+    free = one.model_copy(update={"job": one.job.model_copy(update={"state": state})})
+    free = free.model_copy(update={"cost": free.cost.model_copy(update={"usd_waste": Decimal(0)})})
+    cost = with_shared(free, Decimal(1)).cost
+    assert (cost.usd_total, cost.usd_waste) == (1, waste)
