@@ -58,10 +58,11 @@ class _Day:
     stamps: Mapping[str, str] = field(default_factory=dict)
     by_name: dict[str, tuple[Entry, ...]] = field(default_factory=dict)
     entries: Sequence[Entry] = ()
+    is_whole: bool = True
 
     @property
     def is_settled(self) -> bool:
-        return all(entry.is_settled for entry in self.entries)
+        return self.is_whole and all(entry.is_settled for entry in self.entries)
 
 
 class Shelf:
@@ -130,7 +131,7 @@ class Shelf:
         """The day with what changed read again."""
         known = self._days.get(name) or _Day(listed=now)
         if known.stamps == stamps and name in self._days:
-            return _Day(now, stamps, known.by_name, known.entries)
+            return _Day(now, stamps, known.by_name, known.entries)  # stamps lack what was silent, so all is there
         changed = [place for place, stamp in stamps.items() if known.stamps.get(place) != stamp]
         by_name = {place: found for place, found in known.by_name.items() if place in stamps}
         fresh: dict[str, list[Entry]] = {}
@@ -141,7 +142,8 @@ class Shelf:
         by_name |= {place: tuple(found) for place, found in fresh.items()}
         silent = set(changed) - fresh.keys()  # could not be read for now: no stamp, so that it is tried again
         stamps = {place: stamp for place, stamp in stamps.items() if place not in silent}
-        return _Day(now, stamps, by_name, _newest(entry for found in by_name.values() for entry in found))
+        entries = _newest(entry for found in by_name.values() for entry in found)
+        return _Day(now, stamps, by_name, entries, is_whole=not silent)  # a compaction may have moved what is silent
 
 
 def _entry(value: Mapping[str, Any], day: str, place: str) -> Entry | None:

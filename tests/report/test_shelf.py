@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 
 import pytest
+import zstandard
 
 from airflow_doeks.hooks.stores import LocalStore
 from airflow_doeks.ledger import Ledger
@@ -181,6 +182,21 @@ def test_an_object_that_cannot_be_read_for_now_is_read_later(shelf, ledger, chan
     assert seen(shelf, TODAY) == {"a": 1}
     clock.now += 3
     assert seen(shelf, TODAY) == {"a": 1, "b": 1}
+
+
+def test_an_old_day_that_is_compacted_while_it_is_read_is_soon_whole(shelf, ledger, changes, clock):
+    """What was listed and is gone stands in the day's part: the day does not pass for settled without it."""
+    ledger.write(record("a", OLD))
+    listed = changes.stamps(OLD, OLD)
+    changes.stamps, stamps = lambda *_: listed, changes.stamps
+    name = f"v1/submitted={OLD}/"
+    with ledger.store.open(f"{name}a.json") as line:
+        ledger.store.write(f"{name}part.jsonl.zst", zstandard.compress(line.read()))
+    ledger.store.delete(f"{name}a.json")
+    assert seen(shelf, OLD) == {}
+    changes.stamps = stamps
+    clock.now += 3
+    assert seen(shelf, OLD) == {"a": 1}
 
 
 @pytest.mark.parametrize("days", [(TODAY - timedelta(days=1), TODAY), (TODAY, TODAY - timedelta(days=1))])
