@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import date, datetime, timedelta, timezone
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -16,6 +16,7 @@ from airflow_doeks.ledger.view import open_view
 from airflow_doeks.model.minutes import Run
 from airflow_doeks.model.past import PastRun, run_of
 from airflow_doeks.model.record import JobRecord
+from airflow_doeks.model.tables import told_runs, whole_lineage
 from airflow_doeks.report import By, Report, report
 from airflow_doeks.report.comparison import Days
 from airflow_doeks.report.entry import entry_of
@@ -94,17 +95,20 @@ def _asked(
             except OutOfMemoryException:  # not everything can go to disk: once more, with what the machine has
                 with open_view(book, first, days.until, tables=tables) as database:
                     return by_sql(database)
-    return by_record(book.records(since=days.since, until=days.until))
+    records = book.records(since=days.since, until=days.until)
+    return by_record(map(partial(whole, book), records) if "datasets" in tables else records)
 
 
-def minutes_of(book: Ledger, record: JobRecord) -> tuple[Run, ...]:
+def minutes_of(book: Ledger, record: JobRecord) -> Sequence[Run]:
     """The cost per minute of a record's detail; none, with a warning, where it cannot be read."""
-    try:
-        return tuple(Run.model_validate(run) for run in book.read_detail(record).get("minutes", ()))
-    except (TypeError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        log.warning("The minutes of record %s are skipped, its cost lies evenly: %s", record.record_id, reason)
-        return ()
+    return told_runs(record, book.read_detail(record))
+
+
+def whole(book: Ledger, record: JobRecord) -> JobRecord:
+    """The record with the datasets that it had no room for."""
+    if not record.lineage.truncated:
+        return record
+    return record.model_copy(update={"lineage": whole_lineage(record, book.read_detail(record))})
 
 
 def tomorrow() -> date:

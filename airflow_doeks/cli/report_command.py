@@ -15,7 +15,7 @@ from rich.table import Table
 from airflow_doeks.cli.bill_notes import calibration_notes
 from airflow_doeks.cli.figures import console
 from airflow_doeks.cli.log_streams import no_logs
-from airflow_doeks.cli.report_answers import ask_report, ask_upstream, ask_waits, minutes_of, tomorrow
+from airflow_doeks.cli.report_answers import ask_report, ask_upstream, ask_waits, minutes_of, tomorrow, whole
 from airflow_doeks.cli.report_tables import (
     comparison_notes,
     comparison_table,
@@ -192,7 +192,7 @@ def _print(
 def _page(book: Ledger, by: By, days: Days, html: Path, url: str) -> None:
     from airflow_doeks.cli.report_page import page
 
-    records = list(book.records(since=days.since, until=days.until))
+    records = [whole(book, record) for record in book.records(since=days.since, until=days.until)]
     result = report(records, by, minutes=partial(minutes_of, book))
     text = page(records, result, ledger=url, now=datetime.now(timezone.utc))
     with click.open_file(html, "w", encoding="utf-8") as file:

@@ -11,7 +11,6 @@ comes later stands loose beside the part until the next time. Details stay where
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import time
@@ -25,7 +24,7 @@ from typing import Any, TypeVar
 
 import zstandard
 
-from airflow_doeks.ledger.ledger import ACTUAL, PART, Ledger, day_folder, day_of, prefixes
+from airflow_doeks.ledger.ledger import ACTUAL, PART, Ledger, bill_of, day_folder, day_of, prefixes
 from airflow_doeks.model.record import JobRecord
 from airflow_doeks.model.stores import READERS
 from airflow_doeks.model.tables import TABLES, Row, rows_of
@@ -163,8 +162,8 @@ def _read(objects: Mapping[str, Sequence[bytes]]) -> _Day | str:
             taken.add(name)
     newest = {key: _newest(revisions) for key, revisions in found.items()}
     for name in filter(lambda name: name.endswith(ACTUAL), objects):
-        key, bill = name.rsplit("/", 1)[1].removesuffix(ACTUAL), _parsed(json.loads, objects[name][0], name)
-        if key in newest and isinstance(bill, dict):
+        key, bill = name.rsplit("/", 1)[1].removesuffix(ACTUAL), _parsed(bill_of, objects[name][0], name)
+        if key in newest and bill is not None:
             newest[key] = newest[key].model_copy(update={"actual": bill})
             taken.add(name)
     return _Day([newest[key] for key in sorted(newest)], frozenset(taken))
@@ -178,7 +177,7 @@ def _newest(revisions: Sequence[JobRecord]) -> JobRecord:
 
 
 def _parsed(read: Callable[[bytes], T], line: bytes, name: str) -> T | None:
-    """None, with a warning, for what is no record: it stays loose."""
+    """None, with a warning, for what is no record and no bill: it stays loose."""
     try:
         return read(line)
     except ValueError as error:

@@ -25,6 +25,7 @@ from itertools import groupby
 from typing import Any, TypeVar
 
 import zstandard
+from pydantic import TypeAdapter
 
 from airflow_doeks.model.errors import DoeksBug
 from airflow_doeks.model.noun import keep_unknown
@@ -42,6 +43,7 @@ _DETAIL = ".detail.json.zst"
 _YOUNG = timedelta(days=3)  # a day that ended later than this ago is not compacted yet
 NEAR_MIDNIGHT = timedelta(hours=1)  # clocks of Airflow and a platform may disagree about the day of a submission
 _ONE_DAY = timedelta(days=1)
+bill_of = TypeAdapter(dict[str, str]).validate_json  # ValueError for what is no bill
 
 
 class Ledger:
@@ -96,8 +98,8 @@ class Ledger:
         for day in _days(_moment(record)):
             name = f"{_folder(day)}{record.record_id}{ACTUAL}"
             if lines := self.lines(name):
-                bill = self._parse(json.loads, lines[0], name)
-                return bill if isinstance(bill, dict) else None
+                bill = self._parse(bill_of, lines[0], name)
+                return record.actual if bill is None else bill
         return record.actual
 
     def write_bill(self, record: JobRecord, bill: Mapping[str, str]) -> None:
@@ -167,11 +169,11 @@ class Ledger:
                         newest[record.record_id] = max(newest.get(record.record_id, record), record, key=_rank)
                         if record.actual:
                             billed[record.record_id] = max(billed.get(record.record_id, record), record, key=_rank)
-        for key in billed.keys() - bills.keys():  # a later revision may not know what the bill said
-            newest[key] = newest[key].model_copy(update={"actual": billed[key].actual})
+        for key, one in billed.items():  # a later revision may not know what the bill said
+            newest[key] = newest[key].model_copy(update={"actual": one.actual})
         for key in bills.keys() & newest.keys():
-            actual = self._parse(json.loads, bills[key], f"the bill of {key}")
-            newest[key] = newest[key].model_copy(update={"actual": actual})
+            if (actual := self._parse(bill_of, bills[key], f"the bill of {key}")) is not None:
+                newest[key] = newest[key].model_copy(update={"actual": actual})
         return newest
 
     def _place(self, record: JobRecord) -> tuple[str, JobRecord | None]:

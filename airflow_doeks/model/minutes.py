@@ -4,28 +4,48 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta, timezone
 from decimal import ROUND_DOWN, Decimal
-from typing import NamedTuple
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import Field, model_validator
 
 from airflow_doeks.model.bill import LONGEST_LIFE, PLACES, Line, Step, seconds
 from airflow_doeks.model.noun import Amount, Noun, UtcTime
 
 _MINUTE = timedelta(minutes=1)
+_LAST = datetime.max.replace(tzinfo=timezone.utc) - timedelta(days=1)
+_MOST = 10 * LONGEST_LIFE // _MINUTE  # minutes of a run; more are the work of a broken number
 
 
 class Run(Noun):
     """``minutes`` minutes in a row, from ``since`` on, that cost the same."""
 
     since: UtcTime
-    minutes: int
+    minutes: Annotated[int, Field(ge=1, le=_MOST)]
     usd_per_minute: Amount
+
+    @model_validator(mode="after")
+    def _is_on_the_calendar(self) -> Run:
+        if self.minutes * _MINUTE > _LAST - self.since:
+            msg = f"{self.minutes} minutes from {self.since.isoformat()} on are on no calendar"
+            raise ValueError(msg)
+        return self
 
     @property
     def usd(self) -> Decimal:
         """Dollars of the whole run."""
         return self.minutes * self.usd_per_minute
+
+
+def runs_of(detail: Mapping[str, Any]) -> tuple[Run, ...]:
+    """The runs that a record's detail holds, whatever else another version wrote; ValueError for another shape."""
+    found = detail.get("minutes") or ()
+    if not isinstance(found, Sequence) or not all(isinstance(run, Mapping) for run in found):
+        msg = f"minutes are no list of runs: {str(found)[:40]}"
+        raise ValueError(msg)
+    return tuple(Run.model_validate({name: run.get(name) for name in Run.model_fields}) for run in found)
 
 
 def per_minute(lines: Iterable[Line], total: Decimal | None) -> tuple[Run, ...]:

@@ -7,6 +7,7 @@ Times are UTC without a zone, amounts are rounded to ten places, what is unknown
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from decimal import Context, Decimal
@@ -14,8 +15,11 @@ from typing import Any, Literal, NamedTuple
 
 from airflow_doeks.model.bill import PLACES
 from airflow_doeks.model.lineage import Dataset, Lineage
+from airflow_doeks.model.minutes import Run, runs_of
+from airflow_doeks.model.noun import meant
 from airflow_doeks.model.record import JobRecord
 
+log = logging.getLogger(__name__)
 Kind = Literal["text", "whole", "amount", "share", "moment", "flag"]
 Row = dict[str, Any]
 _TOO_LARGE = Decimal(10) ** 28  # of 38 digits ten stand behind the point
@@ -98,10 +102,11 @@ TABLES: Mapping[str, tuple[TableColumn, ...]] = {
 
 
 def rows_of(record: JobRecord, detail: Mapping[str, Any]) -> dict[str, list[Row]]:
-    """A record's rows by table; its ``detail`` has its minutes, and the datasets that it had no room for."""
-    lineage = record.lineage
-    if lineage.truncated and detail.get("lineage"):
-        lineage = Lineage.model_validate(detail["lineage"])
+    """A record's rows by table; its ``detail`` has its minutes, and the datasets that it had no room for.
+
+    A part of the detail that has another shape is named in a warning and left out.
+    """
+    lineage = whole_lineage(record, detail)
     key = {"record_id": record.record_id, "revision": record.revision}
     datasets = [
         {**key, **_dataset(direction, position, dataset)}
@@ -112,13 +117,36 @@ def rows_of(record: JobRecord, detail: Mapping[str, Any]) -> dict[str, list[Row]
         {
             **key,
             "position": position,
-            "since": _moment(datetime.fromisoformat(run["since"])),
-            "minute_count": run["minutes"],
-            "usd_per_minute": amount(Decimal(run["usd_per_minute"])),
+            "since": _moment(run.since),
+            "minute_count": run.minutes,
+            "usd_per_minute": amount(run.usd_per_minute),
         }
-        for position, run in enumerate(detail.get("minutes") or ())
+        for position, run in enumerate(told_runs(record, detail))
     ]
     return {"records": [{**key, **_record(record)}], "datasets": datasets, "minutes": runs}
+
+
+def whole_lineage(record: JobRecord, detail: Mapping[str, Any]) -> Lineage:
+    """The record's lineage with the datasets that it had no room for, where its detail tells them."""
+    if record.lineage.truncated and detail.get("lineage"):
+        try:
+            return Lineage.model_validate(detail["lineage"])
+        except ValueError as error:
+            _warn(record, "datasets", error)
+    return record.lineage
+
+
+def told_runs(record: JobRecord, detail: Mapping[str, Any]) -> Sequence[Run]:
+    """The cost per minute of a record's detail; none, with a warning, where that has another shape."""
+    try:
+        return runs_of(detail)
+    except ValueError as error:
+        _warn(record, "minutes", error)
+        return ()
+
+
+def _warn(record: JobRecord, part: str, error: ValueError) -> None:
+    log.warning("The %s of record %s are skipped: %s", part, record.record_id, str(error).splitlines()[0])
 
 
 def _record(record: JobRecord) -> Row:
@@ -140,12 +168,20 @@ def _record(record: JobRecord) -> Row:
         **{name: amount(getattr(usage, name)) for name in ("vcpu_seconds", "memory_gib_seconds", "gpu_seconds")},
         **{name: amount(getattr(cost, name)) for name in _amounts("usd_")},
         "estimate_usd": amount(cost.estimate_usd),
-        "actual_usd": amount(None if billed is None else Decimal(billed)),
+        "actual_usd": amount(_billed(billed)),
         **{name: getattr(cost, name) for name in ("basis", "confidence", "rate_card", "priced_as", "why_unknown")},
         "team": record.cost_tags.get("team"),
         "is_complete": record.lineage.complete,
         "record": record.model_dump_json(),
     }
+
+
+def _billed(text: str | None) -> Decimal | None:
+    """Dollars of a bill, which is text; None for what is no amount."""
+    try:
+        return None if text is None else meant(Decimal(text))
+    except (ArithmeticError, ValueError):
+        return None
 
 
 def _amounts(start: str) -> Sequence[str]:

@@ -6,6 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from urllib.parse import urlencode
 
+from airflow_doeks.model.noun import meant
 from airflow_doeks.model.status import JobState
 from airflow_doeks.report import figures
 from airflow_doeks.report.sla import seconds_between as seconds_between  # noqa: PLC0414 - a word of the pages, too
@@ -86,8 +87,8 @@ def task_name(task_id: str, map_index: int) -> str:
 
 
 def money(value: object) -> Decimal | None:
-    """Dollars of a detail, which is plain JSON; None for what is no number."""
+    """Dollars of a detail or a bill, which are plain JSON; None for what is no amount."""
     try:
-        return None if value is None else Decimal(str(value))
-    except ArithmeticError:
+        return None if value is None else meant(Decimal(str(value)))
+    except (ArithmeticError, ValueError):
         return None

@@ -327,3 +327,22 @@ def test_a_bucket_without_credentials_is_one_line(tmp_path):
     usage, line = done.stderr.split("\n\n")
     assert usage.startswith("Usage: doeks report")
     assert line == "Error: the ledger s3://acme/ledger/ cannot be read: Unable to locate credentials\n"
+
+
+def test_datasets_that_a_record_had_no_room_for_are_read_in_its_detail(doeks, folder):
+    """Whether its day was compacted or not, what each dataset cost is told."""
+    book = Ledger(open_store(str(folder)))
+    (one,) = (found for found in book.records() if found.cost.usd_total == 2)
+    outputs = [{"namespace": "s3://lake", "name": name, "usd": "1"} for name in ("a", "b")]
+    book.write(
+        one.model_copy(update={"lineage": Lineage(truncated=True, complete=True), "detail": "there"}),
+        {"lineage": {"outputs": outputs, "complete": True}},
+    )
+    lines = json.loads(doeks("--by", "dataset", "--json").stdout)["lines"]
+    assert {line["key"]: line["usd"] for line in lines if "s3" in line["key"]} == {
+        "s3://lake/a": "1",
+        "s3://lake/b": "1",
+    }
+    told = json.loads(doeks("--upstream", "s3://lake/a", "--json").stdout)
+    assert (told["usd"], told["unknown"]) == ("1.0000000000", [])
+    assert "s3://lake/a" in doeks("--html", "-").stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Callable
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
@@ -10,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import zstandard
 
+from airflow_doeks.cli.report_answers import ask_report
 from airflow_doeks.hooks.stores import LocalStore
 from airflow_doeks.ledger import Ledger, compaction
 from airflow_doeks.ledger.compaction import Compacted, compact
@@ -18,6 +21,8 @@ from airflow_doeks.ledger.view import open_view
 from airflow_doeks.model.lineage import Dataset, Lineage
 from airflow_doeks.model.record import Attempt, Cost, JobFacts, JobRecord, Times
 from airflow_doeks.model.status import JobState
+from airflow_doeks.report import GROUPINGS
+from airflow_doeks.report.comparison import Days
 
 pytest.importorskip("duckdb", reason="the extra `report` is not installed")
 
@@ -298,3 +303,41 @@ def test_a_part_that_has_no_tables_yet_gets_them(ledger: Ledger) -> None:
     assert asked(ledger, ALL) == answer
     assert [one.records for one in compact(ledger, TODAY)] == [2, 1]
     assert asked(ledger, ALL) == answer
+
+
+RUN = {"since": NOON.isoformat(), "minutes": 1, "usd_per_minute": "1.25"}
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.actual.json", [1]),
+        ("a.actual.json", {"usd_total": "much"}),
+        ("a.actual.json", {"usd_total": "NaN"}),
+        ("a.actual.json", {"usd_total": {"a": 1}}),
+        ("a.detail.json.zst", {"minutes": 5}),
+        ("a.detail.json.zst", {"minutes": [5]}),
+        ("a.detail.json.zst", {"minutes": [{}]}),
+        ("a.detail.json.zst", {"minutes": [{**RUN, "since": "noon"}]}),
+        ("a.detail.json.zst", {"minutes": [{**RUN, "usd_per_minute": "NaN"}]}),
+        ("a.detail.json.zst", {"minutes": [{**RUN, "minutes": -1, "usd_per_minute": "-1.25"}]}),
+        ("a.detail.json.zst", {"minutes": [{**RUN, "minutes": 10**30}]}),
+        ("a.detail.json.zst", {"minutes": [{**RUN, "since": "9999-12-31T23:59:00Z", "minutes": 9}]}),
+        ("a.detail.json.zst", {"lineage": 5}),
+        ("a.detail.json.zst", {"lineage": {"outputs": 5}}),
+    ],
+)
+def test_an_object_of_another_shape_stops_no_report_and_no_compaction(ledger: Ledger, name: str, content: Any) -> None:
+    """Its record is counted with what it says itself, loose and compacted, and every other day is compacted."""
+    (one,) = (found for found in ledger.records() if found.record_id == "a")
+    ledger.write(one.model_copy(update={"lineage": one.lineage.model_copy(update={"truncated": True})}))
+    plain = json.dumps(content).encode()
+    packed = zstandard.compress(plain) if name.endswith(".zst") else plain
+    ledger.store.write(f"v1/submitted=2026-11-20/{name}", packed)
+    for is_first in (True, False):
+        for by in GROUPINGS:
+            found = ask_report(ledger, by, Days(since=DAY, until=TODAY))
+            sums = [line.usd for line in found.lines if line.usd is not None]
+            assert (found.total.usd, sum(sums)) == (Decimal("9.2500000001"), Decimal("9.2500000001")), by
+        days = [(day.day, day.why) for day in compact(ledger, TODAY)]
+        assert not is_first or days == [(DAY, ""), (NEXT, "")]

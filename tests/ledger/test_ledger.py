@@ -307,3 +307,12 @@ def test_unknown_record(ledger):
     """A record that nobody wrote is None."""
     assert ledger.find("a", NOON) is None
     assert list(ledger.records()) == []
+
+
+@pytest.mark.parametrize("content", [b"", b'{"usd_total": ', b"[]", b"[1]", b"null", b'{"usd_total": {"a": "1"}}'])
+def test_a_broken_bill_hides_neither_its_record_nor_the_bill_before(content, ledger, store):
+    """Of a compacted day the record holds what the bill said; who finds no bill beside it keeps that."""
+    ledger.write(record("a", usd="0.5").model_copy(update={"actual": {"usd_total": "0.6"}}))
+    store.write("v1/submitted=2026-11-20/a.actual.json", content)
+    (found,) = ledger.records()
+    assert found.actual == ledger.read_bill(found) == {"usd_total": "0.6"}

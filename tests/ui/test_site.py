@@ -302,3 +302,12 @@ def test_a_day_of_a_stream_is_shown_whatever_its_jobs_say(site, ledger, record, 
     ledger.write(record("a", "2.71", window=NOON.date(), detail="there"), {"jobs": jobs})
     answer = site.answer("task", TASK, everything)
     assert (answer.status, "2.71" in answer.body) == (200, True)
+
+
+@pytest.mark.parametrize("bill", [{"usd_total": "much"}, {"usd_total": "NaN"}, {"usd_total": "1", "error": "none"}])
+def test_a_bill_that_nobody_can_mean_breaks_no_page(site, ledger, record, bill):
+    """The record's own dollars are on its page."""
+    written = ledger.write(record("a", "2.71"))
+    ledger.write_bill(written, bill)
+    answer = site.answer("task", TASK, everything)
+    assert (answer.status, "2.71" in answer.body) == (200, True)

@@ -79,12 +79,11 @@ def _priced_as(cost: Cost) -> str:
 def _bill(record: JobRecord) -> Fact | None:
     """What the bill said later, and by how much the record was off."""
     bill, total = record.actual or {}, record.cost.usd_total
-    if bill.get("usd_total") is None:
+    amount, error = cells.money(bill.get("usd_total")), cells.money(bill.get("error"))  # of what the bill's rows cover
+    if amount is None:
         return Fact("On the bill, USD", cells.usd(None), f"Not known: {bill['why']}.") if bill.get("why") else None
-    amount = Decimal(bill["usd_total"])
-    error = (total - amount) / amount if total is not None and amount else None
-    if "error" in bill:  # of what the bill's rows cover; the total may hold more
-        error = Decimal(bill["error"])
+    if error is None and total is not None and amount:  # the total may hold more
+        error = (total - amount) / amount
     return Fact("On the bill, USD", cells.usd(amount), "" if error is None else f"The record was off by {error:+.1%}.")
 
 
