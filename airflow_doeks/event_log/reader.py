@@ -188,7 +188,7 @@ class EventLogReading:
         properties = {str(key): str(value) for key, value in dict(event["Spark Properties"]).items()}
         self.conf.update(properties)
         self.executors.conf = self.conf
-        self.plans.configured(self.conf)
+        self.plans.configured(self.conf, self.facts.get("spark_version", ""))
 
     def _stage_metrics(self, event: Mapping[str, Any]) -> None:
         self._peak(str(event["Executor ID"]), event["Executor Metrics"])

@@ -36,12 +36,12 @@ class _Input(_Known):
     parts: dict[Slice, Counts] = field(default_factory=dict)
     by_query: dict[str, Counts] = field(default_factory=dict)  # of a stream: readers of one read the same data
 
-    def counts(self) -> tuple[Counts, bool]:
-        """All of it, and whether its parts overlap so that nobody knows."""
-        most, is_overlap = fold(self.parts)
+    def counts(self) -> tuple[Counts, str]:
+        """All of it; why it is not known, where its parts overlap."""
+        most, why = fold(self.parts)
         for counts in self.by_query.values():
             most = most.most(counts)
-        return most, is_overlap
+        return most, why
 
 
 @dataclass
@@ -176,10 +176,10 @@ class Datasets:
                 self._place(name, path)
         inputs = []
         for name, known in self.inputs.items():
-            counts, is_overlap = known.counts()
-            if is_overlap:
-                known.why = "parts of it that overlap were read: how much they are together is not in the log"
-                self.why.add(f"{name}: {known.why}")
+            counts, why = known.counts()
+            if why:
+                known.why = why
+                self.why.add(f"{name}: {why}")
             inputs.append(_dataset(name, known, counts))
         outputs = []
         for name, written in self.outputs.items():

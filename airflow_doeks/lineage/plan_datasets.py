@@ -9,7 +9,7 @@ from airflow_doeks.lineage.counts import Counts
 from airflow_doeks.lineage.datasets import Datasets
 from airflow_doeks.lineage.executions import Executions
 from airflow_doeks.lineage.names import Name
-from airflow_doeks.lineage.plans import Scan
+from airflow_doeks.lineage.plans import SPARK_VERSION, Scan
 from airflow_doeks.lineage.rdds import StageRdds, rdds_of
 from airflow_doeks.lineage.roots import moved_by
 from airflow_doeks.lineage.streams import Streams
@@ -33,9 +33,9 @@ class PlanDatasets:
             b"SparkListenerSQLAdaptiveExecutionUpdate": self.executions.adapted,
         }
 
-    def configured(self, conf: Mapping[str, str]) -> None:
-        """Spark properties as far as they are known."""
-        self.executions.conf = conf
+    def configured(self, conf: Mapping[str, str], version: str = "") -> None:
+        """Spark properties as far as they are known, and Spark's version."""
+        self.executions.conf = {**conf, SPARK_VERSION: version}
 
     def stage_submitted(self, stage: StageWork, execution: int, root: int) -> None:
         """A stage of an SQL execution starts."""

@@ -13,6 +13,7 @@ from airflow_doeks.lineage.slices import WHOLE, Slice
 Node = Mapping[str, Any]
 Mode = Literal["append", "overwrite", "dynamic", "partition", "unsure", "rewrite"]
 OVERWRITE_MODE = "spark.sql.sources.partitionOverwriteMode"
+SPARK_VERSION = "spark.version"  # no property of Spark's: where its version stands beside them
 _OPENS = re.compile(r"[(\[{@#\n]")
 
 
@@ -145,6 +146,11 @@ class Shown(NamedTuple):
     def name(self) -> str:
         """The node's name."""
         return str(self.node.get("nodeName", ""))
+
+    @property
+    def spark(self) -> tuple[int, ...]:
+        """The version of Spark that runs it; one that is not told is new."""
+        return tuple(map(int, re.findall(r"\d+", self.conf.get(SPARK_VERSION, ""))[:2])) or (99,)
 
     @property
     def label(self) -> str:

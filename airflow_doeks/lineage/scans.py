@@ -16,11 +16,26 @@ from airflow_doeks.lineage.names import (
 from airflow_doeks.lineage.plans import Leaf, Metrics, PlanFacts, Scan, Shown
 from airflow_doeks.lineage.printed import attributes
 from airflow_doeks.lineage.queries import tables_of_query
-from airflow_doeks.lineage.slices import WHOLE, slice_of
+from airflow_doeks.lineage.slices import WHOLE, Slice, row_filters, slice_of
 
 _LOCATION = re.compile(r"Location: (\w+(?:\(\d+ paths\))?\[.*?\])(?:, \w+: |$)")
 _FORMAT = re.compile(r"Format: (\w+)")
-_PARTITION_FILTERS = re.compile(r"PartitionFilters: (\[.*?\])(?:, \w+: |$)")
+_FILTERS = {  # of partitions, of rows in the reader, of rows as far as nobody knows who applies them
+    key: re.compile(rf"\b{key}: (\[.*?\])(?:, \w+: |$)") for key in ("PartitionFilters", "PushedFilters", "DataFilters")
+}
+_LISTS_ALL = re.compile(r"\w*(InMemory|Catalog|MetadataLog)FileIndex\b")  # within partitions; others pass over files
+_BY_ROW = {  # formats whose readers look at each row, and the first Spark to tell them filters
+    "csv": (3, 0),
+    "json": (3, 1),
+    "avro": (3, 1),
+    "xml": (4, 0),
+}
+_UNFILTERED = frozenset({"text"})
+_PUSHED = re.compile(r"\b(Pushed\w+): (\[[^:]*\]|[^,:]+)(?=, \w+: |$)")  # what a database does itself
+_FILTERS_OF_TABLE = (  # Hive's partitions; Iceberg's
+    re.compile(r"(?<=\], )(\[[^\[\]]*\])$"),
+    re.compile(r"\bfilters=((?:(?!, \w+=).)+)"),
+)
 _TABLE = re.compile(r"[Ss]can\w* \w+ ([\w`$-]+\.[\w`.$-]+)")  # the table in a node's name: of no vendor, of any
 _CATALOG_TABLE = re.compile(r"BatchScan\w* ([\w`$-]+\.[\w`.$-]+)")
 ROWS = ("number of output rows", "output rows", "number of raw input rows")  # Spark's, RAPIDS', Gluten's
@@ -46,14 +61,13 @@ def file_scan(at: Shown, facts: PlanFacts) -> None:
     found = parse_location(location)
     places = [name_and_part(path) for path in found.paths]
     names = tuple(dict.fromkeys(name for name, _ in places))
-    label, filters = _TABLE.search(at.name), _PARTITION_FILTERS.search(at.line)
-    wanted = str(metadata.get("PartitionFilters") or (filters[1] if filters else ""))
+    label = _TABLE.search(at.name)
     metrics = at.first_metrics(ROWS, _SIZES, _FILES)
     kind = metadata.get("Format") or at.match.groupdict().get("format") or (_FORMAT.search(at.line) or ("", ""))[1]
     facts.scans.append(
         Scan(
             names,
-            part=slice_of([part for _, part in places], wanted, metrics) if len(names) == 1 else WHOLE,
+            part=_part_of(at, [part for _, part in places], location, kind.lower()) if len(names) == 1 else WHOLE,
             metrics=metrics,
             format=kind.lower() or None,
             attributes=attributes(at.line.partition("]")[0]),
@@ -64,8 +78,24 @@ def file_scan(at: Shown, facts: PlanFacts) -> None:
     )
 
 
+def _part_of(at: Shown, folders: list[str], location: str, kind: str) -> Slice:
+    """The partitions that a scan of files reads, and what its reader is told of rows."""
+    metadata, metrics = at.node.get("metadata") or {}, at.first_metrics(ROWS, _SIZES, _FILES)
+    found = {key: pattern.search(at.line) for key, pattern in _FILTERS.items()}
+    partitions, pushed, decided = (str(metadata.get(key) or (one[1] if one else "")) for key, one in found.items())
+    part = slice_of(folders, partitions, metrics)
+    is_told = kind not in _UNFILTERED and at.conf.get(f"spark.sql.{kind}.filterPushdown.enabled") != "false"
+    if is_told and at.spark >= _BY_ROW.get(kind, (0,)):
+        passed = row_filters(pushed, decided, metrics, by_row=kind in _BY_ROW)
+    else:
+        passed = frozenset()
+    if _LISTS_ALL.match(location):
+        return part._replace(filters=passed)
+    return part._replace(rest=" AND ".join(filter(None, (part.rest, *sorted(passed)))))
+
+
 def table_scan(at: Shown, facts: PlanFacts) -> None:
-    """Tables without paths: Hive, Iceberg and other catalogs. Filtered or not, what was read of one counts the most."""
+    """Tables without paths: Hive, Iceberg and other catalogs."""
     table = unquoted(at.match["table"].split("[", 1)[0])
     if "." not in table:
         file_scan(at, facts)
@@ -73,10 +103,13 @@ def table_scan(at: Shown, facts: PlanFacts) -> None:
     listed = re.search(r"\[([^\[\]]*#[^\[\]]*)\]", at.line)
     is_hive = "hive" in at.name
     name = session_table(table, at.conf) if is_hive else table_name(table, at.conf)
+    metrics = at.first_metrics(ROWS, _SIZES, _FILES)
+    wanted = _FILTERS_OF_TABLE[0 if is_hive else 1].search(at.line)
     facts.scans.append(
         Scan(
             (name,),
-            metrics=at.first_metrics(ROWS, _SIZES, _FILES),
+            part=slice_of([], wanted[1], metrics) if wanted else WHOLE,
+            metrics=metrics,
             attributes=attributes(listed[1]) if listed else {},
             table=name if is_hive else Name(SPARK_CATALOG, table),
             unseen="the log does not tell which files of a table its catalog reads" if is_hive else "",
@@ -88,9 +121,11 @@ def jdbc_scan(at: Shown, facts: PlanFacts) -> None:
     """The URL is redacted in the log, so the database is unknown; a query goes by the tables it names."""
     listed = (at.line.partition("] [")[2] or at.line.partition(" [")[2]).partition("]")[0]
     names = tuple(Name("jdbc", table) for table in tables_of_query(at.match["table"]))
+    pushed = [match[0] for match in _PUSHED.finditer(at.line) if match[2] != "[]"]
     facts.scans.append(
         Scan(
             names,
+            part=Slice(rest=" AND ".join(pushed)),
             metrics=Metrics(rows=at.first_metrics(ROWS, (), ()).rows),
             format="jdbc",
             attributes=attributes(listed),

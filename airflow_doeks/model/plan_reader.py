@@ -90,8 +90,8 @@ class PlanReader(Protocol):
     def unparsed(self) -> Mapping[bytes, Callable[[bytes], None]]:
         """Event name -> what takes its line."""
 
-    def configured(self, conf: Mapping[str, str]) -> None:
-        """Spark properties as far as they are known."""
+    def configured(self, conf: Mapping[str, str], version: str = "") -> None:
+        """Spark properties as far as they are known, and Spark's version."""
 
     def stage_submitted(self, stage: StageWork, execution: int, root: int) -> None:
         """A stage of an SQL execution starts."""

@@ -40,18 +40,29 @@ class WrittenLog:
         self.accumulator += len(names)
         return {name: self.accumulator + index for index, name in enumerate(names)}
 
-    def scan(self, paths: Sequence[str], filters: str, rows: int, size: int, files: int) -> dict[str, Any]:
-        """A node that reads Parquet; its counts are told when the execution runs."""
+    def scan(
+        self,
+        paths: Sequence[str],
+        filters: str,
+        rows: int,
+        size: int,
+        files: int,
+        *,
+        kind: str = "Parquet",
+        pushed: str = "",
+    ) -> dict[str, Any]:
+        """A node that reads files, with filters of partitions and of rows; its counts are told when it runs."""
         files_name = "number of files" if self.is_ancient else "number of files read"
         ids = self._ids("number of output rows", files_name, "size of files read")
         location = f"InMemoryFileIndex({len(paths)} paths)[{', '.join(paths)}]"
         if self.is_old:
             location = f"InMemoryFileIndex[{', '.join(paths)}]"
-        line = f"FileScan parquet [id#1L,p#2] Batched: true, DataFilters: [], Format: Parquet, Location: {location}, "
-        line += f"PartitionFilters: [{filters}], PushedFilters: [], ReadSchema: struct<id:bigint>"
+        line = f"FileScan {kind.lower()} [id#1L,p#2] Batched: true, DataFilters: [], Format: {kind}, "
+        line += f"Location: {location}, PartitionFilters: [{filters}], PushedFilters: [{pushed}], "
+        line += "ReadSchema: struct<id:bigint>"
         counts = dict(zip(ids.values(), (rows, files, size), strict=True))
-        metadata = {"Location": location, "Format": "Parquet", "PartitionFilters": f"[{filters}]"}
-        return node("Scan parquet ", line, (), ids, metadata) | {"counts": counts, "read": (rows, size)}
+        metadata = {"Location": location, "Format": kind, "PartitionFilters": f"[{filters}]"}
+        return node(f"Scan {kind.lower()} ", line, (), ids, metadata) | {"counts": counts, "read": (rows, size)}
 
     def made(self, rows: int) -> dict[str, Any]:
         """A node that makes rows out of nothing; Spark counts them as read."""
