@@ -13,6 +13,7 @@ from airflow_doeks.lineage.slices import Slice, fold
 from airflow_doeks.model.lineage import Column, Dataset
 
 _TOGETHER = "one scan read several datasets, which the log counts together"
+_TABLE_CHANGED = "its table was dropped, emptied, moved or renamed: the log does not tell what is left"
 _IN_PLACE = "rows were changed in place (MERGE, UPDATE, DELETE): the log does not tell what it holds now"
 
 
@@ -115,6 +116,14 @@ class Datasets:
             self.why.add(f"{write.name}: {why}")
         known.why = why or (_IN_PLACE if write.mode == "rewrite" else known.why or write.unseen)
 
+    def changed(self, old: Name, new: Name | None) -> None:
+        """A table was dropped, emptied or renamed: of what the job wrote to it nobody knows what is left."""
+        known = self.outputs.get(self.place_of(old))
+        for one in [known, self.outputs.setdefault(new, _Output()) if new else None] if known else ():
+            if one is not None:
+                one.parts, one.why = {"": Counts()}, _TABLE_CHANGED
+                one.flat.clear()
+
     def failed(self, write: Write, why: str) -> None:
         """A write that left nothing to count on."""
         known = self._output(self._resolved(write))
@@ -183,8 +192,11 @@ class Datasets:
             inputs.append(_dataset(name, known, counts))
         outputs = []
         for name, written in self.outputs.items():
+            counts = total(written.parts.values())
+            if written.why == _TABLE_CHANGED and None in counts:
+                self.why.add(f"{name}: {_TABLE_CHANGED}")
             share = written.slot_ms / slot_ms if slot_ms else None
-            outputs.append(_dataset(name, written, total(written.parts.values()), share))
+            outputs.append(_dataset(name, written, counts, share))
         return tuple(inputs), tuple(outputs)
 
     def _look(self) -> None:

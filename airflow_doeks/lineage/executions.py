@@ -49,6 +49,7 @@ class Executions:
     ended: deque[Root] = field(default_factory=deque)
     roots: dict[int, int] = field(default_factory=dict)  # execution -> its root
     folded: set[int] = field(default_factory=set)  # of late
+    shared: dict[int, tuple[int, int | None, int | None]] = field(default_factory=dict)  # see Root.own
     folded_up_to: int = -1  # all of these were folded, or will never be heard of
 
     def started(self, event: Mapping[str, Any]) -> None:
@@ -107,7 +108,7 @@ class Executions:
         if rdds.is_whole:
             root.ran(key for key, _ in pairs)
         root.moved = root.moved.plus(moved)
-        root.by_rdds += moved.records_read if rdds.names else 0
+        root.by_rdds += moved.records_read if rdds.read else 0
         root.scopes |= dict.fromkeys(rdds.scopes)
         root.has_cached_rdds = root.has_cached_rdds or rdds.is_cached
         if stage.attempt > 0:
@@ -189,6 +190,8 @@ class Executions:
                 left.append(counts)
                 targets.setdefault(number, []).append(write.name)
                 self._wrote(execution, write, counts, columns)
+            for old, new in facts.changed if execution.has_ended and not execution.error else ():
+                self.datasets.changed(old, new)
             if execution.error:
                 first = redacted(execution.error.strip().partition("\n")[0])[:200]
                 self.datasets.why.add(f"SQL execution {number} failed: {first}")
@@ -237,7 +240,7 @@ class Executions:
         """Count a scan; the columns it gives numbers to, by number."""
         source = self.streams.source_of(root.query, scan.names) if root.query else None
         if source is None:
-            self.datasets.read(scan, root.counts(scan.metrics))
+            self.datasets.read(*root.own(scan, self.shared))
         elif scan.metrics not in seen:
             seen.add(scan.metrics)
             self.datasets.read_more(source, str(root.query), root.counts(scan.metrics), scan)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from airflow_doeks.lineage.counts import Counts
@@ -12,6 +12,7 @@ from airflow_doeks.lineage.names import Name
 from airflow_doeks.lineage.plans import SPARK_VERSION, Scan
 from airflow_doeks.lineage.rdds import StageRdds, rdds_of
 from airflow_doeks.lineage.roots import moved_by
+from airflow_doeks.lineage.slices import Slice
 from airflow_doeks.lineage.streams import Streams
 from airflow_doeks.model.plan_reader import Accumulables, Found, Moved, StageWork
 
@@ -47,8 +48,8 @@ class PlanDatasets:
             return
         rdds, moved = rdds_of(info), moved_by(stage, values)
         self.executions.stage_completed(stage, values, moved, rdds)
-        if rdds.names:
-            self._read(rdds.names, moved.records_read if stage.attempt == 0 else None)
+        if rdds.read:
+            self._read(rdds.read, moved.records_read if stage.attempt == 0 and rdds.is_once else None)
         elif stage.execution is None and moved.records_read and rdds.scopes and not rdds.is_cached:
             self._unnamed(stage, rdds, moved)
         if stage.execution is None and moved.records_written:
@@ -63,11 +64,12 @@ class PlanDatasets:
         inputs, outputs = self.datasets.listed(slot_ms)
         return Found(inputs, outputs, self.datasets.attributed_ms, tuple(self.datasets.why))
 
-    def _read(self, names: Sequence[Name], rows: int | None) -> None:
+    def _read(self, parts: Mapping[Name, Slice], rows: int | None) -> None:
         """An RDD's name is the path it reads; what it writes stands nowhere."""
-        for name in names:
-            scan = Scan((name,), format="rdd", unseen="an RDD tells rows alone, and those of one dataset a stage")
-            self.datasets.read(scan, Counts(rows=rows if len(names) == 1 else None))
+        unseen = "an RDD tells rows alone, those of one dataset a stage that reads it once"
+        for name, part in parts.items():
+            scan = Scan((name,), part=part, format="rdd", unseen=unseen)
+            self.datasets.read(scan, Counts(rows=rows if len(parts) == 1 else None))
 
     def _unnamed(self, stage: StageWork, rdds: StageRdds, moved: Moved) -> None:
         if not rdds.is_inference:

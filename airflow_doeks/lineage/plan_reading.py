@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 from airflow_doeks.lineage import scans, writes
-from airflow_doeks.lineage.plans import Node, PlanFacts, Scan, Shown
+from airflow_doeks.lineage.plans import Metrics, Node, PlanFacts, Scan, Shown
 from airflow_doeks.lineage.scans import ROWS
 
 _SHAPES: tuple[tuple[re.Pattern[str], Callable[[Shown, PlanFacts], None]], ...] = tuple(
@@ -33,6 +33,7 @@ _SHAPES: tuple[tuple[re.Pattern[str], Callable[[Shown, PlanFacts], None]], ...] 
         # since Spark 3.4 these run nested executions that do the writing
         (r"Execute \w*(AsSelect|SaveAsV1Table)Command", writes.table_of_query),
         (r"Execute InsertIntoDataSourceDirCommand", writes.directory_write),
+        (r"(Execute )?(DropTable|Truncate|AlterTable(Drop|Rename|SetLocation))", writes.table_changed),
         (r"Execute \w*(Insert|Write|Save|Merge|Update|Delete|Load|Truncate)\w*", writes.unknown_write),
     )
 )
@@ -43,15 +44,18 @@ _NO_DATA = re.compile(  # leaves that read nothing from outside
 )
 _PAIRS = re.compile(r"(Gpu)?CartesianProduct")  # each partition of one side is read anew with each of the other
 _HANDED_ON = re.compile(r"\w*(Exchange|QueryStage)")  # what stands below is read once, whoever takes it
+_SHARED = re.compile(r"Scan ExistingRDD")  # since Spark 4 with the plan that made the RDD below it
 _PAIRED = "a cross join reads it once for every partition of the other side: the log adds that up"
+_RUN_TWICE = "an RDD that reads it stands in one plan several times: the log adds that up"
 _CACHED = re.compile(r"(Scan )?In-?[Mm]emory ?[Tt]able|InMemoryTableScan|TableCacheQueryStage|GpuInMemoryTableScan")
 
 
 def read_plan(plan: Node, text: str, conf: Mapping[str, str]) -> PlanFacts:
     """Every scan and write below ``plan``; ``text`` is the plan's description, ``conf`` what the session ran with."""
-    facts = PlanFacts([], [], [], [], [], set(), set(), top=str(plan.get("nodeName", "")).strip())
+    facts = PlanFacts([], [], [], [], [], set(), set(), [], top=str(plan.get("nodeName", "")).strip())
     is_cached = has_header_filter = False
-    for node, is_paired in _nodes(plan):
+    rdds: dict[Metrics, set[int]] = {}  # that a scan stands below
+    for node, is_paired, rdd in _nodes(plan):
         name = str(node.get("nodeName", ""))
         is_leaf = _is_leaf(node)
         has_header_filter = has_header_filter or bool(_HEADER.match(str(node.get("simpleString", ""))))
@@ -69,7 +73,10 @@ def read_plan(plan: Node, text: str, conf: Mapping[str, str]) -> PlanFacts:
             (understand, match), known = found, len(facts.scans)
             understand(Shown(node, match, str(node.get("simpleString", "")), text, conf), facts)
             if is_paired:
-                facts.scans[known:] = map(_without_rows, facts.scans[known:])
+                facts.scans[known:] = [_without_rows(scan, _PAIRED) for scan in facts.scans[known:]]
+            _share(facts, known, rdd, rdds)
+    twice = {metrics for metrics, found in rdds.items() if len(found) > 1}
+    facts.scans[:] = [_without_rows(scan, _RUN_TWICE) if scan.metrics in twice else scan for scan in facts.scans]
     if facts.top == "CollectLimit" and has_header_filter:
         _look_for("header", facts)
     elif facts.top == "DeserializeToObject":
@@ -77,8 +84,16 @@ def read_plan(plan: Node, text: str, conf: Mapping[str, str]) -> PlanFacts:
     return facts._replace(is_cached=is_cached)
 
 
-def _without_rows(scan: Scan) -> Scan:
-    return scan._replace(metrics=scan.metrics._replace(rows=None), unseen=_PAIRED)
+def _without_rows(scan: Scan, why: str) -> Scan:
+    return scan._replace(metrics=scan.metrics._replace(rows=None), unseen=why)
+
+
+def _share(facts: PlanFacts, known: int, rdd: int | None, rdds: dict[Metrics, set[int]]) -> None:
+    """Note the RDD that scans stand below, from the number ``known`` on."""
+    if rdd is not None:
+        facts.scans[known:] = [scan._replace(is_shared=True) for scan in facts.scans[known:]]
+        for scan in facts.scans[known:]:
+            rdds.setdefault(scan.metrics, set()).add(rdd)
 
 
 def _look_for(what: Literal["header", "schema"], facts: PlanFacts) -> None:
@@ -103,14 +118,19 @@ def _is_leaf(node: Node) -> bool:
     return all(str(name).startswith(("Subquery", "ReusedSubquery")) for name in below)
 
 
-def _nodes(plan: Node) -> Iterator[tuple[Node, bool]]:
-    """The node and all below it, and whether a cross join reads them; without recursion: plans are thousands deep."""
-    stack = [(plan, False)]
+def _nodes(plan: Node) -> Iterator[tuple[Node, bool, int | None]]:
+    """The node and all below it, whether a cross join reads them, and the RDD that does, by its first accumulator.
+
+    Without recursion: plans are thousands deep.
+    """
+    stack: list[tuple[Any, bool, int | None]] = [(plan, False, None)]
     while stack:
-        node, is_paired = stack.pop()
+        node, is_paired, rdd = stack.pop()
         if isinstance(node, Mapping):
-            yield node, is_paired
+            yield node, is_paired, rdd
             name = str(node.get("nodeName", ""))
             is_paired = bool(_PAIRS.match(name)) or (is_paired and not _HANDED_ON.match(name))
+            if _SHARED.match(name):
+                rdd = min((metric["accumulatorId"] for metric in node.get("metrics") or ()), default=0)
             children = node.get("children")
-            stack.extend((child, is_paired) for child in reversed(children if isinstance(children, list) else []))
+            stack.extend((child, is_paired, rdd) for child in reversed(children if isinstance(children, list) else []))

@@ -34,6 +34,7 @@ class Scan(NamedTuple):
         attributes: ``name#id`` id -> column.
         schema: (column, type) as far as read.
         unseen: why the log does not hold all its counts.
+        is_shared: it stands below an RDD that several executions may run, and counts on in each.
         looks_for: "header" or "schema" if it may only look at text that another scan reads as data.
     """
 
@@ -46,6 +47,7 @@ class Scan(NamedTuple):
     table: Name | None = None
     is_whole: bool = True
     unseen: str = ""
+    is_shared: bool = False
     looks_for: Literal["", "header", "schema"] = ""
 
 
@@ -103,6 +105,7 @@ class PlanFacts(NamedTuple):
         made: tables that the plan makes from what a nested execution writes.
         rows: accumulators of the rows that come out of nodes that nothing stands below.
         metrics: accumulators of all nodes.
+        changed: tables that are dropped, emptied or renamed, with the new name.
         is_cached: it reads what was cached before.
         top: what its first node is called.
     """
@@ -114,6 +117,7 @@ class PlanFacts(NamedTuple):
     made: list[Name]
     rows: set[int]
     metrics: set[int]
+    changed: list[tuple[Name, Name | None]]
     is_cached: bool = False
     top: str = ""
 
@@ -128,6 +132,7 @@ class PlanFacts(NamedTuple):
             last.made or self.made,
             last.rows | self.rows,
             last.metrics | self.metrics,
+            last.changed or self.changed,
             is_cached=last.is_cached or self.is_cached,
             top=self.top,
         )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_doeks.lineage.counts import Counts, total
-from airflow_doeks.lineage.plans import Metrics
+from airflow_doeks.lineage.plans import Metrics, Scan
 from airflow_doeks.model.plan_reader import NOTHING_MOVED, Moved, StageWork
 
 _MOVED = (  # Spark's accumulators, in the order of Moved
@@ -16,6 +16,10 @@ _MOVED = (  # Spark's accumulators, in the order of Moved
     "internal.metrics.output.recordsWritten",
     "internal.metrics.output.bytesWritten",
 )
+
+
+_MOST_SHARED = 1024
+_COUNTED_TOGETHER = "an RDD reads it for several jobs, and the log adds up what they read"
 
 
 @dataclass(slots=True)
@@ -92,6 +96,26 @@ class Root:
             and all(e.has_ended and not e.error for e in self.executions.values())
             and all(stage.is_completed for stage in self.stages)
         )
+
+    def own(self, scan: Scan, counted: dict[int, tuple[int, int | None, int | None]]) -> tuple[Scan, Counts]:
+        """What a scan counted in this execution, where the same one runs in others and counts on.
+
+        ``counted`` holds, by accumulator, the last root that ran it and its rows before and after; None where Spark
+        tasks of the root read fewer, so that somebody else counted meanwhile.
+        """
+        counts, key = self.counts(scan.metrics), scan.metrics.rows
+        if not scan.is_shared or key is None or counts.rows is None:
+            return scan, counts
+        number, before, after = counted.pop(key, (-1, 0, 0))
+        if number != self.number:
+            before = after
+        rows = None if before is None else counts.rows - before
+        if rows is not None and rows > self.moved.records_read:
+            rows = None
+        counted[key] = (self.number, before, None if rows is None else self.accumulators.get(key, 0))
+        while len(counted) > _MOST_SHARED:
+            del counted[next(iter(counted))]
+        return (scan._replace(unseen=_COUNTED_TOGETHER) if rows is None else scan), counts._replace(rows=rows)
 
     def committed(self) -> Counts:
         """What the driver counted at the commit of a file write that no plan node stands for."""

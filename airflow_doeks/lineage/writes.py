@@ -169,6 +169,8 @@ def save(at: Shown, facts: PlanFacts) -> None:
 _TABLE_OF_WRITE = re.compile(r"Write\(table=([^,)]+)")
 _DELTA = re.compile(r"DeltaTableV2\([^,]*,([^,]+),(?:Some\(CatalogTable\()?")
 _COMMAND_TABLE = re.compile(r"Command\nArguments: [^\n]*?(`[^,\n]*`)")
+_CHANGED_TABLES = re.compile(r"Command\nArguments: ((?:`[^`\n]*`[., ]*)+)")  # the old name and, of a rename, the new
+_DROPPED = re.compile(r"DropTable (?:V2SessionCatalog\((\w+)\)|[^,]+), ([^,\s]+),")
 _DELTA_TARGET = re.compile(r"Delta\[version=\d+, ([^\]]+)\]")
 
 
@@ -209,6 +211,21 @@ def table_created(at: Shown, facts: PlanFacts) -> None:
         name = table_name(f"spark_catalog.{match[1]}", at.conf)
         mode: Mode = "overwrite" if "Replace" in at.match[0] else "append"
         facts.writes.append(Write(name, mode, counted="driver", format="delta"))
+
+
+def table_changed(at: Shown, facts: PlanFacts) -> None:
+    """DROP, TRUNCATE, RENAME, DROP PARTITION and SET LOCATION of a table: what was written to it may be gone."""
+    named = _CHANGED_TABLES.search(at.text)
+    dropped = _DROPPED.match(at.line)
+    if named is not None:
+        old, *others = re.findall(r"((?:`[^`]+`\.)*`[^`]+`)", named[1])
+        is_renamed = "RenameCommand" in at.name and others
+        facts.changed.append((session_table(old, at.conf), session_table(others[0], at.conf) if is_renamed else None))
+    elif dropped is not None:
+        table = f"{dropped[1]}.{dropped[2]}" if dropped[1] else _in_catalog(dropped[2], at)
+        facts.changed.append((table_name(unquoted(table), at.conf), None))
+    else:
+        unknown_write(at, facts)
 
 
 def rows_changed(at: Shown, facts: PlanFacts) -> None:

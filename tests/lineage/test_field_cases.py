@@ -41,6 +41,22 @@ TOLD = {
         [("/data/g7/cross/out", 50000, 25996, 4)],
         True,
     ),
+    "rdd_run_by_several_queries": (
+        [("/data/g8/orders", 300, None, None)],
+        [("/data/g8/a", 300, 3190, 2), ("/data/g8/b", 300, 3190, 2), ("/data/g8/c", 10, 90, 2)],
+        True,
+    ),
+    "rdd_read_twice": ([("/data/g8/orders", None, None, None)], [], True),
+    "partition_dropped": (
+        [("/data/g8/orders", 300, 19168, 3)],
+        [("/data/g8/warehouse/c1", None, None, None)],
+        False,
+    ),
+    "table_renamed": (
+        [],
+        [("/data/g8/warehouse/c1", None, None, None), ("/data/g8/warehouse/c2", None, None, None)],
+        False,
+    ),
     "csv_header": ([("/data/g6/header/c", 3, 20, 2)], [("/data/g6/header/o", 3, 664, 1)], True),
 }
 
