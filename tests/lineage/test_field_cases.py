@@ -47,6 +47,20 @@ TOLD = {
         True,
     ),
     "rdd_read_twice": ([("/data/g8/orders", None, None, None)], [], True),
+    "rdd_paths": (
+        [
+            ("/data/g8/g", 50, None, None),
+            ("/data/g8/orders", 200, None, None),
+            ("/data/g8/customers", None, None, None),
+        ],
+        [("/data/g8/g", 100, 2235, 8)],
+        True,
+    ),
+    "rdd_united_with_itself": (
+        [("/data/g8/orders", None, None, None)],
+        [("/data/g8/a", 600, 6380, 4)],
+        True,
+    ),
     "partition_dropped": (
         [("/data/g8/orders", 300, 19168, 3)],
         [("/data/g8/warehouse/c1", None, None, None)],
