@@ -9,7 +9,7 @@ from airflow_doeks.lineage.counts import Counts, total
 from airflow_doeks.lineage.names import Name, is_within, without_partitions
 from airflow_doeks.lineage.plans import Scan, Write
 from airflow_doeks.lineage.reasons import Reasons
-from airflow_doeks.lineage.slices import Slice, fold
+from airflow_doeks.lineage.slices import FILTERED, Slice, fold
 from airflow_doeks.model.lineage import Column, Dataset
 
 _TOGETHER = "one scan read several datasets, which the log counts together"
@@ -186,8 +186,8 @@ class Datasets:
         inputs = []
         for name, known in self.inputs.items():
             counts, why = known.counts()
-            if why:
-                known.why = why
+            known.why = why or known.why
+            if why and why != FILTERED:  # of which bytes and files are known
                 self.why.add(f"{name}: {why}")
             inputs.append(_dataset(name, known, counts))
         outputs = []

@@ -31,11 +31,6 @@ _BY_ROW = {  # formats whose readers look at each row, and the first Spark to te
     "xml": (4, 0),
 }
 _UNFILTERED = frozenset({"text"})
-_PUSHED = re.compile(r"\b(Pushed\w+): (\[[^:]*\]|[^,:]+)(?=, \w+: |$)")  # what a database does itself
-_FILTERS_OF_TABLE = (  # Hive's partitions; Iceberg's
-    re.compile(r"(?<=\], )(\[[^\[\]]*\])$"),
-    re.compile(r"\bfilters=((?:(?!, \w+=).)+)"),
-)
 _TABLE = re.compile(r"[Ss]can\w* \w+ ([\w`$-]+\.[\w`.$-]+)")  # the table in a node's name: of no vendor, of any
 _CATALOG_TABLE = re.compile(r"BatchScan\w* ([\w`$-]+\.[\w`.$-]+)")
 ROWS = ("number of output rows", "output rows", "number of raw input rows")  # Spark's, RAPIDS', Gluten's
@@ -64,10 +59,11 @@ def file_scan(at: Shown, facts: PlanFacts) -> None:
     label = _TABLE.search(at.name)
     metrics = at.first_metrics(ROWS, _SIZES, _FILES)
     kind = metadata.get("Format") or at.match.groupdict().get("format") or (_FORMAT.search(at.line) or ("", ""))[1]
+    part = slice_of([part for _, part in places], _told(at, "PartitionFilters"), metrics)
     facts.scans.append(
         Scan(
             names,
-            part=_part_of(at, [part for _, part in places], location, kind.lower()) if len(names) == 1 else WHOLE,
+            part=WHOLE if len(names) > 1 else part if label else _filtered(at, part, location, kind.lower()),
             metrics=metrics,
             format=kind.lower() or None,
             attributes=attributes(at.line.partition("]")[0]),
@@ -78,24 +74,24 @@ def file_scan(at: Shown, facts: PlanFacts) -> None:
     )
 
 
-def _part_of(at: Shown, folders: list[str], location: str, kind: str) -> Slice:
-    """The partitions that a scan of files reads, and what its reader is told of rows."""
-    metadata, metrics = at.node.get("metadata") or {}, at.first_metrics(ROWS, _SIZES, _FILES)
-    found = {key: pattern.search(at.line) for key, pattern in _FILTERS.items()}
-    partitions, pushed, decided = (str(metadata.get(key) or (one[1] if one else "")) for key, one in found.items())
-    part = slice_of(folders, partitions, metrics)
+def _told(at: Shown, key: str) -> str:
+    """A list of filters, "" where there is none."""
+    found = _FILTERS[key].search(at.line)
+    return str((at.node.get("metadata") or {}).get(key) or (found[1] if found else ""))
+
+
+def _filtered(at: Shown, part: Slice, location: str, kind: str) -> Slice:
+    """The part of a folder's files, with what their reader is told of rows."""
     is_told = kind not in _UNFILTERED and at.conf.get(f"spark.sql.{kind}.filterPushdown.enabled") != "false"
-    if is_told and at.spark >= _BY_ROW.get(kind, (0,)):
-        passed = row_filters(pushed, decided, metrics, by_row=kind in _BY_ROW)
-    else:
-        passed = frozenset()
-    if _LISTS_ALL.match(location):
-        return part._replace(filters=passed)
-    return part._replace(rest=" AND ".join(filter(None, (part.rest, *sorted(passed)))))
+    if not (is_told and _LISTS_ALL.match(location) and at.spark >= _BY_ROW.get(kind, (0,))):
+        return part
+    metrics, is_by_row = at.first_metrics(ROWS, _SIZES, _FILES), kind in _BY_ROW
+    passed = row_filters(_told(at, "PushedFilters"), _told(at, "DataFilters"), metrics, by_row=is_by_row)
+    return part._replace(filters=passed)
 
 
 def table_scan(at: Shown, facts: PlanFacts) -> None:
-    """Tables without paths: Hive, Iceberg and other catalogs."""
+    """Tables without paths: Hive, Iceberg and other catalogs. Filtered or not, what was read of one counts the most."""
     table = unquoted(at.match["table"].split("[", 1)[0])
     if "." not in table:
         file_scan(at, facts)
@@ -104,11 +100,9 @@ def table_scan(at: Shown, facts: PlanFacts) -> None:
     is_hive = "hive" in at.name
     name = session_table(table, at.conf) if is_hive else table_name(table, at.conf)
     metrics = at.first_metrics(ROWS, _SIZES, _FILES)
-    wanted = _FILTERS_OF_TABLE[0 if is_hive else 1].search(at.line)
     facts.scans.append(
         Scan(
             (name,),
-            part=slice_of([], wanted[1], metrics) if wanted else WHOLE,
             metrics=metrics,
             attributes=attributes(listed[1]) if listed else {},
             table=name if is_hive else Name(SPARK_CATALOG, table),
@@ -121,11 +115,9 @@ def jdbc_scan(at: Shown, facts: PlanFacts) -> None:
     """The URL is redacted in the log, so the database is unknown; a query goes by the tables it names."""
     listed = (at.line.partition("] [")[2] or at.line.partition(" [")[2]).partition("]")[0]
     names = tuple(Name("jdbc", table) for table in tables_of_query(at.match["table"]))
-    pushed = [match[0] for match in _PUSHED.finditer(at.line) if match[2] != "[]"]
     facts.scans.append(
         Scan(
             names,
-            part=Slice(rest=" AND ".join(pushed)),
             metrics=Metrics(rows=at.first_metrics(ROWS, (), ()).rows),
             format="jdbc",
             attributes=attributes(listed),

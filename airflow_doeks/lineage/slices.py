@@ -22,7 +22,7 @@ _IN = re.compile(r"([^\s()=]+) IN \(([^()]*)\)")
 _AT_RUN_TIME = re.compile(r"dynamicpruning|subquery|\.\.\.$", re.IGNORECASE)  # equal words, other data
 _MOST_COMPARED = 300
 _OVERLAP = "parts of it that overlap were read: how much they are together is not in the log"
-_FILTERED = "it was read through several filters: how many rows they passed together is not in the log"
+FILTERED = "it was read through several filters: how many rows they passed together is not in the log"
 
 
 class Slice(NamedTuple):
@@ -85,7 +85,7 @@ def fold(parts: Mapping[Slice, Counts]) -> tuple[Counts, str]:
         key = part._replace(filters=frozenset())
         opened[key] = opened[key].most(counts) if key in opened else counts
     most, is_overlap = _together(opened)
-    return most._replace(rows=rows.rows), _OVERLAP if is_overlap else _FILTERED if is_unknown else ""
+    return most._replace(rows=rows.rows), _OVERLAP if is_overlap else FILTERED if is_unknown else ""
 
 
 def _together(parts: Mapping[Slice, Counts]) -> tuple[Counts, bool]:
