@@ -111,6 +111,23 @@ def test_gang_members_are_as_large_as_the_pods():
     assert effect.conf["spark.kubernetes.driver.annotation.yunikorn.apache.org/app-id"] == "{{APP_ID}}"
 
 
+def test_a_gangs_devices_are_those_that_its_pods_request():
+    """GPUs of a device plugin are a part of the room that is kept; claimed ones are no resource of any node."""
+    sized = {"executors": {"min": 2, "cpu": 4, "memory": "16Gi", "gpu": 2}}
+
+    def rooms(*presets):
+        around = Surroundings(queue="sales", gpu_claim_template="one")
+        yunikorn, volcano = (effect_of(job(*presets, gang, **sized), around) for gang in ("yunikorn", "volcano"))
+        annotations = {key: text for patch in yunikorn.pods["driver"] for key, text in patch.annotations.items()}
+        driver, executor = json.loads(annotations["yunikorn.apache.org/task-groups"])
+        group = json.loads(volcano.conf["spark.kubernetes.scheduler.volcano.podGroupTemplateJson"])
+        found = (driver["minResource"], executor["minResource"], group["spec"]["minResources"])
+        return [room.get("nvidia.com/gpu") for room in found]
+
+    assert rooms() == [None, "2", "4"]
+    assert rooms("gpu_claim") == [None, None, None]
+
+
 def test_a_gang_of_no_executors_names_none():
     """With executors.min 0 there is no executor group: minMember 0 is invalid."""
     effect = effect_of(job("yunikorn", executors={"min": 0, "max": 4}), AROUND)

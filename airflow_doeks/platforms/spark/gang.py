@@ -9,10 +9,12 @@ import json
 from typing import Any
 
 from airflow_doeks.model.quantities import MIB
+from airflow_doeks.platforms.kubernetes.labels import GPU
 from airflow_doeks.platforms.kubernetes.pod_template import PodPatch
 from airflow_doeks.platforms.protocol import JobValues
 from airflow_doeks.platforms.spark.conf import memory_bytes, vcpu
 from airflow_doeks.platforms.spark.effects import ROLES, Effect, Surroundings
+from airflow_doeks.platforms.spark.gpu import CLAIM
 
 SCHEDULER = "spark.kubernetes.scheduler.name"
 FEATURE_STEPS = "spark.kubernetes.{}.pod.featureSteps"
@@ -34,6 +36,7 @@ def yunikorn(job: JobValues, around: Surroundings) -> Effect:
         conf[f"spark.kubernetes.{role}.annotation.{prefix}app-id"] = "{{APP_ID}}"  # Spark fills it in
         if members:  # 0 members is invalid
             resources = {"cpu": f"{int(vcpu(pod) * 1000)}m", "memory": f"{memory_bytes(pod) // MIB}Mi"}
+            resources |= _devices(job, 1) if role == "executor" else {}
             groups.append({"name": f"spark-{role}", "minMember": members, "minResource": resources})
             patches[role] = (PodPatch(annotations={f"{prefix}task-group-name": f"spark-{role}"}),)
     text = json.dumps(groups, separators=(",", ":"))
@@ -48,11 +51,15 @@ def volcano(job: JobValues, around: Surroundings) -> Effect:
         "cpu": f"{int((vcpu(job['driver']) + count * vcpu(executors)) * 1000)}m",
         "memory": f"{(memory_bytes(job['driver']) + count * memory_bytes(executors)) // MIB}Mi",
     }
-    if int(executors["gpu"]) and count:
-        least["nvidia.com/gpu"] = str(count * int(executors["gpu"]))
-    spec: dict[str, Any] = {"minMember": 1, "minResources": least}
+    spec: dict[str, Any] = {"minMember": 1, "minResources": least | _devices(job, count)}
     spec |= {"queue": around.queue} if around.queue else {}
     spec |= {"priorityClassName": around.priority_class} if around.priority_class else {}
     group = {"apiVersion": "scheduling.volcano.sh/v1beta1", "kind": "PodGroup", "spec": spec}
     steps = {FEATURE_STEPS.format(role): _STEP for role in ROLES}
     return Effect({SCHEDULER: VOLCANO, POD_GROUP: json.dumps(group, separators=(",", ":")), **steps})
+
+
+def _devices(job: JobValues, count: int) -> dict[str, str]:
+    """The GPUs of so many executors as their pods request them; none where they are claimed instead."""
+    amount = 0 if CLAIM in job["presets"] else count * int(job["executors"]["gpu"])
+    return {GPU: str(amount)} if amount else {}
