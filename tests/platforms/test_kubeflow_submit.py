@@ -1,5 +1,7 @@
 """Sending a SparkApplication: exactly once, and every refusal in one line that says what to do."""
 
+from dataclasses import replace
+
 import pytest
 
 from airflow_doeks.model.errors import PlatformError
@@ -43,6 +45,23 @@ def test_a_submit_is_one_call(kubeflow):
     """Nothing is asked before or after."""
     submit(kubeflow)
     assert kubeflow.server.calls == {"create sparkapplications": 1}
+
+
+@pytest.mark.parametrize(("error", "is_retried"), [(OSError("SlowDown"), True), (PermissionError("denied"), False)])
+def test_an_event_log_without_a_place_sends_no_job(kubeflow, error, is_retried):
+    """Storage that does not answer is worth another try, one that refuses is not; the line says what is missing."""
+
+    class Store:
+        def write(self, *_):
+            raise error
+
+    platform = kubeflow.platform(event_logs="s3://acme-logs/spark")
+    platform.clients = replace(platform.clients, store=lambda *_: Store())
+    request = platform.render(kubeflow.job(), kubeflow.identity())
+    with pytest.raises(PlatformError, match=f"^s3://acme-logs/spark/{request.name}, the folder of its") as told:
+        platform.submit(request)
+    assert told.value.retryable is is_retried
+    assert kubeflow.applications() == 0
 
 
 def test_a_name_of_somebody_else_is_left_alone(kubeflow):

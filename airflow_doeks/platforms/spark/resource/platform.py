@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+from airflow_doeks.model.errors import PlatformError
 from airflow_doeks.model.identity import JobIdentity
 from airflow_doeks.model.priced_as import assumed
 from airflow_doeks.model.record import JobFailure
@@ -99,11 +100,15 @@ class SparkPlatform(KubernetesPlatform[SparkConfig]):
 
     def _make_folder(self, url: str) -> None:
         """Spark wants the folder of its event log to exist; S3 has none but an object whose name ends in a slash."""
-        if url.startswith("file:"):
-            folder = Path(unquote(urlsplit(url).path))
-            folder.mkdir(parents=True, exist_ok=True)
-            folder.chmod(0o777)  # pods write it, as whatever user their image has
-            return
-        parent, _, name = url.rpartition("/")
-        store: Any = self.clients.store(parent, self.config.aws_connection)
-        store.write(f"{name}/", b"")
+        try:
+            if url.startswith("file:"):
+                folder = Path(unquote(urlsplit(url).path))
+                folder.mkdir(parents=True, exist_ok=True)
+                folder.chmod(0o777)  # pods write it, as whatever user their image has
+                return
+            parent, _, name = url.rpartition("/")
+            store: Any = self.clients.store(parent, self.config.aws_connection)
+            store.write(f"{name}/", b"")
+        except OSError as error:
+            msg = f"{url}, the folder of its event log, could not be made: {error}"
+            raise PlatformError(msg, retryable=not isinstance(error, PermissionError)) from error
