@@ -83,8 +83,8 @@ class TaskAttempt:
         note_submitted(job)
 
     def has_ended(self, job: JobInHand) -> bool:
-        """True if the job that was adopted is over: nothing is left to wait for."""
-        return job.submission.adopted and job.platform.observe(job.submission.ref).state.is_terminal
+        """True if the job that was adopted is seen to be over: nothing is left to wait for."""
+        return job.submission.adopted and self._is_seen(job, is_over=True)
 
     def wait_here(self, job: JobInHand, spent: str | None = None) -> JobRecord:
         """Wait on the worker; a kill, a time-out or an interrupt of the task ends the job.
@@ -120,14 +120,15 @@ class TaskAttempt:
 
     def lives_on(self, job: JobInHand, event: Mapping[str, Any]) -> bool:
         """True if the trigger could not follow a job, had not to cancel it either, and the worker sees it alive."""
-        if "error" not in event or "overdue" in event:
-            return False
+        return "error" in event and "overdue" not in event and self._is_seen(job, is_over=False)
+
+    def _is_seen(self, job: JobInHand, *, is_over: bool) -> bool:
+        """True if one look shows the job over, or alive; False also where the platform does not answer."""
         try:
-            status = job.platform.observe(job.submission.ref)
+            return job.platform.observe(job.submission.ref).state.is_terminal is is_over
         except PlatformError as error:
             self.log.warning("The worker does not see %s: %s", job.submission.ref, error)
             return False
-        return not status.state.is_terminal
 
     def complete(self, job: JobInHand, event: Mapping[str, Any]) -> JobRecord:
         """The trigger fired: the job ended, a deadline passed, or the worker has to look because the trigger cannot."""
@@ -277,8 +278,7 @@ class TaskAttempt:
             f"{self.operator.engine.title} job {status.state.value}: {failure.category}: {failure.message}",
             f"job: {ref}",
         ]
-        lines += failure.evidence
-        lines += [f"{name}: {url}" for name, url in failure.links.items()]
+        lines += [*failure.evidence, *(f"{name}: {url}" for name, url in failure.links.items())]
         is_retried = is_worth_a_retry(ending, failure.category, self.operator.retry_on)
         wrapped: Exception = (AirflowException if is_retried else AirflowFailException)("\n".join(lines))
         return wrapped

@@ -79,13 +79,15 @@ class JobSensor(BaseSensorOperator):
             self.defer(trigger=waiting, method_name="execute_complete", timeout=timedelta(seconds=float(self.timeout)))
         return self.ref
 
-    def execute_complete(self, context: Any, event: Mapping[str, Any]) -> str:  # noqa: ARG002 - Airflow's signature
-        """The job ended or could not be followed."""
+    def execute_complete(self, context: Any, event: Mapping[str, Any]) -> str:
+        """The job ended, or the worker has to look because the triggerer cannot: then it waits as any sensor."""
         status = event_status(event)
-        if status is None:
-            msg = f"{self.ref} could not be followed: {event.get('error')}"
-            raise AirflowException(msg)
-        self._verdict(status)
+        if status is None or status.state is JobState.LOST:  # perhaps to the triggerer alone
+            why = event.get("error") if status is None else status.reason
+            self.log.warning("The triggerer does not see %s (%s): the worker looks", self.ref, why)
+            super().execute(context)
+        else:
+            self._verdict(status)
         return self.ref
 
     def _job(self) -> JobRef:

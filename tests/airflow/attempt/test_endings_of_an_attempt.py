@@ -167,6 +167,25 @@ def test_a_trigger_that_broke_leaves_the_job_to_the_worker(platform: MemoryPlatf
     assert not platform.cancelled
 
 
+def test_an_adopted_job_that_cannot_be_seen_for_now_is_followed(
+    platform: MemoryPlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An outage at that moment fails no try: the trigger outlasts it."""
+    first = Try()
+    first.start()
+    platform.tick(30)
+
+    def away(*_: Any) -> None:
+        msg = "the platform does not answer"
+        raise PlatformError(msg, retryable=True)
+
+    monkeypatch.setattr(platform, "observe", away)
+    second = Try(2, first.xcom)
+    second.start()
+    assert second.xcom["doeks_job"]["submission"]["adopted"]
+    assert platform.submits == 1
+
+
 def test_an_adopted_job_keeps_its_own_name_token_try_and_tags(platform: MemoryPlatform) -> None:
     """XCom and record say who submitted it; only who settles it is the later try."""
     first = Try()

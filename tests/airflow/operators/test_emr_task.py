@@ -14,6 +14,7 @@ from types import SimpleNamespace
 import pytest
 
 from airflow_doeks.compat import DAG, AirflowException, AirflowFailException, AirflowSkipException, TaskDeferred
+from airflow_doeks.model.status import JobRef, JobState, JobStatus
 from airflow_doeks.operators import links
 from airflow_doeks.operators.job import SparkJobOperator
 from airflow_doeks.sensors.job import JobSensor
@@ -203,6 +204,17 @@ def test_a_sensor_waits_for_a_job_of_somebody_else(aws, deferrable):
     assert aws.emr.step(next(iter(aws.emr.jobs.values()))).state == "COMPLETED"
     assert aws.emr.calls["CancelJobRun"] == 0
     assert sensor.xcom == {}
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_sensor_whose_triggerer_does_not_see_the_job_waits_on_its_worker(aws, lost):
+    """A trigger that broke, or a job that is lost to the triggerer alone, says nothing of the job."""
+    aws.emr.script = lambda _: (Step(0, "RUNNING"), Step(100, "COMPLETED"))
+    ref = Task().start()[1]["ref"]
+    sensor = Task(JobSensor, ref=ref, poke_interval=0.05, timeout=90)
+    event = {"status": JobStatus(JobRef(ref), JobState.LOST).to_json()} if lost else {"error": "the feed broke"}
+    assert sensor.operator.execute_complete(sensor.context, event) == ref
+    assert aws.emr.step(next(iter(aws.emr.jobs.values()))).state == "COMPLETED"
 
 
 @pytest.mark.parametrize(
