@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import shutil
@@ -23,6 +24,7 @@ from airflow_doeks.model.identity import JobIdentity
 from airflow_doeks.model.job import SparkJob
 from airflow_doeks.model.status import JobRef, JobState
 from airflow_doeks.platforms.clients import Clients
+from airflow_doeks.platforms.local import runs as local_runs
 from airflow_doeks.platforms.local import supervisor as local_supervisor
 from airflow_doeks.platforms.local.machine import cpu_count, find_java, java_major, memory_mib, refuse_short_lived
 from airflow_doeks.platforms.local.platform import Config, Platform, check_job
@@ -194,6 +196,30 @@ def test_removed_run_directory_ends_the_job(jobs):
     assert not jobs.lives(aside, "child.pid")
     assert jobs.platform().observe(ref).state is JobState.LOST
     shutil.rmtree(aside)
+
+
+def test_a_signal_without_a_name_is_an_end_like_any_other(jobs):
+    """Most real-time signals have none; a job that one of them ended has failed, and is waited for no longer."""
+    ref = submit(jobs)
+    jobs.succeed(ref)
+    state = json.loads((jobs.run(ref) / "state.json").read_text())
+    state["exit"]["code"] = -40
+    (jobs.run(ref) / "state.json").write_text(json.dumps(state))
+    status = jobs.platform().observe(ref)
+    assert (status.state, status.native_state) == (JobState.FAILED, "ended by signal 40")
+
+
+def test_a_cancel_that_cannot_be_written_is_told_as_the_platforms_fault(jobs, monkeypatch):
+    """Whoever cancels tries again, as for any platform that does not answer."""
+    ref = submit(jobs)
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(local_runs, "claim", full)
+    with pytest.raises(PlatformError, match=r"cannot be told to end: .*No space left on device") as refused:
+        jobs.platform().cancel(ref)
+    assert refused.value.retryable
 
 
 async def test_sleeping_laptop_loses_nothing(jobs):
@@ -387,13 +413,27 @@ def test_job_that_gives_up_in_its_own_words(jobs, words, code, message):
 
 
 def test_job_killed_from_outside(jobs):
-    """A job that the kernel kills is said to be killed, with what it usually means."""
+    """A job that the kernel kills is said to be killed, with what it usually means; its log tells what it survived."""
     ref = submit(jobs)
+    with (jobs.run(ref) / "driver.log").open("a") as log:
+        log.write("Traceback (most recent call last):\n  File x\nValueError: survived\n")
     os.kill(int(jobs._started.read_text()), signal.SIGKILL)
     until(lambda: jobs.platform().observe(ref).state.is_terminal)
     status = jobs.platform().observe(ref)
     assert (status.state, status.native_state) == (JobState.FAILED, "ended by SIGKILL")
-    assert "when memory runs out" in jobs.platform().explain(ref).message
+    failure = jobs.platform().explain(ref)
+    assert (failure.category, "when memory runs out" in failure.message) == ("unknown", True)
+    assert "the log says: ValueError: survived" in failure.evidence
+
+
+def test_files_that_cannot_be_read_are_an_explanation_too(jobs):
+    """Whoever closes a job goes on: an explanation never raises."""
+    ref = submit(jobs)
+    jobs.succeed(ref)
+    state = jobs.run(ref) / "state.json"
+    state.write_text('{"exit": {"code": "none"}}')
+    failure = jobs.platform().explain(ref)
+    assert (failure.category, "are not those of a job" in failure.message) == ("platform", True)
 
 
 def test_java_that_cannot_start(jobs):

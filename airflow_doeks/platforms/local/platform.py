@@ -45,6 +45,7 @@ POLL_SECONDS = 1.0
 _KINDS: Mapping[str, Any] = {SPARK.name: spark_job, FLINK.name: flink_job}  # modules of one shape
 _LOOKS_UNTIL_LOST = 3
 _LOG_TAIL_LINES = 200
+_KILLED = "ended by SIGKILL"  # by a person, or by the kernel for want of memory
 
 
 class Platform:
@@ -204,17 +205,24 @@ class Platform:
         """Nothing is kept that costs."""
 
     def explain(self, ref: JobRef) -> JobFailure:
-        """The first root cause in the driver's log, else what the supervisor saw."""
-        run, status = self._run(ref), self.observe(ref)
+        """What ended the job from outside, as its supervisor saw it; else the root cause in the driver's log."""
+        run = self._run(ref)
         log = run / runs.LOG
         lines = runs.tail(log)
-        request = runs.read_request(run)
+        try:
+            status, request = self.observe(ref), runs.read_request(run)
+        except PlatformError as error:
+            return JobFailure(category="platform", message=str(error))
         category, message = (_kind_of(request) if request else spark_job).root_cause(lines)
         evidence = [f"{status.native_state}: {status.reason}" if status.reason else status.native_state]
         if status.state is JobState.CANCELLED:
             category, message = "cancelled", "it was cancelled"
         elif status.state is JobState.LOST:
             category, message = "platform", status.reason
+        elif status.state is JobState.FAILED and status.reason:  # what its log holds, it had survived till then
+            evidence += [f"the log says: {message}"] if message else []
+            category = "unknown" if status.native_state == _KILLED else "platform"
+            message = ": ".join(part for part in (status.reason, last_words(lines)) if part)
         elif message:
             evidence.append(f"root cause: {log}")
         else:

@@ -106,11 +106,13 @@ def _look(run: Path, ref: JobRef, now: datetime) -> JobStatus:
 
 def cancel(run: Path) -> None:
     """Ask for the end of a job; may be called again, and for a job that ended or is gone."""
-    if not (run / "request.json").exists():
-        return
     ended = {"code": -signal.SIGTERM, "ended": utc_now(), "is_cancelled": True, "reason": "before it started"}
-    if not claim(run, {"exit": ended}):
-        (run / "cancel").touch()
+    try:
+        if (run / "request.json").exists() and not claim(run, {"exit": ended}):
+            (run / "cancel").touch()
+    except OSError as error:
+        msg = f"the job of {run} cannot be told to end: {error}"
+        raise PlatformError(msg, retryable=True) from error
 
 
 def event_log(run: Path) -> tuple[str | None, tuple[str, ...]]:
@@ -145,12 +147,19 @@ def _ended(ref: JobRef, ended: Mapping[str, Any], facts: Mapping[str, Any]) -> J
     state = JobState.FAILED if code else JobState.SUCCEEDED
     native = f"exit code {code}"
     if code < 0:
-        native = f"ended by {signal.Signals(-code).name}"
+        native = f"ended by {_signal_name(-code)}"
         if code == -signal.SIGKILL:
             reason = reason or "SIGKILL from outside; the kernel sends it when memory runs out"
     if ended["is_cancelled"]:
         state, native = JobState.CANCELLED, "cancelled"
     return JobStatus(ref, state, native, reason, ended=datetime.fromisoformat(ended["ended"]), **facts)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # most real-time signals have none
+        return f"signal {number}"
 
 
 def _modified(path: Path) -> datetime | None:
