@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -20,7 +21,7 @@ from airflow_doeks.model.flink import FlinkJob
 from airflow_doeks.model.identity import JobIdentity
 from airflow_doeks.model.status import JobState
 from airflow_doeks.platforms.clients import Clients
-from airflow_doeks.platforms.local import flink_job
+from airflow_doeks.platforms.local import flink_cluster, flink_job
 from airflow_doeks.platforms.local.platform import Config, Platform, check_job
 from tests.platforms.harness_local import until
 from tests.platforms.harness_local_flink import harness as flink_harness
@@ -108,6 +109,16 @@ def test_a_task_manager_that_never_stays_ends_the_job(jobs, big):
     assert "Direct buffer memory" in jobs.platform().explain(ref).message
 
 
+def test_a_job_manager_that_is_killed_says_so(jobs, big):
+    """The kernel kills it when memory runs out: the job ends as any job that is killed."""
+    ref, _ = submit(jobs)
+    os.kill(int(jobs._started.read_text()), 9)
+    until(lambda: jobs.platform().observe(ref).state.is_terminal)
+    status = jobs.platform().observe(ref)
+    assert (status.state, status.native_state) == (JobState.FAILED, "ended by SIGKILL")
+    assert "when memory runs out" in jobs.platform().explain(ref).message
+
+
 @pytest.mark.parametrize(
     ("job", "words"),
     [
@@ -116,6 +127,7 @@ def test_a_task_manager_that_never_stays_ends_the_job(jobs, big):
             "--fromSavepoint /s --jars /a.jar --job-classname A x y",
         ),
         ({"sql": "/q.sql"}, "--job-classname airflow_doeks.SqlRunner bounded /q.sql"),
+        ({"jar": "/my jobs/żółć.jar", "class": "A"}, "--jars program.jar --job-classname A"),
     ],
 )
 def test_a_program_is_started_with_its_words(jobs, big, job, words):
@@ -124,6 +136,45 @@ def test_a_program_is_started_with_its_words(jobs, big, job, words):
     request = platform.render(FlinkJob.model_validate(job), jobs.identity())
     planned = flink_job.plan(request.body, str(jobs._java))
     assert " ".join(planned["cluster"]["main"][1:]) == words
+
+
+def test_paths_reach_flink_as_they_are(jobs, big):
+    """Flink escapes nothing, so neither do we: a space in a path is a space; its jar has a name that is no matter."""
+    jar = jobs.local_dir.parent / "my jobs" / "a.jar"
+    jar.parent.mkdir()
+    jar.touch()
+    ref, request = submit(jobs, jar=str(jar))
+    assert (jobs.run(ref) / "program.jar").resolve() == jar
+    conf, run = request["launch"]["cluster"]["conf"], jobs.run(ref)
+    assert conf["jobmanager.archive.fs.dir"] == f"file://{run}/archive"
+    assert conf["execution.checkpointing.dir"] == f"file://{jobs.local_dir}/.state/{run.name}/checkpoints"
+    platform = jobs.platform()
+    job = FlinkJob(sql="q.sql", sql_text="SELECT 1")
+    rendered = platform.render(job, jobs.identity(attempt_id="sql"))
+    words = flink_job.plan(rendered.body, str(jobs._java))["cluster"]["main"]
+    assert words[-1] == f"file://{jobs.local_dir}/{rendered.name}/query.sql"
+
+
+@pytest.mark.parametrize(("lives", "is_given_up"), [((5, 5, 5), True), ((5, 5, 100, 5, 5, 100), False)])
+def test_a_task_manager_that_lived_long_in_between_is_started_again(tmp_path, monkeypatch, lives, is_given_up):
+    """Three short lives one after the other end a job; a stream may see any number of them over the years."""
+    now, left = [0.0], list(lives)
+    clock = SimpleNamespace(monotonic=lambda: now[0], sleep=lambda _: now.__setitem__(0, now[0] + 1), time=lambda: 0.0)
+    monkeypatch.setattr(flink_cluster, "time", clock)
+    cluster = flink_cluster.Cluster(tmp_path, {"conf": {}, "main": []})
+    ends = {"jobmanager": sum(lives) + 50}
+
+    def start(role, *_):
+        cluster.history.append({"role": role, "ended": None})
+        at = ends.get(role) or now[0] + (left.pop(0) if left else 1000)
+        ended = lambda: 0 if now[0] >= at or (role == "jobmanager" and cluster.stop.is_set()) else None  # noqa: E731
+        return SimpleNamespace(poll=ended, terminate=int, wait=int, kill=int, returncode=0)
+
+    monkeypatch.setattr(cluster, "start", start)
+    monkeypatch.setattr(cluster, "sizes", lambda: dict.fromkeys(("taskmanager", "jobmanager")))
+    monkeypatch.setattr(cluster, "look", int)
+    assert cluster.follow() == int(is_given_up)
+    assert cluster.stop.is_set() is is_given_up
 
 
 def test_python_needs_pyflink_and_says_how_to_get_it(jobs, big):

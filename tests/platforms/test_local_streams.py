@@ -10,6 +10,8 @@ import pytest
 from airflow_doeks.model.errors import PlatformError
 from airflow_doeks.model.flink import FlinkJob
 from airflow_doeks.model.status import JobState
+from airflow_doeks.platforms.local import streams
+from airflow_doeks.platforms.local.platform import Platform
 from airflow_doeks.platforms.protocol import saving
 from tests.platforms.harness_local import until
 from tests.platforms.harness_local_flink import harness as flink_harness
@@ -142,7 +144,7 @@ def test_a_stream_that_died_goes_on_from_its_last_state(jobs):
     assert deploy(jobs, upgrade="last-state") == ref
     jobs.until_running(ref)
     words = json.loads((jobs.run(ref) / "request.json").read_text())["launch"]["cluster"]["main"]
-    assert words[words.index("--fromSavepoint") + 1] == (state / "chk-1").as_uri()
+    assert words[words.index("--fromSavepoint") + 1] == f"file://{state}/chk-1"
 
 
 def checkpoint(jobs, ref, name):
@@ -150,7 +152,7 @@ def checkpoint(jobs, ref, name):
     folder = jobs.local_dir / ".state" / ref.path[0] / "checkpoints" / "f00" / name
     folder.mkdir(parents=True)
     (folder / "_metadata").touch()
-    return folder.as_uri()
+    return f"file://{folder}"
 
 
 def start_of(jobs, ref):
@@ -230,3 +232,105 @@ def test_no_stream_is_touched_that_is_not_ours(jobs):
     (jobs.run(ref) / "request.json").write_text(json.dumps(request))
     with pytest.raises(PlatformError, match="belongs to another Airflow"):
         deploy(jobs, args=["new"])
+
+
+def test_a_stop_that_nobody_waits_for_any_more_is_not_taken_later(jobs, monkeypatch):
+    """A stream that cannot be saved for now runs on: once it can, nobody would start what it was stopped for."""
+    monkeypatch.setattr(streams, "STOP_SECONDS", 0)
+    ref = deploy(jobs)
+    jobs.until_running(ref)
+    with pytest.raises(PlatformError, match="it runs on") as refused:
+        deploy(jobs, args=["new"])
+    assert refused.value.retryable
+    assert list(jobs.run(ref).glob("ask-*")) == []
+
+
+@pytest.mark.parametrize("changes", [{}, {"args": ["new"]}])
+def test_a_deploy_whose_worker_died_before_the_start_is_finished_by_the_next(jobs, changes):
+    """The same work is started, other work takes its place at once; one application runs."""
+
+    class DiesBeforeSpawn(Platform):
+        def _start(self, run):
+            raise KeyboardInterrupt
+
+    platform = jobs.platform(DiesBeforeSpawn)
+    with pytest.raises(KeyboardInterrupt):
+        platform.submit(platform.render(jobs.job(mode="streaming"), jobs.identity()))
+    ref = deploy(jobs, **changes)
+    jobs.until_running(ref)
+    assert (jobs.platform().observe(ref).state, jobs.applications()) == (JobState.STARTING, 1)
+
+
+def test_folders_that_a_job_names_are_gone_on_from_too(jobs, tmp_path):
+    """The newest checkpoint of the job itself, not of another that saves there, and the savepoint of its stop."""
+    named = tmp_path / "of all jobs"
+    state = {"checkpoints": f"file://{named}", "savepoints": "s3://acme/savepoints"}
+    ref = deploy(jobs, state=state)
+    jobs.until_running(ref)
+    says(jobs, ref, "RUNNING")
+    for name in ("1/chk-3", "other/chk-9"):
+        (named / name).mkdir(parents=True)
+        (named / name / "_metadata").touch()
+    jobs.fail(ref, "boom")
+    deploy(jobs, state=state)
+    jobs.until_running(ref)
+    assert start_of(jobs, ref) == f"file://{named}/1/chk-3"
+    with ThreadPoolExecutor(1) as pool:
+        stopped = pool.submit(jobs.platform().submit, act(jobs, stop="clean"))
+        answer(jobs, ref, location="s3://acme/savepoints/savepoint-4")
+        stopped.result()
+    deploy(jobs, state=state)
+    jobs.until_running(ref)
+    assert start_of(jobs, ref) == "s3://acme/savepoints/savepoint-4"
+
+
+def test_a_version_that_died_young_starts_again_where_it_started(jobs):
+    """Before its first checkpoint: from the savepoint of its upgrade, never from an older checkpoint."""
+    state = {"savepoints": "s3://acme/savepoints"}
+    ref = deploy(jobs, state=state)
+    jobs.until_running(ref)
+    checkpoint(jobs, ref, "chk-1")
+    with ThreadPoolExecutor(1) as pool:
+        changed = pool.submit(deploy, jobs, args=["new"], state=state)
+        answer(jobs, ref, location="s3://acme/savepoints/savepoint-5")
+        changed.result()
+    jobs.until_running(ref)
+    jobs.fail(ref, "boom")
+    deploy(jobs, args=["new"], state=state)
+    jobs.until_running(ref)
+    assert start_of(jobs, ref) == "s3://acme/savepoints/savepoint-5"
+
+
+@pytest.mark.parametrize(("upgrade", "expected"), [("last-state", "chk-2"), ("stateless", None)])
+def test_what_a_stream_saves_while_it_is_ended_is_its_last_state(jobs, monkeypatch, upgrade, expected):
+    """It is gone on from; a stream that begins without state never knows it, however soon it dies."""
+    ref = deploy(jobs)
+    jobs.until_running(ref)
+    checkpoint(jobs, ref, "chk-1")
+    end, last = streams.Streams._end, []
+
+    def saves_once_more(self, run):
+        if not self.look(run).state.is_terminal:
+            last.append(checkpoint(jobs, ref, "chk-2"))
+        end(self, run)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(streams.Streams, "_end", saves_once_more)
+        deploy(jobs, args=["new"], upgrade=upgrade)
+    jobs.until_running(ref)
+    jobs.fail(ref, "boom")
+    deploy(jobs, args=["new"])
+    jobs.until_running(ref)
+    assert start_of(jobs, ref) == (expected and last[0])
+
+
+def test_a_deploy_while_another_run_gives_the_stream_up_starts_it_again(jobs):
+    """It does not take for running what is about to end."""
+    ref = deploy(jobs)
+    jobs.until_running(ref)
+    jobs.platform().cancel(ref)  # it has not come up
+    assert jobs.platform().observe(ref).is_cancelling
+    assert deploy(jobs) == ref
+    jobs.until_running(ref)
+    assert not jobs.platform().observe(ref).is_cancelling
+    assert jobs.applications() == 2

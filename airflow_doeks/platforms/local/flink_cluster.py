@@ -84,6 +84,8 @@ class Cluster:
         conf = {**self.cluster["conf"], "jobmanager.rpc.port": _free_port(), "rest.port": rest, "rest.bind-port": rest}
         self.conf.mkdir(exist_ok=True)
         (self.run / "archive").mkdir(exist_ok=True)
+        for name, target in self.cluster.get("links", {}).items():
+            (self.run / name).symlink_to(target)
         lines = [f"{json.dumps(key)}: {json.dumps(str(value))}\n" for key, value in sorted(conf.items())]
         handle = os.open(self.conf / "config.yaml", os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
         with os.fdopen(handle, "w") as file:  # a property may be a secret
@@ -165,7 +167,7 @@ class Cluster:
             self.asked[token] = living[0], told["request-id"], time.time()
         except (OSError, ValueError, KeyError) as error:
             self._answer(token, error=f"Flink refuses it: {error}")
-        file.unlink()
+        file.unlink(missing_ok=True)  # who asked may have given up
 
     def _follow_up(self, token: str, job: str, trigger: str) -> None:
         try:
@@ -185,7 +187,7 @@ class Cluster:
             found = Path(folder.removeprefix("file://")).glob("savepoint-*/_metadata")
             whole = [(one.stat().st_mtime, one) for one in found if one.stat().st_mtime >= asked - 1]
             if whole:
-                self._answer(token, location=max(whole)[1].parent.as_uri())
+                self._answer(token, location=f"file://{max(whole)[1].parent}")
             else:
                 self._answer(token, error="the cluster ended before the savepoint was whole")
 
@@ -217,7 +219,8 @@ class Cluster:
             if worker.poll() is not None and not self.stop.is_set():
                 self.ended("taskmanager")
                 _say(f"the task manager ended with {worker.returncode}; it is started again")
-                self.short_lives += time.monotonic() - born < _SHORT_LIFE_SECONDS
+                is_short = time.monotonic() - born < _SHORT_LIFE_SECONDS
+                self.short_lives = self.short_lives + 1 if is_short else 0
                 if self.short_lives >= _SHORT_LIVES_MAX:
                     self._show_end_of("task_manager.log")
                     _say("the task manager does not stay alive: the job is given up")
@@ -272,6 +275,8 @@ def main() -> None:
         signal.signal(number, lambda *_: cluster.stop.set())  # both processes were told, too
     cluster.configure()
     code = cluster.follow()
+    if code == -signal.SIGKILL and not cluster.stop.is_set():
+        os.kill(os.getpid(), signal.SIGKILL)  # ended as the job manager was: the supervisor tells what that means
     sys.exit(143 if cluster.stop.is_set() and not cluster.short_lives else code and 1)
 
 

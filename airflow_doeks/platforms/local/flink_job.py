@@ -18,7 +18,9 @@ from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
+from airflow_doeks.model.code_path import is_url
 from airflow_doeks.model.engine import FLINK
 from airflow_doeks.model.errors import PlatformError
 from airflow_doeks.model.flink import FlinkJob
@@ -30,7 +32,7 @@ from airflow_doeks.platforms.flink import root_cause as flink
 from airflow_doeks.platforms.flink.conf import CHECKPOINT_INTERVAL, own_conf, restarts
 from airflow_doeks.platforms.local import flink_cluster
 from airflow_doeks.platforms.local.machine import cpu_count, find_java, memory_mib
-from airflow_doeks.platforms.local.streams import STATE
+from airflow_doeks.platforms.local.streams import CHECKPOINTS, STATE, url_of
 
 if TYPE_CHECKING:
     from airflow_doeks.model.identity import JobIdentity
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 INSTALL = "pip install 'airflow-doeks[local-flink]'"
 RUNNER = Path(__file__).parents[1] / "flink" / "doeks-flink.jar"
 root_cause = flink.root_cause
+_PROGRAM = "program.jar"  # in the run directory: the jar of a path that `--jars`, which takes URIs, would not read
 ROLES = ("jobmanager", "taskmanager")
 _ADD_OPENS = (  # env.java.default-opts.all of Flink 2.3's config.yaml, November 2026
     "java.base/java.lang",
@@ -92,8 +95,8 @@ def for_run(asked: Mapping[str, Any], run: Path, identity: JobIdentity, injectio
     """Properties of this attempt's cluster before it is cut to the machine; the job's own go before the defaults."""
     state, is_stream = run.parent / STATE / run.name, asked["mode"] == LASTING
     default = {
-        "execution.checkpointing.dir": asked["state"]["checkpoints"] or (state / "checkpoints").as_uri(),
-        "execution.checkpointing.savepoint-dir": asked["state"]["savepoints"] or (state / "savepoints").as_uri(),
+        CHECKPOINTS: asked["state"]["checkpoints"] or url_of(state / "checkpoints"),
+        "execution.checkpointing.savepoint-dir": asked["state"]["savepoints"] or url_of(state / "savepoints"),
         "web.submit.enable": "false",
     }
     if is_stream:
@@ -109,7 +112,7 @@ def for_run(asked: Mapping[str, Any], run: Path, identity: JobIdentity, injectio
         "parallelism.default": str(asked["parallelism"]),
         "taskmanager.numberOfTaskSlots": str(asked["slots"]),
         "io.tmp.dirs": str(run / "tmp"),
-        "jobmanager.archive.fs.dir": (run / "archive").as_uri(),
+        "jobmanager.archive.fs.dir": url_of(run / "archive"),
         "metrics.reporters": "doeks",
         "metrics.reporter.doeks.factory.class": "airflow_doeks.FinalCounters",
         "metrics.reporter.doeks.file": str(run / "archive" / "counters.jsonl"),
@@ -149,6 +152,7 @@ def plan(body: Mapping[str, Any], java: str | None) -> dict[str, Any]:
             "tool_path": os.pathsep.join((f"{home}/bin/bash-java-utils.jar", f"{home}/lib/*")),
             "conf": {**(python if body["main"] else {}), **body["cluster_conf"], **sizes},
             "main": _main(body),
+            "links": {_PROGRAM: body["jar"]} if body["jar"] and _is_odd(body["jar"]) else {},
         },
     }
 
@@ -228,14 +232,20 @@ def _main(body: Mapping[str, Any]) -> list[str]:
     if body["allow_non_restored_state"]:
         words.append("--allowNonRestoredState")
     if body["jar"]:
-        words += ["--jars", body["jar"]] + (["--job-classname", body["class"]] if body["class"] else [])
+        jar = _PROGRAM if _is_odd(body["jar"]) else body["jar"]
+        words += ["--jars", jar] + (["--job-classname", body["class"]] if body["class"] else [])
         return [*words, *body["args"]]
     if body["main"]:
         files = ["-pyfs", ",".join(body["py_files"])] if body["py_files"] else []
         words += ["--job-classname", "org.apache.flink.client.python.PythonDriver", "-py", body["main"], *files]
         return [*words, *body["args"]]
-    file = Path(body["run_dir"], "query.sql").as_uri() if body["sql_text"] is not None else body["sql"]
+    file = url_of(Path(body["run_dir"], "query.sql")) if body["sql_text"] is not None else body["sql"]
     return [*words, "--job-classname", "airflow_doeks.SqlRunner", body["mode"], file]
+
+
+def _is_odd(path: str) -> bool:
+    """True for a path that is no part of a URI as it stands."""
+    return not is_url(path) and quote(path) != path
 
 
 def find_flink_home() -> Path:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from airflow_doeks.model.code_path import is_url
 from airflow_doeks.model.errors import PlatformError
 from airflow_doeks.model.identity import LASTING, MODE, PREFIX
 from airflow_doeks.model.status import JobRef, JobState, JobStatus, Request
@@ -27,6 +28,8 @@ from airflow_doeks.platforms.patience import Time
 log = logging.getLogger(__name__)
 
 STATE = ".state"
+CHECKPOINTS = "execution.checkpointing.dir"  # Flink's property of the folder that a job may name
+_SAVED = "savepoint.json"
 _BEGUN = "begun"  # file beside a stream's state, as old as the first state that may be gone on from
 STOP_SECONDS, END_SECONDS, LOOK_SECONDS = 600.0, 60.0, 0.5
 _OLD = 8  # characters that tell what ran before from each other
@@ -84,9 +87,10 @@ class Streams:
                 self._begin(run.name)
                 return self._make(run, request, plan, request.body["from"], {})
             self._refuse_others(run, found, request.body["identity"][_INSTANCE])
-            status, ref = self.look(run), JobRef(found["ref"])
-            files = plan(request.body)["files"]
+            files, ref = plan(request.body)["files"], JobRef(found["ref"])
             is_equal = found["spec_hash"] == request.spec_hash and found["launch"].get("files") == files
+            self._finish(run, is_kept=is_equal)
+            status = self.look(run)
             if is_equal and not status.state.is_terminal:
                 log.info("%s is as this task wants it: nothing is done", ref)
                 return ref
@@ -119,6 +123,13 @@ class Streams:
         status = runs.look(run, ref, self._time.now())
         return seen(run, request, status) if request else status
 
+    def _finish(self, run: Path, *, is_kept: bool) -> None:
+        """Bring to its end what somebody began: a start whose worker died, a cancel by another run of the task."""
+        if not (run / "state.json").exists():
+            self._start(run) if is_kept else runs.cancel(run)
+        elif self.look(run).is_cancelling:
+            self._await_end(run)
+
     def _take_back(self, run: Path) -> None:
         """Undo a replacement that got no further than moving what ran before out of the way: it knows the state."""
         if not run.exists():
@@ -131,17 +142,15 @@ class Streams:
     def _start_of(self, run: Path, found: Mapping[str, Any], request: Request, status: JobStatus) -> str | None:
         """The path of the state that what is deployed now begins with; takes a savepoint where that is asked for."""
         wanted, how = request.body["from"], request.body["upgrade"]
-        if wanted and wanted != found["body"]["from"]:
-            self._begin(run.name)
-            return str(wanted)
-        if how == "stateless":
-            self._begin(run.name)
-            return None
-        if how == "savepoint" and not status.state.is_terminal:
+        is_elsewhere = bool(wanted) and wanted != found["body"]["from"]
+        if how == "savepoint" and not is_elsewhere and not status.state.is_terminal:
             return self._ask(run, request.token, STOP_SECONDS, stop=True)
-        kept = [*self._kept(run.name, "checkpoints", "*/chk-*"), *self._kept(run.name, "savepoints", "savepoint-*")]
-        begun_from: str | None = found["launch"].get("start")
-        return max(kept)[1] if kept else begun_from
+        self._end(run)  # until then it may save once more
+        if is_elsewhere or how == "stateless":
+            self._begin(run.name)
+            return str(wanted) if is_elsewhere else None
+        kept = self._kept(run, found)
+        return max(kept)[1] if kept else None
 
     def _begin(self, name: str) -> None:
         """From here on the stream knows nothing of what it had saved before: it starts empty, or from elsewhere."""
@@ -149,20 +158,44 @@ class Streams:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / _BEGUN).write_text("")
 
-    def _kept(self, name: str, kind: str, pattern: str) -> list[tuple[int, str]]:
-        """(time, path) of each whole snapshot beside the run directory, of those since the stream began."""
-        folder = self.local_dir / STATE / name
-        begun = (folder / _BEGUN).stat().st_mtime_ns if (folder / _BEGUN).exists() else 0
-        found = [(file.stat().st_mtime_ns, file) for file in (folder / kind).glob(f"{pattern}/_metadata")]
-        return [(moment, file.parent.as_uri()) for moment, file in found if moment >= begun]
+    def _kept(self, run: Path, made: Mapping[str, Any]) -> list[tuple[int, str]]:
+        """(time, path) of each whole state since the stream began, and of the one that what ran last started from.
+
+        Folders beside its run directory are its alone; in those that the job names others save, too: there its own are
+        the checkpoints of what ran last, and the savepoint that was taken last.
+        """
+        own = self.local_dir / STATE / run.name
+        files = [*own.glob("checkpoints/*/chk-*/_metadata"), *own.glob("savepoints/savepoint-*/_metadata")]
+        named, job = folder_of(made["body"].get("cluster_conf", {}).get(CHECKPOINTS)), _read(run / "job.json") or {}
+        if named is not None and job.get("id"):
+            files += named.glob(f"{job['id']}/chk-*/_metadata")
+        found = [(file.stat().st_mtime_ns, url_of(file.parent)) for file in files]
+        if savepoint := _last_savepoint(run):
+            found.append(((run / _SAVED).stat().st_mtime_ns, savepoint))
+        begun = (own / _BEGUN).stat().st_mtime_ns if (own / _BEGUN).exists() else 0
+        start, submitted = made["launch"].get("start"), datetime.fromisoformat(made["submitted"])
+        since = [one for one in found if one[0] >= begun]
+        return [*since, (int(submitted.timestamp() * 1e9), start)] if start else since
 
     def _ask(self, run: Path, token: str, seconds: float, *, stop: bool) -> str:
         """The path of a savepoint that the owner of the processes takes."""
-        answer = run / f"answer-{token[:32]}.json"
+        asked, answer = (run / f"{word}-{token[:32]}.json" for word in ("ask", "answer"))
         if not answer.exists():
             new = run / f".ask-{token[:32]}"
             new.write_text(json.dumps({"stop": stop}))
-            new.replace(run / f"ask-{token[:32]}.json")
+            new.replace(asked)
+        try:
+            self._await_answer(run, answer, seconds)
+        finally:
+            asked.unlink(missing_ok=True)  # nobody waits any more: what was not begun is not wanted
+        told = _read(answer) or {}
+        if not told.get("location"):
+            why = told.get("error") or "no reason is told"
+            msg = f"the savepoint of {run.name} failed, and the stream runs on: {why}"
+            raise PlatformError(msg)
+        return str(told["location"])
+
+    def _await_answer(self, run: Path, answer: Path, seconds: float) -> None:
         waited = 0.0
         while not answer.exists():
             if self.look(run).state.is_terminal and not answer.exists():
@@ -173,12 +206,6 @@ class Streams:
                 raise PlatformError(msg, retryable=True)
             self._time.sleep(LOOK_SECONDS)
             waited += LOOK_SECONDS
-        told = _read(answer) or {}
-        if not told.get("location"):
-            why = told.get("error") or "no reason is told"
-            msg = f"the savepoint of {run.name} failed, and the stream runs on: {why}"
-            raise PlatformError(msg)
-        return str(told["location"])
 
     def _end(self, run: Path) -> None:
         if not self.look(run).state.is_terminal:
@@ -229,8 +256,20 @@ class Streams:
             yield
 
 
+def url_of(path: Path) -> str:
+    """A file or folder as Flink's own paths name it: nothing is escaped, whatever stands in it."""
+    return f"file://{path}"
+
+
+def folder_of(url: str | None) -> Path | None:
+    """The folder of this machine behind one of Flink's paths; None for one elsewhere, and for none."""
+    if not url or is_url(url):
+        return None
+    return Path(f"/{url.removeprefix('file:').lstrip('/')}")
+
+
 def _last_savepoint(run: Path) -> str:
-    return str((_read(run / "savepoint.json") or {}).get("location") or "")
+    return str((_read(run / _SAVED) or {}).get("location") or "")
 
 
 def _read(path: Path) -> Any:
