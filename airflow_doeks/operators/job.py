@@ -244,7 +244,8 @@ class JobOperator(BaseOperator):
         where = {"ref": carried["ref"], "submitted": carried["submitted"], "platform": dict(self.platform)}
         where["owns_job"] = not job.books.may_outlive
         where["stable_for"] = attempt.stable_for()
-        again = is_second or bool(money and money["told"])
+        is_from_before = job.submission.adopted or job.submission.is_lasting
+        again = is_second or bool(money and money["told"]) or is_from_before
         deferred = datetime.now(timezone.utc).isoformat() if again else None
         self.defer(
             trigger=JobTrigger(**where, budgets=attempt.budgets().to_json(), deferred=deferred, money=money),

@@ -84,10 +84,11 @@ class Try:
         )
         self.context = {"ti": ti, "dag_run": SimpleNamespace(start_date=START, queued_at=START), "task": self.operator}
 
-    def start(self) -> None:
-        """Submit or adopt, and leave the worker."""
-        with pytest.raises(TaskDeferred):
+    def start(self) -> Any:
+        """Submit or adopt, and leave the worker; gives the trigger."""
+        with pytest.raises(TaskDeferred) as deferred:
             self.operator.execute(self.context)
+        return deferred.value.trigger
 
 
 class ReadTimeoutError(Exception):
@@ -184,6 +185,15 @@ def test_an_adopted_job_that_cannot_be_seen_for_now_is_followed(
     second.start()
     assert second.xcom["doeks_job"]["submission"]["adopted"]
     assert platform.submits == 1
+
+
+def test_a_task_that_adopts_comes_back_no_sooner_than_one_that_submits(platform: MemoryPlatform) -> None:
+    """Airflow loses a resume in the first seconds of a deferral, however long ago its job was submitted."""
+    first = Try()
+    assert first.start().deferred is None  # its job was submitted just now
+    platform.tick(3600)
+    before = datetime.now(timezone.utc)
+    assert datetime.fromisoformat(Try(2, first.xcom).start().deferred) >= before
 
 
 def test_an_adopted_job_keeps_its_own_name_token_try_and_tags(platform: MemoryPlatform) -> None:
