@@ -11,7 +11,7 @@ from airflow_doeks.lifecycle.deadlines import Budgets
 from airflow_doeks.lifecycle.machine import FINISHED, Do, Goal
 from airflow_doeks.lifecycle.submission import Submission
 from airflow_doeks.model.errors import PlatformError
-from airflow_doeks.model.status import JobStatus
+from airflow_doeks.model.status import JobRef, JobState, JobStatus
 from airflow_doeks.platforms.protocol import Platform
 
 POLL_SECONDS = 5.0
@@ -36,11 +36,7 @@ def wait(
     clock, ref = clock or Clock(), submission.ref
     watch = machine.watch(ref, submission.submitted, budgets, now=clock.now(), goal=goal)
     while True:
-        seen: JobStatus | PlatformError
-        try:
-            seen = platform.observe(ref)
-        except PlatformError as error:
-            seen = error
+        seen = _seen(platform, ref, clock, poll_seconds)
         step = machine.step(watch, seen, clock.now())
         if step.is_news:
             on_change(step.watch.last)
@@ -60,6 +56,21 @@ def wait(
         if step.do is Do.WAIT:
             clock.sleep(_seconds(step.until, clock.now(), poll_seconds))
         watch = step.watch
+
+
+def _seen(platform: Platform, ref: JobRef, clock: Clock, seconds: float) -> JobStatus | PlatformError:
+    """What a look gives; a job is lost if a second one says so, too.
+
+    A machine that slept wakes with signs of life as old as its sleep.
+    """
+    try:
+        seen = platform.observe(ref)
+        if seen.state is JobState.LOST:
+            clock.sleep(seconds)
+            seen = platform.observe(ref)
+    except PlatformError as error:
+        return error
+    return seen
 
 
 def _seconds(until: datetime | None, now: datetime, poll_seconds: float) -> float:

@@ -24,6 +24,21 @@ def test_a_waiting_task_cancels_its_job_when_the_budget_is_spent() -> None:
     assert (status.state, spent) == (JobState.CANCELLED, "run_timeout")
 
 
+@pytest.mark.parametrize(("losses", "state"), [(1, JobState.SUCCEEDED), (2, JobState.LOST)])
+def test_a_job_is_lost_if_two_looks_say_so(losses: int, state: JobState) -> None:
+    """One look may come just after the machine slept, before the job shows that it lives: it is not given up."""
+    platform = MemoryPlatform()
+    submission = run(platform, FIRST)
+    left = [JobStatus(submission.ref, JobState.LOST)] * losses
+
+    class Woken(MemoryPlatform):
+        def observe(self, ref: JobRef) -> JobStatus:
+            return left.pop() if left else platform.observe(ref)
+
+    status, _ = wait(Woken(), submission, Budgets(), clock=Clock(platform.time.now, platform.time.sleep))
+    assert status.state is state
+
+
 def test_a_job_may_queue_for_hours() -> None:
     """Row 11: without a queue budget an unscheduled job stays queued; nothing is deleted."""
     platform = MemoryPlatform(script=((0, JobState.QUEUED), (7200, JobState.RUNNING), (7300, JobState.SUCCEEDED)))
