@@ -115,7 +115,7 @@ def read_unchecked(log: Path):
     from airflow_doeks.lineage import executions, plan_datasets, rdds
     from airflow_doeks.model.plan_reader import NOTHING_MOVED
 
-    nothing = rdds.StageRdds((), (), is_cached=False, is_inference=False)
+    nothing = rdds.StageRdds({}, is_once=True, scopes=(), is_cached=False, is_inference=False)
 
     def no_sentence(*_):
         return ()
