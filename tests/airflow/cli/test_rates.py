@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from airflow_doeks.cli import main
+from airflow_doeks.cli import main, rates_commands
 from airflow_doeks.cost import load_rate_card
 from airflow_doeks.cost.card_file import card_text
 from airflow_doeks.cost.rates import Instance
@@ -58,9 +58,18 @@ PRODUCTS = [
 ]
 
 
+class Still(datetime):
+    """A clock that stands, so that no midnight comes between a card and what a test says of its day."""
+
+    @classmethod
+    def now(cls, tz=None):
+        return NOW.astimezone(tz)
+
+
 @pytest.fixture
 def server(monkeypatch):
-    """AWS's and Karpenter's prices, which boto3 finds by its own environment."""
+    """AWS's and Karpenter's prices, which boto3 finds by its own environment; their day is `TODAY`."""
+    monkeypatch.setattr(rates_commands, "datetime", Still)
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "test")
     with serving(FakePrices(list(PRODUCTS))) as prices:
