@@ -41,7 +41,8 @@ Generated from the models. A pipeline is one file below `pipelines/`; its DAG id
 with the names of the project.
 
 Merge, last wins: presets, `defaults` of doeks.yaml, of the environment, of the pipeline, the task. Mappings merge by
-key, lists and scalars replace, null, where the type has it, takes an inherited value away. `platform` of an environment goes before all.
+key, lists and scalars replace, null, where the type has it, takes an inherited value away. `platform` of an
+environment goes before all.
 `${name}` takes a variable of the environment, `$${` is a literal `${`. `{{ ... }}` is rendered by Airflow when the task
 runs: in jobs, `with`, cost tags, `reads` and `writes`.
 """

@@ -25,6 +25,9 @@ _LOG_LINE = re.compile(r"\d\d(\d\d)?[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d")
 _WRAPPERS = re.compile(  # exceptions that carry somebody else's failure
     r"py4j\.protocol\.Py4JJavaError|pyspark\.errors\.exceptions\.captured\.\w+|[\w.]*(Spark|Streaming\w*)Exception"
 )
+# A worker of Python is gone; Java's cause of it is only that nothing more can be read from it. On a node with cgroup v1
+# the kernel ends one for lack of memory and leaves its executor alive; else it is a crash in native code.
+_WORKER_CRASHED = re.compile(r"Python worker exited unexpectedly.*")
 _NOT_A_CAUSE = "org.apache.spark.SparkUserAppException"  # says only that the Python driver ended
 _CAPTURED = "pyspark.errors.exceptions.captured."
 
@@ -132,6 +135,8 @@ def _inward(text: str, rest: Sequence[str]) -> tuple[FailureCategory, str]:
         causes = [match[1] for line in rest[:end] if (match := _CAUSE.match(line.strip()))]
         lost = _LOST_TASK.search(whole)
         text = causes[-1] if causes else lost[2] if lost else text
+        if text == "java.io.EOFException" and (crashed := _WORKER_CRASHED.search(whole)):
+            text = crashed[0]
         if lost and lost[1] != "driver" and category_of(f"Lost task executor {lost[1]}) {text}") == "oom_executor":
             return "oom_executor", text[:MESSAGE_MAX]
     return category_of(text), text.removeprefix(_CAPTURED)[:MESSAGE_MAX]

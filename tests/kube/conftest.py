@@ -1,7 +1,8 @@
 """Tests on a real Kubernetes with the Kubeflow Spark Operator: whatever KUBECONFIG points to; skipped without one.
 
 `make test-kube` runs them. What differs between clusters is asked by environment variables: DOEKS_KUBE_NAMESPACE
-(spark-jobs), DOEKS_KUBE_IMAGE (of the lab), DOEKS_KUBE_FOLDER (a folder that the nodes see under the same path).
+(spark-jobs), DOEKS_KUBE_IMAGE (of the lab), DOEKS_KUBE_FOLDER (a folder that the nodes see under the same path),
+DOEKS_KUBE_APACHE_OPERATOR (1 where the Apache Spark Kubernetes Operator watches that namespace, too).
 """
 
 from __future__ import annotations
@@ -25,6 +26,16 @@ ROOT = Path(__file__).parents[2]
 NAMESPACE = os.environ.get("DOEKS_KUBE_NAMESPACE", "spark-jobs")
 IMAGE = os.environ.get("DOEKS_KUBE_IMAGE", "kubelab.test/spark:4.0.2")
 WAIT_SECONDS = 30
+OPERATORS = {  # platform type -> what its resources are called to kubectl
+    "kubeflow_spark": "sparkapplications.sparkoperator.k8s.io",
+    "apache_spark": "sparkapplications.spark.apache.org",
+}
+DONE = {"COMPLETED", "ResourceReleased"}  # their words for a job that is over, Kubeflow's for one that succeeded
+NO_APACHE = pytest.mark.skipif(
+    not os.environ.get("DOEKS_KUBE_APACHE_OPERATOR"),
+    reason="DOEKS_KUBE_APACHE_OPERATOR says where the Apache Spark Kubernetes Operator runs",
+)
+EACH_OPERATOR = [pytest.param(name, marks=[NO_APACHE] * (name == "apache_spark"), id=name) for name in OPERATORS]
 SESSION = uuid.uuid4().hex[:8]  # what earlier tests left on the cluster, which time-to-live keeps, is not of this one
 
 
@@ -60,6 +71,19 @@ def listed(kind: str, selector: str = "") -> list[dict[str, Any]]:
     found = kubectl("-n", NAMESPACE, "get", kind, "-o", "json", *(("-l", selector) if selector else ()))
     items: list[dict[str, Any]] = json.loads(found)["items"]
     return items
+
+
+def said_of(resource: dict[str, Any]) -> str:
+    """The operator's word for how a job stands; empty before it has one."""
+    status = resource.get("status") or {}
+    state = (status.get("applicationState") or {}).get("state")
+    return str(state or (status.get("currentState") or {}).get("currentStateSummary") or "")
+
+
+@pytest.fixture(scope="module", params=EACH_OPERATOR)
+def operator(request: pytest.FixtureRequest) -> str:
+    """The platform type of the Spark operator that runs the jobs."""
+    return str(request.param)
 
 
 @pytest.fixture(scope="session")

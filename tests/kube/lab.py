@@ -14,12 +14,18 @@ from pathlib import Path
 PIDS = Path(os.environ.get("KUBECONFIG", "")).parent / "pids"
 NETWORK = "/run/netns/kubelab"
 NODE = "10.250.0.1"  # as pods see this machine
+OPERATORS = {"kubeflow_spark": "spark-operator-controller", "apache_spark": "apache-spark-operator"}  # as processes
 READY = ("kubectl", "get", "--raw", "/readyz")
 
 
 def is_here() -> bool:
     """True where KUBECONFIG is that of a lab on this machine."""
     return PIDS.is_dir() and Path(NETWORK).exists()
+
+
+def has(name: str) -> bool:
+    """True where a process of that name belongs to the lab."""
+    return (PIDS / name).exists()
 
 
 @contextmanager
@@ -31,7 +37,7 @@ def killed(name: str) -> Iterator[None]:
     words = process.joinpath("cmdline").read_bytes().decode().split("\0")[:-1]
     pairs = process.joinpath("environ").read_bytes().decode().split("\0")
     os.kill(pid, signal.SIGKILL)
-    while process.exists():
+    while _lives(process):
         time.sleep(0.05)
     try:
         yield
@@ -45,8 +51,20 @@ def killed(name: str) -> Iterator[None]:
             stderr=log,
             start_new_session=True,
         )
-        stat = Path(f"/proc/{again.pid}/stat").read_text().rpartition(")")[2].split()
-        file.write_text(f"{again.pid} {stat[19]}\n")
+        file.write_text(f"{again.pid} {_stat(Path(f'/proc/{again.pid}'))[19]}\n")
+
+
+def _stat(process: Path) -> list[str]:
+    """What the kernel tells of a process, from its state on."""
+    return process.joinpath("stat").read_text().rpartition(")")[2].split()
+
+
+def _lives(process: Path) -> bool:
+    """False for one that is gone, or that only waits for us, who started it, to look at its end."""
+    try:
+        return _stat(process)[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 @contextmanager

@@ -22,11 +22,11 @@ from airflow_doeks.platforms.clients import Clients
 from airflow_doeks.platforms.patience import Refusal
 from airflow_doeks.platforms.registry import TYPES
 from tests.fakes.definitions import OF_EMR
-from tests.kube.conftest import IMAGE, NAMESPACE, ROOT, kubectl, listed
+from tests.kube.conftest import IMAGE, NAMESPACE, OPERATORS, ROOT, kubectl, listed
 from tests.platforms.test_kubernetes_rendered import CASES, rendered
 
 USER = "doeks-test"
-RESOURCE = "sparkapplications.sparkoperator.k8s.io"
+RESOURCE = OPERATORS["kubeflow_spark"]
 
 
 def admin():
@@ -48,8 +48,8 @@ def as_user(token: str):
 
 def platform(make=admin, **changes):
     """The platform of these tests; ``changes`` of its entry."""
-    row = TYPES["kubeflow_spark"].load()
     entry = {"type": "kubeflow_spark", "namespace": NAMESPACE, "image": IMAGE, "priced_as": "m7g.xlarge"} | changes
+    row = TYPES[entry["type"]].load()
     return row.Platform(row.Config.model_validate(entry), "lab", Clients(kubernetes=lambda _: make()))
 
 
@@ -104,9 +104,9 @@ def test_a_field_nobody_knows_is_refused_at_once():
     assert listed(RESOURCE, "airflow-doeks/run=faults") == []
 
 
-def test_cancelled_while_it_is_submitted():
+def test_cancelled_while_it_is_submitted(operator):
     """A job that is cancelled before it has a driver leaves neither resource nor pod, and is told as cancelled."""
-    made = platform()
+    made = platform(type=operator)
     sent, _ = request(made, "early")
     ref = made.submit(sent)
     assert made.submit(sent) == ref
@@ -114,13 +114,13 @@ def test_cancelled_while_it_is_submitted():
     made.cancel(ref)
     until(lambda: made.observe(ref).state is JobState.CANCELLED)
     until(lambda: not listed("pods", "airflow-doeks/run=early"))
-    assert listed(RESOURCE, "airflow-doeks/run=early") == []
+    assert listed(OPERATORS[operator], "airflow-doeks/run=early") == []
     assert made.explain(ref).category == "cancelled"
 
 
-def test_cancelled_while_it_runs():
+def test_cancelled_while_it_runs(operator):
     """A running job's pods are gone with its resource: nothing is submitted again, nothing is left."""
-    made = platform()
+    made = platform(type=operator)
     sent, _ = request(made, "late")
     ref = made.submit(sent)
     until(lambda: made.observe(ref).state is JobState.RUNNING)
@@ -128,15 +128,17 @@ def test_cancelled_while_it_runs():
     until(lambda: made.observe(ref).state is JobState.CANCELLED)
     until(lambda: not listed("pods", "airflow-doeks/run=late"))
     time.sleep(5)
-    assert listed(RESOURCE, "airflow-doeks/run=late") == listed("pods", "airflow-doeks/run=late") == []
+    assert listed(OPERATORS[operator], "airflow-doeks/run=late") == listed("pods", "airflow-doeks/run=late") == []
 
 
 @pytest.fixture(scope="module")
-def role():
-    """The documented Role, bound to a service account; gives the role and a client that has it."""
+def role(operator):
+    """The documented Role, bound to a service account."""
     docs = (ROOT / "docs" / "platforms.md").read_text("utf-8").partition("## Spark operators on Kubernetes")[2]
     made = yaml.safe_load(re.search(r"```yaml\n(apiVersion: rbac.*?)```", docs, re.DOTALL)[1])
     made["metadata"] = {"name": USER, "namespace": NAMESPACE}
+    assert made["rules"][0]["apiGroups"] == ["sparkoperator.k8s.io"]
+    made["rules"][0]["apiGroups"] = [OPERATORS[operator].partition(".")[2]]
     account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": made["metadata"]}
     binding = {
         "apiVersion": "rbac.authorization.k8s.io/v1",
@@ -153,10 +155,10 @@ def role():
 
 
 @pytest.fixture
-def limited():
+def limited(operator):
     """The platform as that service account."""
     token = kubectl("-n", NAMESPACE, "create", "token", USER).strip()
-    return platform(lambda: as_user(token))
+    return platform(lambda: as_user(token), type=operator)
 
 
 def without(role, verb, resource):
@@ -229,14 +231,14 @@ def watched(made, ref, seconds=6):
 
 
 @pytest.fixture(scope="module")
-def running(role):
+def running(role, operator):
     """A job that runs while verbs are taken away."""
-    made = platform(lambda: as_user(kubectl("-n", NAMESPACE, "create", "token", USER).strip()))
+    made = platform(lambda: as_user(kubectl("-n", NAMESPACE, "create", "token", USER).strip()), type=operator)
     kubectl("apply", "-f", "-", text=json.dumps(role))
     ref = made.submit(request(made, "rights", args=["2000"])[0])
     until(lambda: made.telemetry(ref).started)
     yield ref
-    platform().cancel(ref)
+    platform(type=operator).cancel(ref)
 
 
 def test_every_verb_is_tried(role):

@@ -22,7 +22,7 @@ from airflow_doeks.model.status import JobState
 from airflow_doeks.platforms.kubernetes.server import PODS
 from airflow_doeks.platforms.patience import Refusal
 from tests.kube import lab
-from tests.kube.conftest import NAMESPACE, SESSION, kubectl, listed, mounts
+from tests.kube.conftest import NAMESPACE, OPERATORS, SESSION, kubectl, listed, mounts
 from tests.kube.test_api_server import RESOURCE, as_user, platform, request, until
 
 ON_THE_LAB = pytest.mark.skipif(not lab.is_here(), reason="the processes of this cluster are not on this machine")
@@ -85,18 +85,20 @@ async def comes(is_true, seconds=240):
 
 
 @ON_THE_LAB
-async def test_a_job_outlives_the_death_of_all_that_watch_over_it(shared_folder):
+async def test_a_job_outlives_the_death_of_all_that_watch_over_it(operator, shared_folder):
     """API server, kubelet and operator are killed one after the other: each job is one, its end is told, none lost.
 
     While the operator is dead and the driver has ended, the job is STALLED; it recovers with its operator.
     """
-    made, told = platform(no_progress_seconds=4), []
-    job = held(made, shared_folder, "outlives")
+    if not lab.has(lab.OPERATORS[operator]):
+        pytest.skip("the operator is no process of this machine")
+    made, told = platform(type=operator, no_progress_seconds=4), []
+    job = held(made, shared_folder, attempt := f"outlives-{operator}")
     ref = made.submit(job.request)
     following = asyncio.create_task(follow(made, ref, told))
     await comes(lambda: JobState.RUNNING in told and job.came_up.exists())
     told.clear()
-    other, _ = request(made, f"meanwhile-{SESSION}")
+    other, _ = request(made, f"meanwhile-{operator}-{SESSION}")
     with ThreadPoolExecutor(1) as pool:
         with lab.killed("kube-apiserver"):
             submitting = pool.submit(made.submit, other)
@@ -106,16 +108,17 @@ async def test_a_job_outlives_the_death_of_all_that_watch_over_it(shared_folder)
     await asyncio.to_thread(made.cancel, second)
     with lab.killed("kubelet"):
         await asyncio.sleep(1)
-    with lab.killed("spark-operator-controller"):
+    with lab.killed(lab.OPERATORS[operator]):
         job.may_end.touch()
         await comes(lambda: JobState.STALLED in told)
         assert not following.done()
     await asyncio.wait_for(following, 240)
     states = [state for state in told if state is not JobState.RUNNING]
     why = made.explain(ref) if JobState.FAILED in states else None
-    assert states == [JobState.STALLED, JobState.SUCCEEDED], why
-    assert len(left(RESOURCE, "outlives")) == 1
-    until(lambda: not left(RESOURCE, "meanwhile") and not living("meanwhile"))
+    assert set(states[:-1]) == {JobState.STALLED}, why  # twice where an operator that is back takes its time
+    assert states[-1] is JobState.SUCCEEDED, why
+    assert len(left(OPERATORS[operator], attempt)) == 1
+    until(lambda: not left(OPERATORS[operator], f"meanwhile-{operator}") and not living(f"meanwhile-{operator}"))
 
 
 @ON_THE_LAB
@@ -152,16 +155,16 @@ def quota(**hard: str) -> Iterator[None]:
         kubectl("-n", NAMESPACE, "delete", "resourcequota", "doeks-test")
 
 
-def test_a_full_quota_is_told_as_such():
+def test_a_full_quota_is_told_as_such(operator):
     """Of jobs: nothing is made, and the refusal names the quota. Of pods: the job fails, and the quota is why."""
-    made = platform()
+    made, resources = platform(type=operator), OPERATORS[operator]
     sent, _ = request(made, f"quota-{SESSION}")
     with (
-        quota(**{f"count/{RESOURCE}": "0"}),
+        quota(**{f"count/{resources}": "0"}),
         pytest.raises(Refusal, match=r"exceeded quota: doeks-test.*Wait for other jobs to end") as caught,
     ):
         made.submit(sent)
-    assert (caught.value.kind, left(RESOURCE, "quota")) == ("quota", [])
+    assert (caught.value.kind, left(resources, "quota")) == ("quota", [])
     with quota(pods="0"):
         ref = made.submit(sent)
         until(lambda: made.observe(ref).state is JobState.FAILED)
@@ -209,15 +212,16 @@ def test_a_token_that_ends_is_renewed_from_the_connection():
         kubectl("-n", NAMESPACE, "delete", "rolebinding", names[0])
 
 
-def test_a_driver_that_is_deleted_is_a_failure_and_never_starts_again(shared_folder):
+def test_a_driver_that_is_deleted_is_a_failure_and_never_starts_again(operator, shared_folder):
     """Somebody deletes the driver's pod: the job failed, its executors are gone, and nothing is submitted anew."""
-    made = platform()
-    ref = made.submit(held(made, shared_folder, "deleted").request)
+    made, attempt = platform(type=operator), f"deleted-{operator}"
+    ref = made.submit(held(made, shared_folder, attempt).request)
     until(lambda: made.observe(ref).state is JobState.RUNNING)
-    kubectl("-n", NAMESPACE, "delete", "pod", f"{ref.path[1]}-driver", "--grace-period=1")
+    (driver,) = listed("pods", f"airflow-doeks/run={attempt}-{SESSION},spark-role=driver")
+    kubectl("-n", NAMESPACE, "delete", "pod", driver["metadata"]["name"], "--grace-period=1")
     until(lambda: made.observe(ref).state is JobState.FAILED)
-    until(lambda: not living("deleted"))
+    until(lambda: not living(attempt))
     assert made.explain(ref).message
     time.sleep(5)
-    (resource,) = left(RESOURCE, "deleted")
-    assert (resource["status"]["applicationState"]["state"], living("deleted")) == ("FAILED", [])
+    assert len(left(OPERATORS[operator], attempt)) == 1
+    assert (made.observe(ref).state, living(attempt)) == (JobState.FAILED, [])

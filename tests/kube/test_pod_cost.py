@@ -88,7 +88,7 @@ def held(pods: list[dict[str, Any]]) -> tuple[float, float]:
     return float(vcpu), float(memory)
 
 
-def test_usage_is_what_the_kubelet_counted(shared_folder, tmp_path):
+def test_usage_is_what_the_kubelet_counted(operator, shared_folder, tmp_path):
     """Executors come, go and are killed on the way: vCPU- and GiB-seconds are the kubelet's within 5 %, basis pods."""
     (tmp_path / "pipelines").mkdir()
     (tmp_path / "jobs").mkdir()
@@ -99,7 +99,7 @@ def test_usage_is_what_the_kubelet_counted(shared_folder, tmp_path):
     killer = threading.Thread(target=kill_second_executor, args=(selector, done))
     with kubelet_view() as seen:
         killer.start()
-        said = run(pipeline, shared_folder, tmp_path)
+        said = run(pipeline, shared_folder, tmp_path, type=operator)
         done.set()
         killer.join()
     assert said.said["state"] == "success", said.log[-3000:]

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from tests.kube.conftest import SESSION, kubectl
+from tests.kube.conftest import OPERATORS, SESSION, kubectl
 
 pytestmark = [pytest.mark.slow]
 GRACE_SECONDS = 60  # of a pod whose resource was just deleted
 INSTANCE = "airflow-doeks/instance"
-KINDS = ("sparkapplications.sparkoperator.k8s.io", "sparkapplications.spark.apache.org")
-KINDS += ("flinkdeployments.flink.apache.org", "flinksessionjobs.flink.apache.org")
-ENDED = {"COMPLETED", "FAILED", "SUBMISSION_FAILED", "ResourceReleased", "SUSPENDED", "FINISHED", "CANCELED"}
+KINDS = (*OPERATORS.values(), "flinkdeployments.flink.apache.org", "flinksessionjobs.flink.apache.org")
+ENDED = {"COMPLETED", "FAILED", "SUBMISSION_FAILED", "SUSPENDED", "FINISHED", "CANCELED"}
+ENDED |= {"ResourceReleased", "TerminatedWithoutReleaseResources"}
 
 
 def of_this_session(kind: str) -> list[dict[str, Any]]:

@@ -84,6 +84,18 @@ Caused by: java.net.UnknownHostException: broker-1.kafka
 \tat java.base/java.net.Bar(Bar.java:1)
 26/11/20 19:00:02 INFO ShutdownHookManager: Shutdown hook called
 """
+CRASHED_WORKER = """\
+Traceback (most recent call last):
+  File "/jobs/udf.py", line 8, in <module>
+    rdd.collect()
+py4j.protocol.Py4JJavaError: An error occurred while calling z:org.apache.spark.api.python.PythonRDD.collectAndServe.
+: org.apache.spark.SparkException: Job aborted due to stage failure: Task 0 in stage 0.0 failed 1 times, \
+most recent failure: Lost task 0.0 in stage 0.0 (TID 0) (10.0.0.7 executor 1): org.apache.spark.SparkException: \
+Python worker exited unexpectedly (crashed). Consider setting 'spark.python.worker.faulthandler.enabled'
+\tat org.apache.spark.Foo(Foo.scala:1)
+Caused by: java.io.EOFException
+\tat java.base/java.io.DataInputStream.readInt(DataInputStream.java:386)
+"""
 EXECUTOR_KILLED = """\
 26/11/20 19:00:02 ERROR TaskSchedulerImpl: Lost executor 2 on 10.0.0.7: ExecutorLostFailure exit code 137, OOM
 """
@@ -111,6 +123,11 @@ CASES = {
         "java.io.FileNotFoundException: File hdfs://nn/x does not exist",
     ),
     "executor out of memory": (EXECUTOR_OOM, "oom_executor", "java.lang.OutOfMemoryError: Java heap space"),
+    "a worker of Python is gone": (
+        CRASHED_WORKER,
+        "user_code",
+        "Python worker exited unexpectedly (crashed). Consider setting 'spark.python.worker.faulthandler.enabled'",
+    ),
     "driver out of memory": (DRIVER_OOM, "oom_driver", "java.lang.OutOfMemoryError: Java heap space"),
     "java driver": (JAVA, "network", "java.net.UnknownHostException: broker-1.kafka"),
     "executor killed": (EXECUTOR_KILLED, "oom_executor", EXECUTOR_KILLED.strip()),
