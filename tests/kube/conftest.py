@@ -2,7 +2,8 @@
 
 `make test-kube` runs them. What differs between clusters is asked by environment variables: DOEKS_KUBE_NAMESPACE
 (spark-jobs), DOEKS_KUBE_IMAGE (of the lab), DOEKS_KUBE_FOLDER (a folder that the nodes see under the same path),
-DOEKS_KUBE_APACHE_OPERATOR (1 where the Apache Spark Kubernetes Operator watches that namespace, too).
+DOEKS_KUBE_APACHE_OPERATOR (1 where the Apache Spark Kubernetes Operator watches that namespace, too),
+DOEKS_KUBE_YUNIKORN (1 where Apache YuniKorn schedules pods that ask for it).
 """
 
 from __future__ import annotations

@@ -186,6 +186,25 @@ def test_a_job_that_was_deleted_says_so(kubeflow, ref):
     assert "the driver's pod is gone, and its log with it" in failure.evidence
 
 
+def test_a_gang_without_room_is_told_by_its_placeholders(kubeflow):
+    """YuniKorn says nothing of a driver that waits for its gang; of what befalls the placeholders only room counts."""
+    platform = kubeflow.platform()
+    ref = platform.submit(platform.render(kubeflow.job(), kubeflow.identity()))
+    kubeflow.move(ref, "SUBMITTED")
+    kubeflow.start_driver(ref)
+    app, driver = f"spark-{'0' * 32}", f"{ref.path[1]}-driver"
+    waits = {"metadata": {"annotations": {"yunikorn.apache.org/app-id": app}}, "spec": {"nodeName": None}}
+    kubeflow.cluster.update(PODS, NAMESPACE, driver, waits | {"status": {"phase": "Pending", "containerStatuses": []}})
+    place = f"tg-{app[:28]}-spark-executor-a1b2c3d4e5"
+    tell(kubeflow, place, "Failed", 'Failed to pull image "registry.k8s.io/pause:3.7"')
+    tell(kubeflow, place, "Informational", "Request 'a' does not fit in queue 'root.sales' (requested map[memory:1])")
+    tell(kubeflow, f"tg-spark-{'1' * 22}-spark-executor-a1b2c3d4e5", "PodUnschedulable", "another's")
+    failure = platform.explain(ref)
+    assert failure.category == "unschedulable"
+    assert "does not fit in queue 'root.sales'" in failure.message
+    assert not [line for line in failure.evidence if "pause" in line or "another" in line]
+
+
 def test_what_kept_a_job_from_coming_up_outlives_its_cancel(kubeflow):
     """At its start-up time-out a job's pods go, and with them the cause: the event of the cancel has kept it."""
     platform = kubeflow.platform()

@@ -17,7 +17,7 @@ from typing import Any
 from airflow_doeks.model.record import FailureCategory, JobFailure
 from airflow_doeks.model.status import JobRef, JobState, JobStatus
 from airflow_doeks.platforms.kubernetes.operator import moment
-from airflow_doeks.platforms.kubernetes.pods import WORDS, PodFact, pod_facts, told, working
+from airflow_doeks.platforms.kubernetes.pods import WORDS, PodFact, category_of, placeholders, pod_facts, told, working
 from airflow_doeks.platforms.kubernetes.resources import Resources
 from airflow_doeks.platforms.kubernetes.server import EVENTS, NODES, PODS
 from airflow_doeks.platforms.kubernetes.verdict import Cause, verdict
@@ -105,7 +105,12 @@ def _read_pods(ref: JobRef, resources: Resources, found: _Found) -> None:
     about = {pod["metadata"]["name"] for pod in pods or ()} | {name}
     events = _unless_refused(lambda: resources.calls.list(EVENTS, namespace, CALL_SECONDS), "events", found) or ()
     since = found.status.changed if found.status else None  # before it, events are of what was replaced
-    ours = [event for event in events if _is_about(event, name, about) and not _is_older(event, since)]
+    places = placeholders([pod for pod in found.drivers if not pod["spec"].get("nodeName")])
+    ours = [
+        event
+        for event in events
+        if (_is_about(event, name, about) or _keeps_waiting(event, places)) and not _is_older(event, since)
+    ]
     found.pods[:] = pod_facts(known, ours, names)
     if not found.drivers:
         found.pods += _gone_with_its_node(resources, ours, found)
@@ -145,6 +150,12 @@ def _gone_with_its_node(resources: Resources, events: Sequence[Mapping[str, Any]
 def _is_about(event: Mapping[str, Any], name: str, names: set[str]) -> bool:
     about = (event.get("involvedObject") or {}).get("name") or ""
     return about in names or about.startswith(f"{name}-")
+
+
+def _keeps_waiting(event: Mapping[str, Any], places: tuple[str, ...]) -> bool:
+    """Why a gang has no room; whatever else befalls its placeholders keeps no job."""
+    about = (event.get("involvedObject") or {}).get("name") or ""
+    return about.startswith(places) and category_of(f"{event.get('reason')} {event.get('message')}") == "unschedulable"
 
 
 def _is_older(event: Mapping[str, Any], since: datetime | None) -> bool:

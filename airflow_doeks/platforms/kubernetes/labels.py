@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from airflow_doeks.model.identity import PREFIX, label_value
 
 GPU = "nvidia.com/gpu"  # what a device plugin calls it, and the taint of its nodes
+YUNIKORN = "yunikorn.apache.org/"  # what Apache YuniKorn's annotations begin with
 GPU_CLAIMS = f"{PREFIX}gpu-claims"  # annotation of a pod that claims its GPUs instead: how many
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from airflow_doeks.model.record import FailureCategory
+from airflow_doeks.platforms.kubernetes.labels import YUNIKORN
 from airflow_doeks.platforms.kubernetes.operator import PodNames
 
 Json = Mapping[str, Any]
@@ -25,6 +26,7 @@ WORDS: tuple[tuple[str, FailureCategory], ...] = (
     (r"CreateContainerConfigError", "user_code"),  # a secret or config map that the job names and nobody made
     (r"exceeded quota", "quota"),
     (r"failed to assign an IP address|InsufficientFreeAddresses|InsufficientCidrBlocks", "network"),  # the VPC CNI's
+    (r"does not fit in queue", "unschedulable"),  # YuniKorn 1.8: its queue's most, or what the cluster has
     # Before preemption: a pod that fits nowhere is told that nobody could be preempted for it.
     (r"[Uu]nschedulable|FailedScheduling|nodes are available|Insufficient (cpu|memory)", "unschedulable"),
     (r"[Ss]pot[ -]?[Ii]nterrupt|node .*(terminated|not ready|NotReady|shut ?down|lost)|NodeLost", "spot_loss"),
@@ -61,6 +63,12 @@ def told(facts: Sequence[PodFact]) -> list[str]:
     """Facts as lines of evidence, the first ten."""
     more = [f"Kubernetes: {len(facts) - EVIDENCE_MAX} more"] if len(facts) > EVIDENCE_MAX else []
     return [*(f"Kubernetes: {fact.text}" for fact in facts[:EVIDENCE_MAX]), *more]
+
+
+def placeholders(pods: Sequence[Json]) -> tuple[str, ...]:
+    """How the names of the pods begin that hold the places of these pods' gangs: YuniKorn 1.8, which tells them why."""
+    ids = ((pod["metadata"].get("annotations") or {}).get(f"{YUNIKORN}app-id") for pod in pods)
+    return tuple(f"tg-{one[:28]}-" for one in ids if one)
 
 
 def pod_facts(pods: Sequence[Json], events: Sequence[Json], names: PodNames) -> list[PodFact]:

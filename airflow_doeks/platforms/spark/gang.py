@@ -9,7 +9,7 @@ import json
 from typing import Any
 
 from airflow_doeks.model.quantities import MIB
-from airflow_doeks.platforms.kubernetes.labels import GPU
+from airflow_doeks.platforms.kubernetes.labels import GPU, YUNIKORN
 from airflow_doeks.platforms.kubernetes.pod_template import PodPatch
 from airflow_doeks.platforms.protocol import JobValues
 from airflow_doeks.platforms.spark.conf import memory_bytes, vcpu
@@ -25,12 +25,11 @@ _STEP = "org.apache.spark.deploy.k8s.features.VolcanoFeatureStep"
 
 def yunikorn(job: JobValues, around: Surroundings) -> Effect:
     """Queue and gang: the groups' resources are the pods' own, so that placeholders are as large as what follows."""
-    conf = {SCHEDULER: "yunikorn"}
+    conf, prefix = {SCHEDULER: "yunikorn"}, YUNIKORN
     patches: dict[str, tuple[PodPatch, ...]] = {}
     groups = []
     executors = job["executors"]
     for role, pod, members in (("driver", job["driver"], 1), ("executor", executors, int(executors["min"]))):
-        prefix = "yunikorn.apache.org/"
         if around.queue:
             conf[f"spark.kubernetes.{role}.label.queue"] = around.queue
         conf[f"spark.kubernetes.{role}.annotation.{prefix}app-id"] = "{{APP_ID}}"  # Spark fills it in
