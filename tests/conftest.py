@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -18,6 +20,7 @@ settings.load_profile("same")
 def pytest_configure(config: pytest.Config) -> None:
     """Hand files out in the order below: pytest-xdist would keep those with few tests, the slow ones, for the end."""
     config.option.loadscopereorder = False
+    logging.getLogger("py4j").setLevel(logging.WARNING)  # else it says goodbye to a stream that pytest has closed
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
