@@ -52,7 +52,7 @@ class Pipes:
 
 
 class Tab:
-    """One page; ``errors`` and ``hosts`` are what it logged as an error and whom it asked, since it was opened."""
+    """One page; ``errors`` and ``hosts`` are what it logged as an error and whom it asked, since ``forget``."""
 
     def __init__(self, pipes: Pipes) -> None:
         self._pipes = pipes
@@ -101,6 +101,13 @@ class Tab:
         """Go to a URL and wait until an expression holds there."""
         self.call("Page.navigate", url=url)
         self.wait(f"location.href != 'about:blank' && ({until})", seconds)
+
+    def forget(self) -> None:
+        """Leave the page with all that it still does, and forget what it said and whom it asked."""
+        self.call("Page.navigate", url="about:blank")
+        self.wait("location.href == 'about:blank'")
+        self.errors.clear()
+        self.hosts.clear()
 
     def wait(self, expression: str, seconds: float = 60) -> None:
         """Wait until an expression holds; fails with what the page shows otherwise."""
