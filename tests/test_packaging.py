@@ -46,6 +46,7 @@ def test_wheel_is_small_and_pure(wheel):
     assert {name.split("/")[0].partition("-")[0] for name in names} == {"airflow_doeks"}
 
 
+@pytest.mark.slow  # an index is asked
 @pytest.mark.parametrize("extra", ["", "[openlineage]"])
 @pytest.mark.parametrize("airflow", MWAA)
 def test_wheel_resolves_on_mwaa(wheel, airflow, extra):
