@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+from airflow_doeks.model.quantities import parse_cpu, parse_memory
 from airflow_doeks.model.status import JobState
 from tests.kube.conftest import SESSION, listed, mounts
 from tests.kube.test_api_server import platform, request, until
@@ -37,9 +38,7 @@ def test_a_gang_takes_the_places_that_were_held_for_it(operator, shared_folder):
 
 
 def requests(pod):
-    """CPU and memory that a pod asks for, in bytes and thousandths."""
-    from airflow_doeks.model.quantities import parse_cpu, parse_memory
-
+    """CPUs and bytes of memory that a pod asks for."""
     asked = [container["resources"]["requests"] for container in pod["spec"]["containers"]]
     return sum(parse_cpu(one["cpu"]) for one in asked), sum(parse_memory(one["memory"]) for one in asked)
 

@@ -148,14 +148,19 @@ def _gone_with_its_node(resources: Resources, events: Sequence[Mapping[str, Any]
 
 
 def _is_about(event: Mapping[str, Any], name: str, names: set[str]) -> bool:
-    about = (event.get("involvedObject") or {}).get("name") or ""
+    about = _name_in(event)
     return about in names or about.startswith(f"{name}-")
 
 
 def _keeps_waiting(event: Mapping[str, Any], places: tuple[str, ...]) -> bool:
     """Why a gang has no room; whatever else befalls its placeholders keeps no job."""
-    about = (event.get("involvedObject") or {}).get("name") or ""
-    return about.startswith(places) and category_of(f"{event.get('reason')} {event.get('message')}") == "unschedulable"
+    text = f"{event.get('reason')} {event.get('message')}"
+    return _name_in(event).startswith(places) and category_of(text) == "unschedulable"
+
+
+def _name_in(event: Mapping[str, Any]) -> str:
+    """The name of what an event is about."""
+    return str((event.get("involvedObject") or {}).get("name") or "")
 
 
 def _is_older(event: Mapping[str, Any], since: datetime | None) -> bool:

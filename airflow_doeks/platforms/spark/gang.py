@@ -25,21 +25,21 @@ _STEP = "org.apache.spark.deploy.k8s.features.VolcanoFeatureStep"
 
 def yunikorn(job: JobValues, around: Surroundings) -> Effect:
     """Queue and gang: the groups' resources are the pods' own, so that placeholders are as large as what follows."""
-    conf, prefix = {SCHEDULER: "yunikorn"}, YUNIKORN
+    conf = {SCHEDULER: "yunikorn"}
     patches: dict[str, tuple[PodPatch, ...]] = {}
     groups = []
     executors = job["executors"]
     for role, pod, members in (("driver", job["driver"], 1), ("executor", executors, int(executors["min"]))):
         if around.queue:
             conf[f"spark.kubernetes.{role}.label.queue"] = around.queue
-        conf[f"spark.kubernetes.{role}.annotation.{prefix}app-id"] = "{{APP_ID}}"  # Spark fills it in
+        conf[f"spark.kubernetes.{role}.annotation.{YUNIKORN}app-id"] = "{{APP_ID}}"  # Spark fills it in
         if members:  # 0 members is invalid
             resources = {"cpu": f"{int(vcpu(pod) * 1000)}m", "memory": f"{memory_bytes(pod) // MIB}Mi"}
             resources |= _devices(job, 1) if role == "executor" else {}
             groups.append({"name": f"spark-{role}", "minMember": members, "minResource": resources})
-            patches[role] = (PodPatch(annotations={f"{prefix}task-group-name": f"spark-{role}"}),)
+            patches[role] = (PodPatch(annotations={f"{YUNIKORN}task-group-name": f"spark-{role}"}),)
     text = json.dumps(groups, separators=(",", ":"))
-    patches["driver"] += (PodPatch(annotations={f"{prefix}task-groups": text}),)
+    patches["driver"] += (PodPatch(annotations={f"{YUNIKORN}task-groups": text}),)
     return Effect(conf, pods=patches)
 
 

@@ -217,7 +217,7 @@ def test_pages_fit_and_follow_the_colours(place: Place, tab: browser.Tab, width:
 
 
 def test_nothing_was_asked_of_another_host(place: Place, tab: browser.Tab) -> None:
-    """Whatever was opened before, the browser spoke to Airflow alone, and no page of ours logged an error."""
+    """Whatever page of ours was opened before, the browser spoke to Airflow alone, and none logged an error."""
     assert tab.hosts == {f"127.0.0.1:{place.airflow.port}"}
     assert tab.errors == []
 
